@@ -1,0 +1,218 @@
+"""The contract of a destination: `open` → `load`* → `publish` → `read_back` → `close`.
+
+A `Destination` makes a `Session` for one job. All methods block. Errors are instructions (`loadlock.errors.DeliveryError`):
+UnavailableError = wait and call again; RowsRefusedError = nothing of this chunk was kept, halve it; RefusedError = stop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from loadlock.model import Chunk, VerifyLevel, WriteMode
+from loadlock.types import ColumnType
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+CONTROL_TABLE = "loadlock_deliveries"
+"""In the destination: one row a published delivery, written in the publishing transaction."""
+CHUNK_TABLE = "loadlock_chunks"
+"""In the destination: one row a chunk loaded into a staging table, in the chunk's transaction; pruned at publish."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capabilities:
+    """What a destination can do, as data: the contract suite and the workflow read it, no if-chains."""
+
+    modes: frozenset[WriteMode]
+    transactions: bool = True
+    """Rows and receipt commit together."""
+    transactional_ddl: bool = False
+    nulls: bool = True
+    """Null and empty text are told apart on reading back."""
+    concurrent_readers: bool = True
+    name_bytes: int | None = None
+    """Longest identifier in bytes, None = no limit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """Where a destination delivers, from the pipeline. `url` may hold a secret: never print it, use `label`."""
+
+    url: str
+    table: str | None = None
+    """`schema.table`, parts quoted as in SQL; None for files."""
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliveryColumn:
+    """One column as delivered: the clean column's name and type under the destination's name."""
+
+    name: str
+    type: ColumnType
+    key: bool = False
+    required: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnInfo:
+    """What is known of a column of an existing target, in terms of what fits.
+
+    None = no limit known. `sql_type` is the destination's own name of the type, for messages and casts.
+    """
+
+    name: str
+    sql_type: str
+    nullable: bool = True
+    has_default: bool = False
+    generated: bool = False
+    """The database computes it: it can't be written."""
+    max_chars: int | None = None
+    max_bytes: int | None = None
+    integer_range: tuple[int, int] | None = None
+    precision: int | None = None
+    scale: int | None = None
+    date_range: tuple[str, str] | None = None
+    """ISO dates, both inclusive."""
+    forbids: str = ""
+    """`nul`: no NUL character; `4byte`: no character beyond the BMP; space-separated."""
+    accepts: tuple[str, ...] | None = None
+    """Kinds of `ColumnType` that this column can hold without loss; None = any (text columns hold all)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableInfo:
+    """An existing target: its columns, and the column sets with a unique index."""
+
+    columns: tuple[ColumnInfo, ...]
+    unique: tuple[tuple[str, ...], ...] = ()
+
+    def column(self, name: str) -> ColumnInfo | None:
+        return next((column for column in self.columns if column.name == name), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One delivery of one run to one destination."""
+
+    run: str
+    batch: str
+    pipeline: str
+    target: Target
+    columns: tuple[DeliveryColumn, ...]
+    mode: WriteMode
+    key: tuple[str, ...] = ()
+    create: bool = True
+    """Create the target from the columns if it is absent."""
+    lineage: bool = False
+    """Add `_batch` and `_row`; the tables given to `load` then hold them."""
+    wait_seconds: float = 0.0
+    """How long to wait for the lock of the target."""
+    statement_timeout_seconds: float | None = None
+
+    @property
+    def delivery_id(self) -> str:
+        """Names this delivery in the control table: the same when a run is resumed."""
+        return f"{self.run}:{self.target.table or 'file'}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """What `open` found. `loaded` chunks need not be sent again; `published` is set when the control row is there."""
+
+    table: TableInfo
+    """Of the target as it is now (created if it was absent)."""
+    created: bool
+    staged: bool
+    """True: chunks go to a staging table and survive a crash. False: one direct transaction, all or nothing."""
+    loaded: frozenset[str] = frozenset()
+    """Ids of chunks whose receipts exist (staged loads only)."""
+    published: Published | None = None
+    notes: tuple[str, ...] = ()
+    """For people: which way was chosen and why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """Counts of rows of the publish, as the destination counted them."""
+
+    inserted: int
+    updated: int = 0
+    unchanged: int = 0
+    deleted: int = 0
+    by_file: dict[int, tuple[int, int, int]] = field(default_factory=dict)
+    """`_file` → (inserted, updated, unchanged); the sums are the totals above."""
+    notes: tuple[str, ...] = ()
+
+
+class Session(Protocol):
+    """One open delivery. Not thread-safe. Always closed, also after errors; `close` undoes what is not published
+    (a staging table with receipts stays for `resume` unless `abandon` was called)."""
+
+    def open(self) -> Opened:
+        """Lock the target, create control tables and target where absent, check the contract, find receipts.
+
+        Raises LockedError (another run holds the target), RefusedError (rights, missing column, wrong type, with all
+        findings in one message).
+        """
+        ...
+
+    def load(self, chunk: Chunk, rows: pa.Table) -> None:
+        """Send one chunk; `rows` has the job's columns in the job's order, in their Arrow types, then `_batch` (string)
+        and `_row` (int64) with lineage, then always `_file` (int32): never delivered, for the counts by file.
+
+        Sending a chunk again whose receipt exists changes nothing. After RowsRefusedError nothing of this chunk is
+        kept and the session can go on (savepoints inside a direct transaction).
+        """
+        ...
+
+    def publish(self, *, rows: int, digest: str) -> Published:
+        """Make the new state visible in one transaction or atomic rename, with the control row. `rows` is the number
+        the caller sent: a difference raises BalanceError and nothing is published. Called again after a lost answer,
+        the control row is asked first."""
+        ...
+
+    def read_back(self, columns: Sequence[DeliveryColumn]) -> tuple[VerifyLevel, Iterator[pa.Table]]:
+        """The batch's rows as they are now in the target, as tables of the columns' Arrow types, streaming.
+
+        The level says what the rows can prove: CONTENT (these are exactly the batch's rows), KEYS, or COUNT (one table
+        with a column `count`) where the batch's rows can't be told apart.
+        """
+        ...
+
+    def abandon(self) -> None:
+        """Drop staging table and receipts of an unpublished delivery for good."""
+        ...
+
+    def close(self) -> None:
+        """Release lock and connection; roll back what is open. Never raises over an earlier error."""
+        ...
+
+
+class Destination(Protocol):
+    """One kind of destination; a class in a file of its own below `delivery/destinations/`."""
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    schemes: ClassVar[tuple[str, ...]]
+    """URL schemes (`postgresql`), or file endings with a dot (`.parquet`)."""
+    capabilities: ClassVar[Capabilities]
+
+    def label(self, target: Target) -> str:
+        """The target for people: host, database, table or path; no secret."""
+        ...
+
+    def inspect(self, target: Target) -> TableInfo | None:
+        """The existing target or None; reads only. Raises UnavailableError or RefusedError (wrong password, no rights)."""
+        ...
+
+    def session(self, job: Job) -> Session:
+        """A session for one job; nothing is touched before `open`."""
+        ...
+
+    def last_delivery(self, target: Target) -> dict[str, Any] | None:
+        """The newest control row of this target, or None."""
+        ...

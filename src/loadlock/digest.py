@@ -1,0 +1,140 @@
+"""The digest of clean rows: the same on every engine, destination and cut into parts (docs/reference/digest.md).
+
+A row is encoded in one of two forms, told apart by the first character behind the seed (a hash of the columns' names
+and types): `p`, the values' canonical texts joined by U+001F with `\\N` for null, used where no text value holds U+001F or
+is `\\N` itself; else `l`, `<bytes>:<text>` for each value and `~` for null. The MD5 of the encoding is a 128-bit number; the
+digest is the sum of the rows' numbers modulo 2^128. Columns whose name starts with `_` are left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from loadlock.types import ColumnType
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MODULUS = 1 << 128
+_LIMBS = 4
+
+
+def schema_seed(columns: Sequence[tuple[str, ColumnType]]) -> str:
+    """Hash of the columns' names and types, 16 hex digits; the first thing in every row's encoding."""
+    kept = [[name, str(kind)] for name, kind in columns if not name.startswith("_")]
+    document = json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.md5(document.encode(), usedforsecurity=False).hexdigest()[:16]
+
+
+def canonical_sql(value: str, kind: ColumnType) -> str:
+    """The canonical text of a value as DuckDB SQL; null stays null. JSON must be canonical text already."""
+    match kind.kind:
+        case "text" | "json":
+            return value
+        case "uuid":
+            return f"lower({value})"
+        case "float":
+            # -0 becomes 0: not every destination keeps it
+            return f"case when isnan({value}) then 'nan' else ({value} + 0.0)::varchar end"
+        case "timestamp" | "timestamptz":
+            return f"epoch_us({value})::varchar"
+        case _:
+            return f"{value}::varchar"
+
+
+def row_hash_sql(columns: Sequence[tuple[str, ColumnType]], *, prefix: str = "") -> str:
+    """SQL expression (uhugeint) of a row's hash; column names are quoted, `prefix` goes before each (`t.`)."""
+    kept = [(prefix + quote(name), kind) for name, kind in columns if not name.startswith("_")]
+    seed = schema_seed(columns)
+    texts = [canonical_sql(value, kind) for value, kind in kept]
+    doubtful = [
+        f"contains({value}, chr(31)) or {value} = '\\N'" for value, kind in kept if kind.kind in ("text", "json")
+    ]
+    plain = ", ".join(f"coalesce({text}, '\\N')" for text in texts)
+    joined = f"concat_ws(chr(31), '{seed}p', {plain})"
+    if not doubtful:
+        return f"md5_number({joined})"
+    lengths = ", ".join(f"coalesce(strlen({text})::varchar || ':' || {text}, '~')" for text in texts)
+    return f"md5_number(case when {' or '.join(doubtful)} then concat('{seed}l', {lengths}) else {joined} end)"
+
+
+def limb_sums_sql(row_hash: str) -> str:
+    """SQL select list that sums the four 32-bit limbs of `row_hash`, lowest first (a plain sum would overflow)."""
+    return ", ".join(
+        f"coalesce(sum((({row_hash} >> {32 * limb}) & 4294967295::uhugeint)::ubigint), 0)" for limb in range(_LIMBS)
+    )
+
+
+def from_limbs(sums: Sequence[Any]) -> int:
+    """The digest from the four limb sums."""
+    return sum(int(value) << (32 * limb) for limb, value in enumerate(sums)) % MODULUS
+
+
+def to_hex(digest: int) -> str:
+    """32 hex digits."""
+    return f"{digest % MODULUS:032x}"
+
+
+def digest_table(table: pa.Table, columns: Sequence[tuple[str, ColumnType]], connection: Any = None) -> int:
+    """The digest of a table's rows; JSON columns are made canonical here. `connection` = a DuckDB connection to use."""
+    import duckdb
+
+    own = connection is None
+    connection = duckdb.connect() if own else connection
+    try:
+        connection.register("_digest_rows", canonical_json_columns(table, columns))
+        row_hash = row_hash_sql(columns)
+        sums = connection.execute(
+            f"select {limb_sums_sql('h')} from (select {row_hash} as h from _digest_rows)"
+        ).fetchall()[0]
+        connection.unregister("_digest_rows")
+        return from_limbs(sums)
+    finally:
+        if own:
+            connection.close()
+
+
+def canonical_json_columns(table: pa.Table, columns: Sequence[tuple[str, ColumnType]]) -> pa.Table:
+    """The table with its JSON columns as canonical text (keys sorted, no white space, numbers normalised)."""
+    import pyarrow as pa
+
+    for name, kind in columns:
+        if kind.kind == "json" and not name.startswith("_"):
+            values = [None if text is None else canonical_json(text) for text in table[name].to_pylist()]
+            table = table.set_column(table.schema.get_field_index(name), name, pa.array(values, pa.string()))
+    return table
+
+
+def canonical_json(text: str) -> str:
+    """JSON with sorted keys, no white space and normalised numbers (1.10 = 1.1, 1e2 = 100); the last of equal keys wins."""
+    return _dump(json.loads(text, parse_float=Decimal, parse_int=Decimal, parse_constant=str))
+
+
+def _dump(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{json.dumps(k, ensure_ascii=False)}:{_dump(v)}" for k, v in sorted(value.items())) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_dump, value)) + "]"
+    if isinstance(value, Decimal):
+        return _number(value)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _number(value: Decimal) -> str:
+    """Digits without exponent where short, else as written by a normalised scientific form."""
+    if value == 0:
+        return "0"
+    sign, digits, exponent = value.as_tuple()
+    assert isinstance(exponent, int)
+    text = "".join(map(str, digits)).rstrip("0")
+    exponent += len(digits) - len(text)
+    return f"{'-' if sign else ''}{text}e{exponent}"
+
+
+def quote(name: str) -> str:
+    """A DuckDB identifier."""
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,1 @@
+"""Where work on parts is done: on this machine, later on a cluster."""

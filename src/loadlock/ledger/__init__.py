@@ -1,0 +1,1 @@
+"""The ledger: what happened to every batch, in a small database."""

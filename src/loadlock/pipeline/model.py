@@ -1,0 +1,161 @@
+"""The values of a pipeline as all stages see them: frozen, complete, checked. Reading YAML is `pipeline.read`'s job."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from loadlock.intake.base import SourceOptions
+from loadlock.model import Severity, WriteMode
+from loadlock.types import TEXT, ColumnType
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleUse:
+    """A rule in a column's chain (or a pipeline-wide rule on a column): the component's name and its options.
+
+    `name` is a component of kind `rules`, or `sql` (options `{"sql": expression over the row}`) or `python`
+    (options `{"python": "file.py:function", "source": text, "sha256": digest}`). `where` = place in the pipeline file.
+    """
+
+    name: str
+    options: dict[str, Any] = field(default_factory=dict)
+    where: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckUse:
+    """A check on a column, on the row (`sql`, `python`), or on the batch (`batch`)."""
+
+    name: str
+    options: dict[str, Any] = field(default_factory=dict)
+    severity: Severity = Severity.REJECT
+    message: str | None = None
+    where: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One declared column."""
+
+    name: str
+    source: tuple[str, ...] = ()
+    """Names to look for in the files, in order: `from:` then `aliases:`; empty = the column's own name."""
+    type: ColumnType = TEXT
+    formats: tuple[str, ...] = ()
+    """strptime formats for date, time and timestamp; empty = ISO 8601."""
+    timezone: str | None = None
+    """IANA zone of naive values in a timestamptz column."""
+    required: bool = False
+    unique: bool = False
+    rules: tuple[RuleUse, ...] = ()
+    checks: tuple[CheckUse, ...] = ()
+    mask: bool = False
+    """Personal data: masked in previews, reports and logs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flatten:
+    """How nested JSON becomes columns. Depth counts levels of objects that are opened (None = all)."""
+
+    separator: str = "."
+    depth: int | None = None
+    arrays: str = "json"
+    """`json` (text) | `explode`."""
+    explode: tuple[str, ...] = ()
+    """Dotted paths of arrays that give one row an element."""
+    children: dict[str, str] = field(default_factory=dict)
+    """Dotted path of an array → name of its child table."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where the rows come from and how they are read."""
+
+    files: tuple[str, ...] = ()
+    options: SourceOptions = field(default_factory=SourceOptions)
+    flatten: Flatten = field(default_factory=Flatten)
+    empty: str = "accept"
+    """`accept` | `fail`: a batch without a usable record."""
+    drift: str = "ignore"
+    """Columns of a file that the pipeline doesn't name: `evolve` | `freeze` | `reject` | `ignore`."""
+    keep: bool = True
+    """keep_source: keep the bytes in the workspace."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """How many rejects a run may have: beyond `rows`, or beyond `percent` of received (from `floor` rows on), it stops."""
+
+    rows: int | None = None
+    percent: float | None = 5.0
+    floor: int = 100
+
+    def exceeded(self, rejected: int, received: int) -> str | None:
+        """Why the run must stop, or None."""
+        if self.rows is not None and rejected > self.rows:
+            return f"{rejected:,} rejects are more than the budget of {self.rows:,} rows"
+        if self.percent is not None and rejected > self.floor and rejected * 100 > self.percent * received:
+            share = rejected * 100 / max(received, 1)
+            return f"{rejected:,} rejects of {received:,} rows ({share:.1f} %) are more than the budget of {self.percent:g} %"
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DestinationSpec:
+    """One destination of a pipeline. `url` is as written (`${SHOP_DB}` not yet filled in)."""
+
+    url: str
+    table: str | None = None
+    mode: WriteMode | None = None
+    """None: append for tables, replace for files."""
+    key: tuple[str, ...] = ()
+    columns: tuple[str, ...] | None = None
+    """Names of the pipeline's columns to deliver, in order; None = all."""
+    filter: str | None = None
+    """SQL condition over the clean row; rows without it are not for this destination."""
+    create: bool = True
+    lineage: bool = False
+    verify: bool = True
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pipeline:
+    """A pipeline, read and checked."""
+
+    name: str
+    source: Source = field(default_factory=Source)
+    columns: tuple[Column, ...] | None = None
+    """None: every column of the files, as text."""
+    rules: tuple[tuple[str, RuleUse], ...] = ()
+    """Pipeline-wide rules, after the columns' own: (column, rule)."""
+    checks: tuple[CheckUse, ...] = ()
+    """Row checks (`sql`, `python`, `unique` over several columns) and batch checks (`batch`)."""
+    budget: Budget = field(default_factory=Budget)
+    keep_duplicates: str = "last"
+    """Winner among equal upsert keys of a batch: `first` | `last` | `none`."""
+    keep_unique: str = "first"
+    """Winner of `unique`."""
+    destinations: tuple[DestinationSpec, ...] = ()
+    base_folder: str = "."
+    """Folder that relative paths of files, lookups and Python rules start from."""
+    text: str = ""
+    """The pipeline as written, for the ledger."""
+    lookups: dict[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
+    """Lookup files by the path as written: rows of text, header first; read when the pipeline is loaded."""
+
+    def compiled_digest(self) -> str:
+        """sha256 over everything that decides the result: columns, rules (with their source), checks, lookups, reading.
+
+        File globs, the destination's address and the folder are left out: they don't change clean rows.
+        """
+        document = asdict(self)
+        for name in ("text", "base_folder", "destinations", "name"):
+            document.pop(name)
+        document["source"].pop("files")
+        document["source"].pop("keep")
+        document["source"]["options"].pop("part_bytes")
+        return hashlib.sha256(json.dumps(document, sort_keys=True, default=str).encode()).hexdigest()
