@@ -1,0 +1,57 @@
+"""Server fixtures: each test that asks for `postgres` or `mysql` gets a URL of an empty database of its own.
+
+The servers start when the first test asks for one. `LOADLOCK_TEST_POSTGRES` and `LOADLOCK_TEST_MYSQL` name others. Where
+none can be had the test is skipped, and with `CI` set it fails.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from loadlock.testing.databases import fresh_mysql, fresh_postgres
+from loadlock.testing.servers import MissingServerError, Server, start_mariadb, start_postgres
+
+
+def _serve(variable: str, start: Callable[[], Server]) -> Iterator[str]:
+    if url := os.environ.get(variable):
+        yield url
+        return
+    try:
+        server = start()
+    except MissingServerError as error:
+        if os.environ.get("CI"):
+            pytest.fail(f"{error}, and CI is set")
+        pytest.skip(f"NO SERVER: {error}; set {variable} to the URL of one")
+    try:
+        yield server.url
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """URL of a superuser on a PostgreSQL server."""
+    yield from _serve("LOADLOCK_TEST_POSTGRES", start_postgres)
+
+
+@pytest.fixture(scope="session")
+def mysql_server() -> Iterator[str]:
+    """URL of a superuser on a MariaDB or MySQL server."""
+    yield from _serve("LOADLOCK_TEST_MYSQL", start_mariadb)
+
+
+@pytest.fixture
+def postgres(postgres_server: str) -> Iterator[str]:
+    """URL of an empty PostgreSQL database, dropped after the test."""
+    with fresh_postgres(postgres_server) as url:
+        yield url
+
+
+@pytest.fixture
+def mysql(mysql_server: str) -> Iterator[str]:
+    """URL of an empty MariaDB or MySQL database, dropped after the test."""
+    with fresh_mysql(mysql_server) as url:
+        yield url
