@@ -1,0 +1,96 @@
+"""Reading the ledger's tables, and the SQL that more than one method needs. All queries are flat in the batches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Column, Connection, Select, insert, select
+
+from loadlock.errors import UsageError, WorkspaceError
+from loadlock.ledger import records
+from loadlock.ledger import schema as tables
+from loadlock.ledger.base import BatchRecord, RunRecord
+from loadlock.model import RunStatus, SourceFile
+
+DELIVERED = (str(RunStatus.PUBLISHED), str(RunStatus.VERIFIED))
+"""Statuses of a run whose rows are in the destination."""
+LISTED = [column for column in tables.runs.c if column.name not in ("pipeline_text", "document")]
+NEWEST_RUN = (
+    select(tables.runs.c.run)
+    .where(tables.runs.c.batch == tables.batches.c.batch)
+    .order_by(tables.runs.c.number.desc())
+    .limit(1)
+    .scalar_subquery()
+    .label("newest_run")
+)
+_CANDIDATES = 6
+_PLURALS = {"run": "runs", "batch": "batches"}
+
+
+def delivered_files(target: str) -> Select[tuple[str]]:
+    """Digests of the files whose batch has a delivered run to this target (`records.target_of`)."""
+    return (
+        select(tables.files.c.sha256)
+        .distinct()
+        .join(tables.runs, tables.runs.c.batch == tables.files.c.batch)
+        .where(tables.runs.c.target == target, tables.runs.c.status.in_(DELIVERED))
+    )
+
+
+def add(connection: Connection, table: Any, rows: list[dict[str, Any]]) -> None:
+    """Many rows, or none."""
+    if rows:
+        connection.execute(insert(table), rows)
+
+
+def run(connection: Connection, run: str) -> RunRecord | None:
+    row = connection.execute(select(tables.runs).where(tables.runs.c.run == run)).first()
+    return None if row is None else records.run_record(row)
+
+
+def batch(connection: Connection, batch: str) -> BatchRecord | None:
+    found = batches(connection, select(tables.batches, NEWEST_RUN).where(tables.batches.c.batch == batch))
+    return found[0] if found else None
+
+
+def batches(connection: Connection, query: Select[Any]) -> list[BatchRecord]:
+    """The batches of a query, each with its files, in two queries whatever their number."""
+    rows = connection.execute(query).all()
+    chosen = query.with_only_columns(tables.batches.c.batch).subquery()
+    of_batch: dict[str, list[SourceFile]] = {row.batch: [] for row in rows}
+    listed = (
+        select(tables.files)
+        .join(chosen, chosen.c.batch == tables.files.c.batch)
+        .order_by(tables.files.c.batch, tables.files.c.file_index)
+    )
+    for row in connection.execute(listed):
+        of_batch[row.batch].append(records.source_file(row))
+    return [records.batch_record(row, of_batch[row.batch]) for row in rows]
+
+
+def known(connection: Connection, query: Select[Any], word: str, name: str) -> Any:
+    """The one row of a query; WorkspaceError where the thing it asks about is not in the ledger."""
+    row = connection.execute(query).first()
+    if row is None:
+        raise WorkspaceError(f"the {word} {name} is not in the ledger")
+    return row
+
+
+def unique(connection: Connection, column: Column[str], prefix: str) -> str:
+    """The one name that begins with `prefix`; a whole name always wins."""
+    word = str(column.key)
+    plural = _PLURALS[word]
+    if not prefix:
+        raise UsageError(f"no {word} was named", hint=f"`loadlock {plural}` lists them.")
+    found: list[str] = []
+    if prefix.isascii():
+        # a range uses the index, which LIKE does not everywhere
+        after = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+        query = select(column).where(column >= prefix, column < after).order_by(column).limit(_CANDIDATES)
+        found = list(connection.execute(query).scalars())
+    if len(found) == 1 or found[:1] == [prefix]:
+        return found[0]
+    if not found:
+        raise UsageError(f"there is no {word} {prefix!r}", hint=f"`loadlock {plural}` lists them.")
+    names = ", ".join(found[: _CANDIDATES - 1]) + (" ..." if len(found) == _CANDIDATES else "")
+    raise UsageError(f"{prefix!r} begins the names of several {plural}: {names}", hint="Give more of its name.")
