@@ -28,6 +28,8 @@ class LoadlockError(Exception):
     """Root of all errors of Loadlock. `hint` says what to do; `exit_code` is the command's exit code."""
 
     exit_code = 1
+    run: str | None = None
+    """The run that this error ended, where there is one."""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)

@@ -1,0 +1,1 @@
+"""The one place that joins the stages: what the commands and the Python API call."""

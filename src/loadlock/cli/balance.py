@@ -1,0 +1,68 @@
+"""The balance sheet at the end of a run, for people."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+_SHOWN_FILES = 20
+_SHOWN_CODES = 12
+
+
+def print_balance(document: dict[str, Any]) -> None:
+    """Print a run's outcome, balance, rejects, receipts and where the report lies."""
+    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False, markup=False)
+    if document["noop"]:
+        console.print(f"Already delivered by run {document['run']} (batch {document['batch'][:12]}): nothing was done.")
+        return
+    console.print(
+        f"run {document['run']}  batch {document['batch'][:12]}  {document['status']}  {document['seconds']:.1f} s"
+    )
+    console.print(_sheet(document))
+    _print_rejects(console, document)
+    for entry in document["destinations"]:
+        _print_receipt(console, entry)
+    if document.get("report"):
+        console.print(f"report: {document['report']}")
+
+
+def _sheet(document: dict[str, Any]) -> Table:
+    table = Table(title="Balance sheet (rows)", title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table.add_column("file")
+    columns = ("received", "blank", "rejected", "skipped", "superseded", "clean", "inserted", "updated", "unchanged")
+    for name in columns:
+        table.add_column(name, justify="right")
+    files = document["files"]
+    for entry in files[:_SHOWN_FILES]:
+        table.add_row(entry["name"], *_cells(entry["balance"], columns))
+    if len(files) > _SHOWN_FILES:
+        table.add_row(f"... and {len(files) - _SHOWN_FILES} more files (--json, report)", *[""] * len(columns))
+    table.add_row("all", *_cells(document["balance"], columns), style="bold")
+    return table
+
+
+def _cells(balance: dict[str, Any], columns: tuple[str, ...]) -> list[str]:
+    return [f"{sum(balance[name].values()) if name == 'rejected' else balance[name]:,}" for name in columns]
+
+
+def _print_rejects(console: Console, document: dict[str, Any]) -> None:
+    if not document["rejects"]:
+        return
+    by_code = sorted(document["rejects"].items(), key=lambda item: -item[1])
+    shown = ", ".join(f"{code} {rows:,}" for code, rows in by_code[:_SHOWN_CODES])
+    more = f" and {len(by_code) - _SHOWN_CODES} more codes" if len(by_code) > _SHOWN_CODES else ""
+    console.print(f"problems: {shown}{more}  (loadlock rejects {document['batch'][:12]})")
+
+
+def _print_receipt(console: Console, entry: dict[str, Any]) -> None:
+    receipt = entry["receipt"]
+    if receipt is None:
+        console.print(f"{entry['destination']}: {entry['mode']}, not read back")
+        return
+    verdict = {True: "equal", False: "DIFFERS", None: "not compared"}[receipt["equal"]]
+    console.print(
+        f"{entry['destination']}: {entry['mode']}, {receipt['rows']:,} rows, read back at level {receipt['level']}: {verdict}"
+    )

@@ -1,0 +1,45 @@
+"""`loadlock preview PIPELINE`."""
+
+from __future__ import annotations
+
+import click
+
+from loadlock.cli.common import looks, print_json, print_table
+
+
+@click.command()
+@click.argument("pipeline")
+@click.option("--rows", type=int, default=10, show_default=True, help="Sample rows to show.")
+@looks
+def command(pipeline: str, *, rows: int, as_json: bool, workspace: str | None) -> int:
+    """Sample rows before and after cleanup, and rejects; touches nothing."""
+    from pathlib import Path
+
+    from loadlock.pipeline.read import load_pipeline
+    from loadlock.workflow.preview import preview
+
+    found = preview(load_pipeline(Path(pipeline)), rows=rows)
+    if as_json:
+        print_json(
+            {
+                "rows": found.rows,
+                "rejects": found.rejects,
+                "decisions": found.decisions,
+                "files": found.files,
+                "looked_at": found.looked_at,
+                "tallies": found.tallies.to_json(),
+            }
+        )
+        return 0
+    for entry in found.rows:
+        click.secho(f"{entry['file']} row {entry['row']}", bold=True)
+        before = [f"{name}={value!r}" for name, value in entry["before"].items()]
+        click.echo("  before  " + ", ".join(before))
+        click.echo("  after   " + ", ".join(f"{name}={value!r}" for name, value in entry["after"].items()))
+    click.secho(f"rejects in the first {found.looked_at:,} rows looked at:", bold=True)
+    headers = ("file", "row", "line", "problems")
+    why = lambda row: "\n".join(f"{p['code']} {p['column'] or ''}: {p['message']}" for p in row["problems"])  # noqa: E731
+    print_table(headers, ([row["file"], row["row"], row["line"], why(row)] for row in found.rejects))
+    for decision in found.decisions:
+        click.echo(f"{decision['column']}: {decision['reason']}")
+    return 0

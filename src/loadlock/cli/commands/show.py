@@ -1,0 +1,32 @@
+"""`loadlock show ID`."""
+
+from __future__ import annotations
+
+import click
+
+from loadlock.cli.common import looks, print_json, print_table
+
+
+@click.command()
+@click.argument("id_")
+@looks
+def command(id_: str, *, as_json: bool, workspace: str | None) -> int:
+    """Show one run (its balance, rejects, receipts) or one batch (its files and runs)."""
+    from loadlock.cli.balance import print_balance
+    from loadlock.workflow.lists import show
+
+    document = show(workspace, id_)
+    if as_json:
+        print_json(document)
+    elif "balance" in document:
+        print_balance({**document, "noop": False})
+        if document.get("cause"):
+            click.echo(f"cause: {document['cause']}")
+        print_table(("at", "event"), ((event["at"], event["text"]) for event in document["events"]))
+    else:
+        click.echo(
+            f"batch {document['batch']}\npipeline {document['pipeline']}, {document['status']}, {document['created']}"
+        )
+        print_table(("file", "bytes", "sha256"), ((f["name"], f["bytes"], f["sha256"]) for f in document["files"]))
+        print_table(("run", "status", "started"), ((r["run"], r["status"], r["started"]) for r in document["runs"]))
+    return 0

@@ -1,0 +1,107 @@
+"""What several commands share: options, the library's `Options` from them, printing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from loadlock.errors import UsageError
+
+if TYPE_CHECKING:
+    from loadlock.intake.base import SourceOptions
+    from loadlock.workflow.start import Options
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def looks(function: F) -> F:
+    """The options of every command: `--json`, `--workspace`, `-v`."""
+    function = click.option(
+        "-v", "--verbose", is_flag=True, expose_value=False, help="Show the traceback of an error."
+    )(function)
+    function = click.option("--workspace", metavar="DIR", help="The folder of ledger and staging.")(function)
+    return click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")(function)
+
+
+def runs(function: F) -> F:
+    """The options of every command that runs: those of `looks`, the engine, waiting and force."""
+    for option in (
+        click.option("--engine", default="local", show_default=True, help="Where the work is done."),
+        click.option(
+            "--wait", "wait_seconds", type=float, default=0.0, metavar="SECONDS", help="Wait for a lock so long."
+        ),
+        click.option("--quiet", is_flag=True, help="No progress bars."),
+    ):
+        function = option(function)
+    return looks(function)
+
+
+def option_pairs(function: F) -> F:
+    """`--option NAME=VALUE`, any number of times: the names of the pipeline's `source:`."""
+
+    @wraps(function)
+    @click.option("--option", "pairs", multiple=True, metavar="NAME=VALUE", help="A source option, as encoding=cp1252.")
+    def with_pairs(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return with_pairs  # type: ignore[return-value]
+
+
+def source_options(pairs: Sequence[str]) -> SourceOptions:
+    """`SourceOptions` from `NAME=VALUE` pairs; UsageError for what is unknown or of the wrong type."""
+    from loadlock.errors import PipelineError
+    from loadlock.pipeline.read import source_options_from
+
+    written = {}
+    for pair in pairs:
+        name, sign, value = pair.partition("=")
+        if not sign:
+            raise UsageError(f"--option {pair!r} is not NAME=VALUE", hint="Write it as --option delimiter=';'.")
+        written[name.strip()] = value
+    try:
+        return source_options_from(written)
+    except PipelineError as exc:
+        raise UsageError("; ".join(f"{m.message}. {m.remedy}" for m in exc.mistakes)) from exc
+
+
+def run_options(*, as_json: bool, quiet: bool, **known: Any) -> Options:
+    """The library's options, with a progress display where somebody can see it."""
+    from loadlock.cli.progress import make_progress
+    from loadlock.workflow.start import Options
+
+    return Options(progress=make_progress(quiet=quiet), **known)
+
+
+def print_json(document: Any) -> None:
+    """One document on standard output."""
+    click.echo(json.dumps(document, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None, default=str))
+
+
+def print_table(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """A plain table on standard output, as wide as it needs (whole lines when piped)."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for header in headers:
+        table.add_column(header, overflow="fold")
+    for row in rows:
+        table.add_row(*("" if cell is None else str(cell) for cell in row))
+    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False)
+    console.print(table)
+
+
+def finish(result: Any, *, as_json: bool) -> int:
+    """Print the outcome of a run; its exit code."""
+    from loadlock.cli.balance import print_balance
+
+    if as_json:
+        print_json(result.document)
+    else:
+        print_balance(result.document)
+    return int(result.exit_code)

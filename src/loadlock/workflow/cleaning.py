@@ -1,0 +1,272 @@
+"""Cleanup: raw parts to clean parts and rejects, then the judgements that need the whole batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from loadlock.cleanup.batch import BatchVerdict, digest_of_losers, judge_batch, loser_rejects
+from loadlock.cleanup.discover import column_names
+from loadlock.cleanup.kernel import clean
+from loadlock.cleanup.plan import Plan
+from loadlock.cleanup.survey import decide, survey
+from loadlock.cleanup.tallies import Tallies
+from loadlock.digest import MODULUS, to_hex
+from loadlock.engines.base import Engine
+from loadlock.ledger.base import PartRecord
+from loadlock.model import PartKey, PartKind, PartRef, SourceFile
+from loadlock.quarantine.read import count_rejects, fill_raw
+from loadlock.rows import FILE, JSON_RECORD, PROVENANCE, ROW, SUB
+from loadlock.staging.base import Staging
+from loadlock.staging.sources import SourceStore
+from loadlock.workflow.workspace import Workspace
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+QUERY_MEMORY = "128MB"
+"""DuckDB's limit for judgements over the batch; beyond it DuckDB spills."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CleanWork:
+    """Everything that cleaning one part needs, picklable but for the stores of the local engine."""
+
+    staging: Staging
+    store: SourceStore
+    files: Mapping[int, SourceFile]
+    plan: Plan
+    batch: str
+    scope: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cleaned:
+    """A batch after cleanup: what lies at rest and what was counted on the way."""
+
+    parts: list[PartRecord]
+    losers: pa.Table | None
+    tallies: Tallies
+    digest: int
+    staged: int
+    exploded: int
+    clean: int
+    rejected: int
+    skipped: int
+    superseded: int
+    findings: list[dict[str, Any]] = field(default_factory=list)
+    by_file: dict[int, dict[str, int]] = field(default_factory=dict)
+
+    @property
+    def digest_hex(self) -> str:
+        return to_hex(self.digest)
+
+
+def discover(workspace: Workspace, engine: Engine, raw: Sequence[PartRecord], plan_source: Any) -> list[str]:
+    """The union of the raw parts' columns, in order of first appearance (flattened, for JSON)."""
+    names: dict[str, None] = {}
+    nested = [record.ref for record in raw if JSON_RECORD in record.info["columns"]]
+    for found in engine.map(partial(_nested_names, workspace.staging, plan_source), nested):
+        names.update(dict.fromkeys(found))
+    for record in raw:
+        if JSON_RECORD not in record.info["columns"]:
+            names.update(dict.fromkeys(name for name in record.info["columns"] if name not in PROVENANCE))
+    return list(names)
+
+
+def _nested_names(staging: Staging, flatten: Any, ref: PartRef) -> list[str]:
+    return column_names(staging.read(ref), flatten)
+
+
+def decide_all(workspace: Workspace, engine: Engine, raw: Sequence[PartRecord], plan: Plan) -> tuple[Plan, list[Any]]:
+    """Count over all rows what the plan leaves open (date orders, decimal marks), and decide."""
+    counts: dict[str, int] = {}
+    for found in engine.map(partial(_survey_part, workspace.staging, plan), [record.ref for record in raw]):
+        for name, number in found.items():
+            counts[name] = counts.get(name, 0) + number
+    return decide(plan, counts)
+
+
+def _survey_part(staging: Staging, plan: Plan, ref: PartRef) -> dict[str, int]:
+    return survey(staging.read(ref), plan)
+
+
+def clean_parts(
+    engine: Engine, work: CleanWork, raw: Iterable[PartRecord], listed: Callable[[list[PartRecord]], None]
+) -> None:
+    """Clean the given raw parts; `listed` gets each part's records, in order, to write them into the ledger."""
+    for records in engine.map(partial(_clean_part, work), raw):
+        listed(records)
+
+
+def _clean_part(work: CleanWork, raw: PartRecord) -> list[PartRecord]:
+    ref = raw.ref
+    assert ref.file_index is not None
+    result = clean(work.staging.read(ref), work.plan, file_index=ref.file_index)
+    seq = ref.key.seq
+    records = []
+    info: dict[str, Any] = {
+        "digest": to_hex(result.digest),
+        "staged": result.staged,
+        "exploded": result.exploded,
+        "skipped": result.dropped.num_rows,
+        "rejected": result.rejects.num_rows,
+        "tallies": result.tallies.to_json(),
+    }
+    if result.rejects.num_rows:
+        rejects = fill_raw(result.rejects, work.store, work.files)
+        records.append(_write_rejects(work, seq, rejects, ref.file_index))
+    key = PartKey(batch=work.batch, scope=work.scope, kind=PartKind.CLEAN, seq=seq)
+    clean_ref = work.staging.write(key, result.clean, file_index=ref.file_index)
+    # last: a listed clean part says that its rejects are listed too
+    return [*records, PartRecord(ref=clean_ref, info=info)]
+
+
+def _write_rejects(work: CleanWork, seq: int, rejects: pa.Table, file_index: int | None) -> PartRecord:
+    key = PartKey(batch=work.batch, scope=work.scope, kind=PartKind.REJECTS, seq=seq)
+    ref = work.staging.write(key, rejects, file_index=file_index)
+    return PartRecord(ref=ref, info={"counts": [[*code, rows] for code, rows in count_rejects(rejects).items()]})
+
+
+def judge(
+    workspace: Workspace, work: CleanWork, raw: Sequence[PartRecord], parts: list[PartRecord]
+) -> BatchVerdict | None:
+    """What only the whole batch can tell: unique values, repeated keys, batch checks; None if nothing is asked."""
+    if not work.plan.needs_batch:
+        return None
+    import duckdb
+
+    config = {"memory_limit": QUERY_MEMORY, "temp_directory": str(workspace.temp), "preserve_insertion_order": "false"}
+    with duckdb.connect(config=config) as connection:
+        workspace.staging.bind(connection, "rows", [record.ref for record in parts if record.ref.rows])
+        return judge_batch(work.plan, lambda query: connection.execute(query).to_arrow_table())
+
+
+def settle(
+    work: CleanWork, raw: Sequence[PartRecord], parts: list[PartRecord], verdict: BatchVerdict | None
+) -> tuple[Cleaned, list[PartRecord]]:
+    """Count everything, take the losers out of the digest, and write down the losers and
+    their rejects.
+
+    The counts of clean rows come from the parts at rest; those of rejects and skipped rows from the kernel.
+    """
+    losers = verdict.losers if verdict is not None and verdict.losers.num_rows else None
+    findings = [] if verdict is None else [vars(finding) for finding in verdict.findings]
+    cleaned = _cleaned(work, raw, parts, losers, findings)
+    if losers is None:
+        return cleaned, []
+    return cleaned, [_write_losers(work, losers), *_loser_parts(work, raw, losers)]
+
+
+def _cleaned(
+    work: CleanWork,
+    raw: Sequence[PartRecord],
+    parts: list[PartRecord],
+    losers: pa.Table | None,
+    findings: list[dict[str, Any]],
+) -> Cleaned:
+    digest = sum(int(record.info["digest"], 16) for record in parts)
+    if losers is not None:
+        digest -= _losers_digest(work, parts, losers)
+    tallies = Tallies()
+    for record in parts:
+        tallies = tallies + Tallies.from_json(record.info["tallies"])
+    by_file = _by_file(raw, parts, losers)
+    total = {name: sum(counts[name] for counts in by_file.values()) for name in _zero()}
+    return Cleaned(
+        parts=parts,
+        losers=losers,
+        tallies=tallies,
+        digest=digest % MODULUS,
+        findings=findings,
+        by_file=by_file,
+        **total,
+    )
+
+
+def reload(workspace: Workspace, work: CleanWork, raw: Sequence[PartRecord]) -> Cleaned:
+    """What an earlier run left after cleanup, from ledger and staging; nothing is judged again."""
+    parts = workspace.ledger.parts(work.batch, work.scope, PartKind.CLEAN)
+    dropped = workspace.ledger.parts(work.batch, batch_scope(work.scope), PartKind.DROPPED)
+    losers = workspace.staging.read(dropped[0].ref) if dropped else None
+    return _cleaned(work, raw, parts, losers, [])
+
+
+def _zero() -> dict[str, int]:
+    return dict.fromkeys(("staged", "exploded", "clean", "rejected", "skipped", "superseded"), 0)
+
+
+def _by_file(raw: Sequence[PartRecord], parts: list[PartRecord], losers: pa.Table | None) -> dict[int, dict[str, int]]:
+    found: dict[int, dict[str, int]] = {}
+    for record in raw:
+        counts = found.setdefault(record.ref.file_index or 0, _zero())
+        counts["staged"] += record.ref.rows
+    for record in parts:
+        counts = found[record.ref.file_index or 0]
+        counts["clean"] += record.ref.rows
+        for name in ("exploded", "rejected", "skipped"):
+            counts[name] += record.info[name]
+    if losers is not None:
+        grouped = losers.group_by([FILE, "reason"]).aggregate([(ROW, "count")])
+        for row in grouped.to_pylist():
+            counts = found[row[FILE]]
+            counts["clean"] -= row[f"{ROW}_count"]
+            counts["superseded" if row["reason"] == "superseded" else "rejected"] += row[f"{ROW}_count"]
+    return found
+
+
+def _losers_digest(work: CleanWork, parts: list[PartRecord], losers: pa.Table) -> int:
+    total = 0
+    for record in _touched(parts, losers):
+        total += digest_of_losers(work.staging.read(record.ref), losers, work.plan)
+    return total
+
+
+def batch_scope(run: str) -> str:
+    """The scope of what the judgement over the batch made: the losers and their rejects."""
+    return f"{run}-batch"
+
+
+def _write_losers(work: CleanWork, losers: pa.Table) -> PartRecord:
+    key = PartKey(batch=work.batch, scope=batch_scope(work.scope), kind=PartKind.DROPPED, seq=1)
+    return PartRecord(ref=work.staging.write(key, losers))
+
+
+def _loser_parts(work: CleanWork, raw: Sequence[PartRecord], losers: pa.Table) -> list[PartRecord]:
+    import pyarrow.compute as pc
+
+    unique = losers.filter(pc.equal(losers["reason"], "not_unique"))
+    made = []
+    verdicts = CleanWork(**{**vars(work), "scope": batch_scope(work.scope)})
+    for record in _touched(raw, unique):
+        index = record.ref.file_index or 0
+        rejects = loser_rejects(work.staging.read(record.ref), unique, file_index=index)
+        if rejects.num_rows:
+            rejects = fill_raw(rejects, work.store, work.files)
+            made.append(_write_rejects(verdicts, record.ref.key.seq, rejects, index))
+    return made
+
+
+def _touched(records: Sequence[PartRecord], losers: pa.Table) -> list[PartRecord]:
+    """The parts of the files that lose rows."""
+    files = set(losers[FILE].to_pylist())
+    return [record for record in records if record.ref.file_index in files and record.ref.rows]
+
+
+def without(table: pa.Table, losers: pa.Table | None) -> pa.Table:
+    """The rows that are not among the losers, in their order."""
+    if losers is None or not losers.num_rows or not table.num_rows:
+        return table
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    keys = [FILE, ROW, SUB]
+    low, high = pc.min(table[ROW]), pc.max(table[ROW])
+    near = losers.filter(pc.and_(pc.greater_equal(losers[ROW], low), pc.less_equal(losers[ROW], high))).select(keys)
+    if not near.num_rows:
+        return table
+    numbered = table.select(keys).append_column("_position", pa.array(range(table.num_rows), pa.int64()))
+    kept = numbered.join(near, keys=keys, join_type="left anti")["_position"]
+    return table.take(kept.take(pc.sort_indices(kept)))

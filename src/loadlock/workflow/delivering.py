@@ -1,0 +1,254 @@
+"""Delivery: clean parts to each destination of the pipeline, published together and read back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from loadlock.cleanup.plan import Plan
+from loadlock.delivery.base import DeliveryColumn, Job, Published
+from loadlock.delivery.deliver import Delivery, RefusedRow
+from loadlock.engines.base import Engine
+from loadlock.errors import Mistake, PipelineError, VerifyError
+from loadlock.ledger.base import PartRecord
+from loadlock.model import Balance, PartKey, PartKind, Receipt, Stage
+from loadlock.quarantine.read import count_rejects, fill_raw
+from loadlock.rows import IDENTITY, LENGTH, LINE, OFFSET, ROW, reject, reject_table
+from loadlock.workflow.cleaning import Cleaned, CleanWork, without
+from loadlock.workflow.destinations import BoundDestination
+from loadlock.workflow.workspace import Workspace
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """How the delivery to one destination went, as far as it came."""
+
+    bound: BoundDestination
+    sent: int = 0
+    filtered: int = 0
+    refused: int = 0
+    published: Published | None = None
+    receipt: Receipt | None = None
+    by_file: dict[int, dict[str, int]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def balance(self, base: Balance) -> Balance:
+        """The balance of this destination; rows its filter leaves out count as skipped."""
+        published = self.published or Published(inserted=0)
+        return base.with_(
+            clean=base.clean - self.filtered,
+            skipped=base.skipped + self.filtered,
+            inserted=published.inserted,
+            updated=published.updated,
+            unchanged=published.unchanged,
+            deleted=published.deleted,
+            rejected_delivery=self.refused,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliveryWork:
+    """What delivering needs: where the clean parts lie, and who wants which columns."""
+
+    workspace: Workspace
+    engine: Engine
+    run: str
+    batch: str
+    pipeline: str
+    plan: Plan
+    cleaned: Cleaned
+    raw: list[PartRecord]
+    clean_work: CleanWork
+    wait_seconds: float = 0.0
+
+
+class Deliveries:
+    """All deliveries of a run: opened and loaded one after the other, then published, then verified.
+
+    Use as a context manager: whatever happens, sessions are closed and locks released.
+    """
+
+    def __init__(self, work: DeliveryWork, bound: list[BoundDestination], advance: Callable[[int], None]) -> None:
+        self.work = work
+        self.outcomes = [Outcome(bound=destination) for destination in bound]
+        self._advance = advance
+        self._stack = ExitStack()
+        self._open: list[Delivery] = []
+
+    def __enter__(self) -> Deliveries:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stack.close()
+
+    def load(self) -> bool:
+        """Open every destination and send it its rows. True if some rows went to staging tables (status `loaded`)."""
+        staged = False
+        for outcome in self.outcomes:
+            job = make_job(self.work, outcome.bound)
+            delivery = self._stack.enter_context(Delivery(outcome.bound.destination, job, on_rows=self._advance))
+            self._open.append(delivery)
+            opened = delivery.open()
+            outcome.notes.extend(opened.notes)
+            staged = staged or opened.staged
+            self._load(outcome, delivery)
+        return staged
+
+    def compare(self) -> list[Receipt]:
+        """Read back what an earlier run published; sends and changes nothing."""
+        receipts = []
+        for outcome in self.outcomes:
+            job = make_job(self.work, outcome.bound)
+            delivery = self._stack.enter_context(Delivery(outcome.bound.destination, job, on_rows=self._advance))
+            receipts.append(delivery.compare(self._tables(outcome)))
+        return receipts
+
+    def _load(self, outcome: Outcome, delivery: Delivery) -> None:
+        work, index = self.work, outcome.bound.index
+        delivery.load(self._tables(outcome), done=partial(work.workspace.ledger.add_chunk, work.run, index))
+        outcome.sent = delivery.rows_sent
+        outcome.refused = len(delivery.refused)
+        scope = f"{work.run}-d{index}"
+        work.workspace.ledger.drop_parts(work.batch, scope)
+        if delivery.refused:
+            record = _write_refused(work, scope, delivery.refused)
+            work.workspace.ledger.add_parts([record])
+
+    def _tables(self, outcome: Outcome) -> Iterator[tuple[int, pa.Table]]:
+        """The clean parts as this destination wants them, read ahead by the engine."""
+        work, spec = self.work, outcome.bound.spec
+        records = [record for record in work.cleaned.parts if record.ref.rows]
+        read = partial(
+            _destination_part, work.clean_work, work.cleaned.losers, spec.filter, _columns(work, outcome.bound)
+        )
+        for record, (table, filtered) in zip(records, work.engine.map(read, records), strict=True):
+            outcome.filtered += filtered
+            if table.num_rows:
+                yield record.ref.key.seq, table
+
+    def publish(self, outcome: Outcome) -> None:
+        """Make one destination's new state visible. The ledger keeps what was counted, for the read-back after a crash."""
+        delivery = self._open[self.outcomes.index(outcome)]
+        outcome.published = delivery.publish()
+        outcome.notes.extend(outcome.published.notes)
+        outcome.by_file = {
+            index: dict(zip(("inserted", "updated", "unchanged"), counts, strict=True))
+            for index, counts in outcome.published.by_file.items()
+        }
+
+    def verify(self, outcome: Outcome) -> None:
+        """Read one destination back; raises VerifyError where it differs."""
+        delivery = self._open[self.outcomes.index(outcome)]
+        outcome.receipt = delivery.verify()
+        if outcome.receipt.equal is False:
+            raise VerifyError(
+                f"{outcome.bound.label}: the read-back differs from what was delivered"
+                f" ({outcome.receipt.rows:,} rows delivered, {outcome.receipt.read_back or 0:,} read back)",
+                hint="Somebody else may write to the table; `loadlock verify BATCH` compares again.",
+            )
+
+
+def make_job(work: DeliveryWork, bound: BoundDestination) -> Job:
+    """The job of one destination from the plan's columns."""
+    types = dict(work.plan.columns)
+    required = work.plan.required
+    columns = tuple(
+        DeliveryColumn(name=name, type=types[name], key=name in bound.spec.key, required=name in required)
+        for name in _columns(work, bound)
+    )
+    return Job(
+        run=work.run,
+        batch=work.batch,
+        pipeline=work.pipeline,
+        target=bound.target,
+        columns=columns,
+        mode=bound.mode,
+        key=bound.spec.key,
+        create=bound.spec.create,
+        lineage=bound.spec.lineage,
+        wait_seconds=work.wait_seconds,
+    )
+
+
+def _columns(work: DeliveryWork, bound: BoundDestination) -> list[str]:
+    names = [name for name, _ in work.plan.columns]
+    if bound.spec.columns is None:
+        return names
+    # a pipeline's columns are checked when it is read; `load` learns them from the files
+    if unknown := [name for name in bound.spec.columns if name not in names]:
+        raise PipelineError(
+            [
+                Mistake(message=f"the batch has no column {name!r}", remedy=f"It has {', '.join(names)}.")
+                for name in unknown
+            ]
+        )
+    return list(bound.spec.columns)
+
+
+def _destination_part(
+    work: CleanWork, losers: pa.Table | None, condition: str | None, columns: list[str], record: PartRecord
+) -> tuple[pa.Table, int]:
+    table = without(work.staging.read(record.ref), losers)
+    before = table.num_rows
+    if condition is not None:
+        table = _filtered(table, condition)
+    return table.select([*columns, *IDENTITY]), before - table.num_rows
+
+
+def _filtered(table: pa.Table, condition: str) -> pa.Table:
+    import duckdb
+
+    with duckdb.connect(config={"threads": "1", "enable_external_access": "false"}) as connection:
+        connection.register("rows", table)
+        return connection.execute(f"select * from rows where ({condition})").to_arrow_table()
+
+
+def _write_refused(work: DeliveryWork, scope: str, refused: list[RefusedRow]) -> PartRecord:
+    """The destination's rejects at rest, with the place of each row from staging."""
+    places = _places(work, refused)
+    rows = [
+        reject(
+            problems=[row.problem],
+            stage=Stage.DELIVERY,
+            file_index=row.file,
+            source_file=work.clean_work.files[row.file].name,
+            row=row.row,
+            sub=row.sub,
+            values=row.values,
+            **places.get((row.file, row.row), {"line": None, "offset": None, "length": None}),
+        )
+        for row in refused
+    ]
+    table = fill_raw(reject_table(rows), work.clean_work.store, work.clean_work.files)
+    key = PartKey(batch=work.batch, scope=scope, kind=PartKind.REJECTS, seq=1)
+    ref = work.workspace.staging.write(key, table)
+    return PartRecord(ref=ref, info={"counts": [[*code, rows] for code, rows in count_rejects(table).items()]})
+
+
+def _places(work: DeliveryWork, refused: list[RefusedRow]) -> dict[tuple[int, int], dict[str, Any]]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    wanted: dict[int, set[int]] = {}
+    for row in refused:
+        wanted.setdefault(row.file, set()).add(row.row)
+    found: dict[tuple[int, int], dict[str, Any]] = {}
+    for record in work.raw:
+        rows = wanted.get(record.ref.file_index or 0)
+        if not rows or not record.ref.rows:
+            continue
+        table = work.workspace.staging.read(record.ref, columns=[ROW, LINE, OFFSET, LENGTH])
+        near = table.filter(pc.is_in(table[ROW], pa.array(sorted(rows), pa.int64())))
+        for place in near.to_pylist():
+            found[(record.ref.file_index or 0, place[ROW])] = {
+                "line": place[LINE],
+                "offset": place[OFFSET],
+                "length": place[LENGTH],
+            }
+    return found

@@ -1,0 +1,102 @@
+"""The verbs that only look: the quarantine, SQL over a batch, the ledger's lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from loadlock.errors import UsageError
+from loadlock.ledger.base import BatchRecord, RunRecord
+from loadlock.model import PartKind
+from loadlock.quarantine.read import RejectFilter, reject_rows
+from loadlock.rows import IDENTITY, reject_schema
+from loadlock.workflow.cleaning import batch_scope
+from loadlock.workflow.run import reject_scopes
+from loadlock.workflow.workspace import Workspace
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+QUERY_MEMORY = "512MB"
+
+
+def newest_run(workspace: Workspace, batch: BatchRecord) -> RunRecord:
+    """The newest run of a batch."""
+    runs = workspace.ledger.runs(batch=batch.batch, limit=1)
+    if not runs:
+        raise UsageError(f"batch {batch.batch[:12]} has no run yet")
+    return runs[0]
+
+
+def find(workspace: Workspace, name: str) -> tuple[BatchRecord, RunRecord]:
+    """A batch and its run by the id (or a unique prefix) of either; of a batch, the newest run."""
+    if name.startswith("r"):
+        run = workspace.ledger.find_run(name)
+        batch = workspace.ledger.batch(run.batch)
+        assert batch is not None
+        return batch, run
+    batch = workspace.ledger.find_batch(name)
+    return batch, newest_run(workspace, batch)
+
+
+def reject_tables(workspace: Workspace, run: RunRecord) -> Iterator[pa.Table]:
+    """The reject parts of a run, intake's first, one at a time."""
+    batch = workspace.ledger.batch(run.batch)
+    assert batch is not None
+    for scope in reject_scopes(run.run, batch.generation, len(run.destinations)):
+        for record in workspace.ledger.parts(run.batch, scope, PartKind.REJECTS):
+            yield workspace.staging.read(record.ref)
+
+
+def rejects(workspace: Workspace, name: str, wanted: RejectFilter) -> Iterator[dict[str, Any]]:
+    """The rejects of a batch (of its newest run) or of a run, as the JSON of the contract, streaming."""
+    _, run = find(workspace, name)
+    return reject_rows(reject_tables(workspace, run), batch=run.batch, run=run.run, wanted=wanted)
+
+
+def query(workspace: Workspace, name: str, sql: str) -> pa.Table:
+    """The result of SQL over the views `raw`, `clean` and `rejects` of a batch.
+
+    The query may read these rows and nothing else: no other file, no network, no settings. Raises UsageError with
+    DuckDB's message where it is wrong.
+    """
+    import duckdb
+
+    batch, run = find(workspace, name)
+    config = {"memory_limit": QUERY_MEMORY, "temp_directory": str(workspace.temp)}
+    with duckdb.connect(config=config) as connection:
+        _bind_views(workspace, connection, batch, run)
+        folder = str(workspace.root / "staging").replace("'", "''")
+        for setting in (
+            f"set allowed_directories = ['{folder}']",
+            "set enable_external_access = false",
+            "set lock_configuration = true",
+        ):
+            connection.execute(setting).fetchall()
+        try:
+            return connection.execute(sql).to_arrow_table()
+        except duckdb.Error as exc:
+            raise UsageError(f"the query failed: {exc}", hint="The views are raw, clean and rejects.") from exc
+
+
+def _bind_views(workspace: Workspace, connection: Any, batch: BatchRecord, run: RunRecord) -> None:
+    ledger, staging = workspace.ledger, workspace.staging
+
+    def bind(view: str, scopes: list[str], kind: PartKind) -> bool:
+        refs = [record.ref for scope in scopes for record in ledger.parts(batch.batch, scope, kind) if record.ref.rows]
+        if refs:
+            staging.bind(connection, view, refs)
+        return bool(refs)
+
+    scopes = reject_scopes(run.run, batch.generation, len(run.destinations))
+    if not bind("raw", [f"g{batch.generation}"], PartKind.RAW):
+        connection.execute("create view raw as select 0 as _row where false").fetchall()
+    if not bind("rejects", scopes, PartKind.REJECTS):
+        connection.register("rejects", reject_schema().empty_table())
+    if not bind("_clean", [run.run], PartKind.CLEAN):
+        connection.execute("create view clean as select 0 as _row where false").fetchall()
+    elif bind("_dropped", [batch_scope(run.run)], PartKind.DROPPED):
+        same = " and ".join(f"d.{name} = c.{name}" for name in IDENTITY)
+        connection.execute(f"create view clean as select c.* from _clean c anti join _dropped d on {same}").fetchall()
+    else:
+        connection.execute("create view clean as select * from _clean").fetchall()

@@ -1,0 +1,88 @@
+"""From a pipeline's files to a batch: what is taken in, and whether that was done before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from loadlock.errors import UsageError
+from loadlock.intake.base import ByteSource
+from loadlock.intake.files import find_files, open_sources
+from loadlock.ledger.base import BatchRecord, Ledger, RunRecord
+from loadlock.ledger.ids import batch_id
+from loadlock.model import WriteMode
+from loadlock.pipeline.model import Pipeline
+
+_TAKES_ALL = frozenset({WriteMode.REPLACE, WriteMode.MIRROR})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Received:
+    """A batch to run, or the earlier run that makes this one a no-op."""
+
+    batch: BatchRecord | None
+    sources: list[ByteSource]
+    noop: RunRecord | None = None
+
+
+def receive(
+    ledger: Ledger,
+    pipeline: Pipeline,
+    *,
+    labels: Sequence[str],
+    modes: Sequence[WriteMode],
+    digest: str,
+    files: str | None = None,
+    force: bool = False,
+) -> Received:
+    """Find the files, leave out what is delivered already (modes that add rows), and record the batch.
+
+    `files` is `all`, `new` or None (by mode). Raises SourceError for files that can't be read, UsageError where the
+    same bytes were delivered by another version of the pipeline.
+    """
+    if not pipeline.source.files:
+        raise UsageError("the pipeline names no files", hint="Add `source: {files: ...}`.")
+    paths = find_files(pipeline.source.files, Path(pipeline.base_folder))
+    sources = list(open_sources(paths))
+    only_new = files == "new" or (files is None and not any(mode in _TAKES_ALL for mode in modes))
+    wanted = sources
+    if only_new and not force:
+        delivered = ledger.delivered_files(pipeline.name, labels)
+        wanted = [source for source in sources if source.file.sha256 not in delivered]
+    whole = batch_id(pipeline.name, [source.file.sha256 for source in sources])
+    if not force and (earlier := _delivered(ledger, whole, labels, nothing_new=not wanted, pipeline=pipeline.name)):
+        return Received(batch=None, sources=[], noop=_same_pipeline(earlier, digest))
+    numbered = [_renumbered(source, index) for index, source in enumerate(wanted)]
+    identity = batch_id(pipeline.name, [source.file.sha256 for source in numbered])
+    batch = ledger.begin_batch(identity, pipeline.name, [source.file for source in numbered])
+    return Received(batch=batch, sources=numbered)
+
+
+def _delivered(
+    ledger: Ledger, batch: str, labels: Sequence[str], *, nothing_new: bool, pipeline: str
+) -> RunRecord | None:
+    if run := ledger.delivered_run(batch, labels):
+        return run
+    if not nothing_new:
+        return None
+    # every file came with some earlier batch: the newest delivery of this pipeline speaks for them
+    for run in ledger.runs():
+        if run.pipeline == pipeline and (known := ledger.delivered_run(run.batch, labels)):
+            return known
+    return None
+
+
+def _same_pipeline(earlier: RunRecord, digest: str) -> RunRecord:
+    if earlier.plan_digest == digest:
+        return earlier
+    raise UsageError(
+        f"these bytes were delivered by run {earlier.run} with another version of the pipeline",
+        hint=f"`loadlock rerun {earlier.batch[:12]}` applies the changed pipeline to them; --force delivers them again.",
+    )
+
+
+def _renumbered(source: ByteSource, index: int) -> ByteSource:
+    if source.file.index != index:
+        source.file = replace(source.file, index=index)
+    return source

@@ -1,0 +1,372 @@
+"""A run: one attempt to take a batch through intake, staging, cleanup and delivery."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from loadlock.cleanup.compile import compile_plan
+from loadlock.cleanup.plan import Plan
+from loadlock.engines.base import Engine
+from loadlock.errors import (
+    BalanceError,
+    InterruptedRunError,
+    LoadlockError,
+    StoppedError,
+    UnavailableError,
+    UsageError,
+)
+from loadlock.intake.base import ByteSource
+from loadlock.ledger.base import BatchRecord, PartRecord, RunRecord
+from loadlock.model import Balance, BatchStatus, PartKind, RunStatus, Severity, Stage
+from loadlock.pipeline.codec import to_json
+from loadlock.pipeline.model import Pipeline
+from loadlock.workflow import cleaning
+from loadlock.workflow.delivering import Deliveries, DeliveryWork
+from loadlock.workflow.destinations import BoundDestination
+from loadlock.workflow.document import (
+    cleanup_balance,
+    destination_documents,
+    file_documents,
+    intake_balance,
+    reject_summary,
+    run_document,
+)
+from loadlock.workflow.progress import Progress
+from loadlock.workflow.take_in import Intake, take_in
+from loadlock.workflow.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """How a run is to be done; none of this changes its result."""
+
+    wait_seconds: float = 0.0
+    report: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunTask:
+    """What a run works on."""
+
+    workspace: Workspace
+    engine: Engine
+    pipeline: Pipeline
+    batch: BatchRecord
+    sources: list[ByteSource]
+    bound: list[BoundDestination]
+    record: RunRecord
+    settings: RunSettings
+
+
+class Runner:
+    """Takes one run from wherever it stands to its end; the ledger is written at each step, so it can be resumed."""
+
+    def __init__(self, task: RunTask, progress: Progress) -> None:
+        self.task = task
+        self.progress = progress
+        self.ledger = task.workspace.ledger
+        self.run = task.record.run
+        self.status = task.record.status
+        self.balance = Balance()
+        self.cleaned: cleaning.Cleaned | None = None
+        self.decisions: list[dict[str, Any]] = []
+        self.deliveries: Deliveries | None = None
+        self._begun = time.monotonic()
+
+    def go(self) -> dict[str, Any]:
+        """Run to the end; the run's document. Every error is recorded as the run's end and raised again."""
+        try:
+            self._stages()
+        except KeyboardInterrupt as exc:
+            self._fail(RunStatus.INTERRUPTED, "stopped by a signal")
+            hint = f"`loadlock resume {self.run}` finishes it."
+            raise InterruptedRunError(f"run {self.run} was stopped by a signal", hint=hint) from exc
+        except LoadlockError as exc:
+            exc.run = self.run
+            self._fail(_end_of(exc), str(exc))
+            raise
+        except BaseException as exc:
+            self._fail(RunStatus.FAILED, f"{type(exc).__name__}: {exc}")
+            raise
+        verified = all(destination.spec.verify for destination in self.task.bound)
+        return self._end(RunStatus.VERIFIED if verified else RunStatus.PUBLISHED, None)
+
+    def _fail(self, status: RunStatus, cause: str) -> None:
+        """Record how the run ended; never hides the error that ended it."""
+        with suppress(LoadlockError, OSError):
+            self._end(status, cause)
+
+    # --- the stages
+
+    def _stages(self) -> None:
+        self._take_in()
+        plan = self._plan()
+        self._clean(plan)
+        self._deliver(plan)
+
+    def _take_in(self) -> None:
+        task = self.task
+        scope = f"g{task.batch.generation}"
+        if not task.batch.staged:
+            total = sum(source.file.size_bytes for source in task.sources)
+            self.progress.begin(Stage.INTAKE, total=total, unit="bytes")
+            options = task.pipeline.source.options
+            intake = Intake(
+                workspace=task.workspace,
+                batch=task.batch.batch,
+                generation=task.batch.generation,
+                options=options,
+                keep_source=task.pipeline.source.keep,
+            )
+            take_in(intake, task.sources, lambda size, rows: self.progress.advance(Stage.INTAKE, done=size, rows=rows))
+            self.progress.end(Stage.INTAKE)
+        raw, rejects = (self.ledger.parts(task.batch.batch, scope, kind) for kind in (PartKind.RAW, PartKind.REJECTS))
+        reports = self.ledger.file_reports(task.batch.batch, task.batch.generation)
+        self.raw: list[PartRecord] = raw
+        self.reports = reports
+        staged, rejected = (sum(record.ref.rows for record in records) for records in (raw, rejects))
+        self.balance = intake_balance(reports, staged, rejected)
+        self._check_balance(Stage.STAGING)
+        self._become(RunStatus.STAGED)
+        if task.pipeline.source.empty == "fail" and not self.balance.received:
+            raise StoppedError("the batch has no record, and the pipeline says `empty: fail`")
+
+    def _plan(self) -> Plan:
+        task, state = self.task, self.task.record.state
+        names = None
+        if task.pipeline.columns is None:
+            flatten = task.pipeline.source.flatten
+            names = cleaning.discover(task.workspace, task.engine, self.raw, flatten)
+        run_time = datetime.fromisoformat(task.record.started)
+        plan = compile_plan(task.pipeline, names, decisions=state.get("decisions", {}), run_time=run_time)
+        if plan.needs_survey and "decisions" not in state:
+            plan, decisions = cleaning.decide_all(task.workspace, task.engine, self.raw, plan)
+            self.decisions = [vars(decision) for decision in decisions]
+            self.ledger.save_state(self.run, {"decisions": plan.decisions, "decided": self.decisions})
+            for decision in decisions:
+                self.progress.say(f"{decision.column}: {decision.reason}")
+        else:
+            self.decisions = state.get("decided", [])
+        self._check_sources(plan)
+        return plan
+
+    def _check_sources(self, plan: Plan) -> None:
+        """A declared column that no file has, and columns that the pipeline doesn't name."""
+        headers = [report.header for report in self.reports.values() if report.header]
+        if not headers or len(headers) < len(self.reports):
+            return  # JSON: judged by what was found while cleaning
+        if missing := plan.missing_sources(headers):
+            raise StoppedError(
+                f"no file has a column for {', '.join(missing)}",
+                hint="Correct `from:`, or add an alias. The files have: " + ", ".join(dict.fromkeys(chain(*headers))),
+            )
+        unnamed = plan.unnamed(headers)
+        if unnamed and self.task.pipeline.source.drift == "freeze":
+            raise StoppedError(
+                f"the files have columns that the pipeline doesn't name: {', '.join(unnamed)}",
+                hint="Declare them, or set `drift: ignore`.",
+            )
+
+    def _clean(self, plan: Plan) -> None:
+        task, ledger = self.task, self.ledger
+        work = cleaning.CleanWork(
+            staging=task.workspace.staging,
+            store=task.workspace.sources,
+            files={source.index: source for source in task.batch.files},
+            plan=plan,
+            batch=task.batch.batch,
+            scope=self.run,
+        )
+        self.work = work
+        done = {record.ref.key.seq for record in ledger.parts(task.batch.batch, self.run, PartKind.CLEAN)}
+        rows = sum(record.ref.rows for record in self.raw)
+        self.progress.begin(Stage.CLEANUP, total=rows, unit="rows")
+        missing = [record for record in self.raw if record.ref.key.seq not in done]
+        cleaning.clean_parts(task.engine, work, missing, self._listed)
+        parts = ledger.parts(task.batch.batch, self.run, PartKind.CLEAN)
+        verdict = cleaning.judge(task.workspace, work, self.raw, parts)
+        ledger.drop_parts(task.batch.batch, f"{self.run}-batch")
+        self.cleaned, rejects = cleaning.settle(work, self.raw, parts, verdict)
+        ledger.add_parts(rejects)
+        self.progress.end(Stage.CLEANUP)
+        self.balance = cleanup_balance(self.balance, self.cleaned)
+        self._check_balance(Stage.CLEANUP)
+        self._check_guards()
+        self._become(RunStatus.CLEANED)
+
+    def _listed(self, records: list[PartRecord]) -> None:
+        self.ledger.add_parts(records)
+        rows = sum(record.info["staged"] for record in records if record.ref.key.kind == PartKind.CLEAN)
+        self.progress.advance(Stage.CLEANUP, done=rows, rows=rows)
+
+    def _check_guards(self) -> None:
+        assert self.cleaned is not None
+        self._check_budget()
+        failed = [
+            finding for finding in self.cleaned.findings
+            if not finding["passed"] and finding["severity"] != Severity.WARN
+        ]  # fmt: skip
+        failed_rows = self.cleaned.tallies.failures()
+        if failed or failed_rows:
+            reasons = [str(finding["message"]) for finding in failed]
+            reasons += [f"{message} ({rows:,} rows)" for message, rows in failed_rows]
+            raise StoppedError("checks stopped the run: " + "; ".join(reasons))
+
+    def _check_budget(self) -> None:
+        budget = self.task.pipeline.budget
+        if reason := budget.exceeded(self.balance.rejected, self.balance.received):
+            raise StoppedError(
+                f"{reason}: nothing was published",
+                hint=f"Look at `loadlock rejects {self.task.batch.batch[:12]}`; the budget is `rejects: {{budget: ...}}`.",
+            )
+
+    def _deliver(self, plan: Plan) -> None:
+        task = self.task
+        assert self.cleaned is not None
+        work = DeliveryWork(
+            workspace=task.workspace,
+            engine=task.engine,
+            run=self.run,
+            batch=task.batch.batch,
+            pipeline=task.pipeline.name,
+            plan=plan,
+            cleaned=self.cleaned,
+            raw=self.raw,
+            clean_work=self.work,
+            wait_seconds=task.settings.wait_seconds,
+        )
+        self.progress.begin(Stage.DELIVERY, total=self.cleaned.clean * len(task.bound), unit="rows")
+        advance: Callable[[int], None] = lambda rows: self.progress.advance(Stage.DELIVERY, done=rows, rows=rows)  # noqa: E731
+        with Deliveries(work, task.bound, advance) as self.deliveries:
+            if self.deliveries.load():
+                self._become(RunStatus.LOADED)
+            for outcome in self.deliveries.outcomes:
+                self.balance = self.balance.with_(rejected_delivery=outcome.refused)
+                self._check_budget()
+            self._become(RunStatus.PUBLISHING)
+            for outcome in self.deliveries.outcomes:
+                self.deliveries.publish(outcome)
+            self._become(RunStatus.PUBLISHED)
+            self.ledger.set_batch_status(task.batch.batch, BatchStatus.DELIVERED)
+            for outcome in self.deliveries.outcomes:
+                for note in outcome.notes:
+                    self.progress.say(f"{outcome.bound.label}: {note}")
+                if outcome.bound.spec.verify:
+                    self.deliveries.verify(outcome)
+        self.balance = self.deliveries.outcomes[0].balance(cleanup_balance(self._received(), self.cleaned))
+        self._check_balance(Stage.DELIVERY)
+        self.progress.end(Stage.DELIVERY)
+
+    # --- bookkeeping
+
+    def _received(self) -> Balance:
+        return self.balance.with_(rejected_delivery=0)
+
+    def _check_balance(self, upto: Stage) -> None:
+        if faults := self.balance.faults(upto=upto):
+            raise BalanceError("the balance does not close: " + "; ".join(faults))
+
+    def _become(self, status: RunStatus) -> None:
+        """Go on to `status`; a resumed run passes again through what it had reached."""
+        if status != self.status:
+            self.ledger.set_status(self.run, status)
+            self.status = status
+
+    def _end(self, status: RunStatus, cause: str | None) -> dict[str, Any]:
+        self._save_rejects()
+        document = self._document(status, cause)
+        self.ledger.finish_run(self.run, digest=document["digest"], document=document)
+        self.ledger.set_status(self.run, status, cause=cause)
+        return document
+
+    def _save_rejects(self) -> None:
+        batch, generation = self.task.batch.batch, self.task.batch.generation
+        counts: dict[tuple[str, str, str], int] = {}
+        for scope in reject_scopes(self.run, generation, len(self.task.bound)):
+            for record in self.ledger.parts(batch, scope, PartKind.REJECTS):
+                for stage, code, column, rows in record.info.get("counts", []):
+                    key = (stage, code, column)
+                    counts[key] = counts.get(key, 0) + rows
+        self.ledger.save_reject_counts(self.run, counts)
+        self.reject_counts = counts
+
+    def _document(self, status: RunStatus, cause: str | None) -> dict[str, Any]:
+        task = self.task
+        digest = None if self.cleaned is None else self.cleaned.digest_hex
+        document = run_document(
+            replace(task.record, digest=digest), status=status, seconds=time.monotonic() - self._begun, cause=cause
+        )
+        outcomes = [] if self.deliveries is None else self.deliveries.outcomes
+        base = self.balance.with_(rejected_delivery=0)
+        document |= {
+            "balance": self.balance.to_json(),
+            "files": file_documents(task.batch, getattr(self, "reports", {}), self.cleaned, outcomes),
+            "rejects": reject_summary(self.reject_counts),
+            "reject_columns": [[*key, rows] for key, rows in sorted(self.reject_counts.items())],
+            "decisions": self.decisions,
+            "destinations": destination_documents(outcomes, base),
+        }
+        if self.cleaned is not None:
+            document["warnings"] = self.cleaned.tallies.warnings() + [
+                finding for finding in self.cleaned.findings if not finding["passed"]
+            ]
+            document["tallies"] = self.cleaned.tallies.to_json()
+        if document["destinations"]:
+            document["receipt"] = document["destinations"][0]["receipt"]
+        if task.settings.report:
+            document["report"] = self._report(document)
+        return document
+
+    def _report(self, document: dict[str, Any]) -> str | None:
+        from loadlock.report.page import write_report
+
+        path: Path = self.task.workspace.reports / f"{self.run}.html"
+        write_report(document, path)
+        return str(path)
+
+
+def _end_of(error: LoadlockError) -> RunStatus:
+    if isinstance(error, UnavailableError):
+        return RunStatus.INTERRUPTED
+    if isinstance(error, StoppedError) and not isinstance(error, BalanceError):
+        return RunStatus.STOPPED
+    return RunStatus.FAILED
+
+
+def reject_scopes(run: str, generation: int, destinations: int) -> list[str]:
+    """Where the rejects of a run lie: intake's with the raw rows, then cleanup's, the batch's, each destination's."""
+    return [f"g{generation}", run, f"{run}-batch", *(f"{run}-d{index}" for index in range(destinations))]
+
+
+def new_record(
+    task_pipeline: Pipeline, *, run: str, batch: str, bound: list[BoundDestination], plan_digest: str, path: str | None
+) -> RunRecord:
+    """The ledger's record of a run that begins now. URLs are kept as written, without secrets."""
+    from loadlock.pipeline.secrets import redact
+
+    kept = replace(
+        task_pipeline,
+        destinations=tuple(replace(spec, url=redact(spec.url)) for spec in task_pipeline.destinations),
+        text=redact(task_pipeline.text),
+    )
+    if not bound:
+        raise UsageError("the pipeline has no destination", hint="Add `destination:` with a `url`, or use `preview`.")
+    return RunRecord(
+        run=run,
+        batch=batch,
+        pipeline=task_pipeline.name,
+        status=RunStatus.RECEIVED,
+        started=datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        plan_digest=plan_digest,
+        pipeline_text=kept.text,
+        pipeline_path=path,
+        destinations=tuple(destination.label for destination in bound),
+        state={"pipeline": to_json(kept)},
+    )

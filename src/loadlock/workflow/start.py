@@ -1,0 +1,260 @@
+"""The verbs that run: `run`, `load`, `resume`, `rerun`."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from loadlock.engines.base import Engine
+from loadlock.engines.local import LocalEngine
+from loadlock.errors import SourceError, UsageError
+from loadlock.ledger.base import RunRecord
+from loadlock.ledger.ids import new_run_id
+from loadlock.model import RunStatus, WriteMode
+from loadlock.pipeline.codec import from_json
+from loadlock.pipeline.model import DestinationSpec, Pipeline, Source
+from loadlock.workflow.destinations import BoundDestination, bind_destinations, plan_digest
+from loadlock.workflow.document import noop_document
+from loadlock.workflow.progress import Progress, Silent
+from loadlock.workflow.receive import receive
+from loadlock.workflow.result import RunResult
+from loadlock.workflow.run import Runner, RunSettings, RunTask, new_record
+from loadlock.workflow.workspace import Workspace, find_workspace
+
+ENDED = frozenset({RunStatus.VERIFIED, RunStatus.ROLLED_BACK})
+ENGINES: dict[str, Callable[[Path], Engine]] = {"local": lambda temp: LocalEngine(temp_folder=temp)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The options that every verb which runs takes."""
+
+    workspace: str | Path | None = None
+    engine: str = "local"
+    force: bool = False
+    files: str | None = None
+    """`all` | `new`; None = by write mode."""
+    wait_seconds: float = 0.0
+    report: bool = True
+    environment: Mapping[str, str] | None = None
+    progress: Progress = field(default_factory=Silent)
+
+
+def run_pipeline(pipeline: Pipeline, options: Options, *, path: str | None = None) -> RunResult:
+    """Take the pipeline's files through all stages.
+
+    The same bytes again are a no-op. Raises LoadlockError; the run's end is in the ledger in any case.
+    """
+    bound = bind_destinations(pipeline, environment=options.environment)
+    digest = plan_digest(pipeline, bound)
+    root = find_workspace(options.workspace, base_folder=pipeline.base_folder, environment=options.environment)
+    with Workspace.open(root) as workspace:
+        received = receive(
+            workspace.ledger,
+            pipeline,
+            labels=[destination.label for destination in bound],
+            modes=[destination.mode for destination in bound],
+            digest=digest,
+            files=options.files,
+            force=options.force,
+        )
+        if received.noop is not None:
+            return RunResult(document=noop_document(_whole(workspace, received.noop)), workspace=workspace.root)
+        assert received.batch is not None
+        batch = received.batch.batch
+        record = new_record(pipeline, run=new_run_id(), batch=batch, bound=bound, plan_digest=digest, path=path)
+        with workspace.lock(batch, wait_seconds=options.wait_seconds):
+            workspace.ledger.begin_run(record)
+            return _go(workspace, pipeline, record, bound, options, received.sources)
+
+
+def load(
+    files: Sequence[str],
+    *,
+    to: str,
+    table: str | None = None,
+    mode: WriteMode | None = None,
+    key: Sequence[str] = (),
+    source_options: Any = None,
+    options: Options,
+) -> RunResult:
+    """`loadlock load`: files to a table without a pipeline file; every column as the text received."""
+    return run_pipeline(
+        load_pipeline_of(files, to=to, table=table, mode=mode, key=key, source_options=source_options), options
+    )
+
+
+def load_pipeline_of(
+    files: Sequence[str],
+    *,
+    to: str,
+    table: str | None = None,
+    mode: WriteMode | None = None,
+    key: Sequence[str] = (),
+    source_options: Any = None,
+) -> Pipeline:
+    """The pipeline that `load` stands for; its name is destination and table (contract: "Batches and runs")."""
+    spec = DestinationSpec(url=to, table=table, mode=mode, key=tuple(key))
+    source = Source(files=tuple(files))
+    if source_options is not None:
+        source = replace(source, options=source_options)
+    draft = Pipeline(name="load", source=source, destinations=(spec,))
+    label = bind_destinations(draft)[0].label
+    return replace(draft, name=f"load {label}")
+
+
+def resume(run: str, options: Options, *, to: str | None = None) -> RunResult:
+    """Finish a run that was killed, interrupted, stopped or failed, from the ledger alone.
+
+    `to` gives the destination's address again where it held a password (which is never kept).
+    """
+    root = find_workspace(options.workspace, base_folder=None, environment=options.environment)
+    with Workspace.open(root, create=False) as workspace:
+        record = _whole(workspace, workspace.ledger.find_run(run))
+        if record.status in ENDED:
+            return RunResult(document=noop_document(record), workspace=workspace.root)
+        pipeline = pipeline_of(record, to=to)
+        bound = bind_destinations(pipeline, environment=options.environment)
+        with workspace.lock(record.batch, wait_seconds=options.wait_seconds):
+            workspace.ledger.set_status(record.run, RunStatus.INTERRUPTED, cause="resumed")
+            record = replace(record, status=RunStatus.INTERRUPTED)
+            return _go(workspace, pipeline, record, bound, options, None)
+
+
+def rerun(batch: str, options: Options, *, pipeline: Pipeline | None = None, path: str | None = None) -> RunResult:
+    """Take a batch through the current rules again, from staging, without its source files.
+
+    For modes replace and upsert, which repeat without harm; append would double the rows and is refused.
+    """
+    base = pipeline.base_folder if pipeline is not None else None
+    root = find_workspace(options.workspace, base_folder=base, environment=options.environment)
+    with Workspace.open(root, create=False) as workspace:
+        known = workspace.ledger.find_batch(batch)
+        last = workspace.ledger.runs(batch=known.batch, limit=1)
+        if pipeline is None:
+            if not last:
+                raise UsageError(
+                    f"batch {known.batch[:12]} has no run", hint="Name its pipeline: `loadlock rerun BATCH PIPELINE`."
+                )
+            earlier = _whole(workspace, last[0])
+            pipeline, path = _current(earlier), earlier.pipeline_path
+        bound = bind_destinations(pipeline, environment=options.environment)
+        for destination in bound:
+            if destination.mode == WriteMode.APPEND and workspace.ledger.delivered_run(
+                known.batch, [destination.label]
+            ):
+                raise UsageError(
+                    f"batch {known.batch[:12]} was appended to {destination.label}; a rerun would double its rows",
+                    hint="Use mode upsert or replace for batches whose rules may change.",
+                )
+        digest = plan_digest(pipeline, bound)
+        record = new_record(pipeline, run=new_run_id(), batch=known.batch, bound=bound, plan_digest=digest, path=path)
+        with workspace.lock(known.batch, wait_seconds=options.wait_seconds):
+            workspace.ledger.begin_run(record)
+            return _go(workspace, pipeline, record, bound, options, None)
+
+
+def pipeline_of(record: RunRecord, *, to: str | None = None) -> Pipeline:
+    """The pipeline as the run used it. Raises UsageError where a password is needed again."""
+    pipeline = from_json(Pipeline, record.state["pipeline"])
+    if to is not None:
+        pipeline = replace(
+            pipeline, destinations=(replace(pipeline.destinations[0], url=to), *pipeline.destinations[1:])
+        )
+    for spec in pipeline.destinations:
+        if "***" in spec.url:
+            raise UsageError(
+                f"the password of {spec.url} is not kept",
+                hint="Give the address again by --to, or write it as ${VARIABLE}.",
+            )
+    return pipeline
+
+
+def _current(record: RunRecord) -> Pipeline:
+    """The pipeline file as it is now, else as the run used it."""
+    if record.pipeline_path and Path(record.pipeline_path).exists():
+        from loadlock.pipeline.read import load_pipeline
+
+        return load_pipeline(Path(record.pipeline_path))
+    return pipeline_of(record)
+
+
+def _whole(workspace: Workspace, record: RunRecord) -> RunRecord:
+    return workspace.ledger.run(record.run) or record
+
+
+def _go(
+    workspace: Workspace,
+    pipeline: Pipeline,
+    record: RunRecord,
+    bound: list[BoundDestination],
+    options: Options,
+    sources: list[Any] | None,
+) -> RunResult:
+    batch = workspace.ledger.batch(record.batch)
+    assert batch is not None
+    if sources is None:
+        sources = [] if batch.staged else _sources_again(workspace, batch.files)
+    engine = ENGINES[options.engine](workspace.temp) if options.engine in ENGINES else _no_engine(options.engine)
+    with engine, _signals():
+        task = RunTask(
+            workspace=workspace,
+            engine=engine,
+            pipeline=pipeline,
+            batch=batch,
+            sources=sources,
+            bound=bound,
+            record=record,
+            settings=RunSettings(wait_seconds=options.wait_seconds, report=options.report),
+        )
+        document = Runner(task, options.progress).go()
+    return RunResult(document=document, workspace=workspace.root)
+
+
+def _no_engine(name: str) -> Engine:
+    raise UsageError(f"unknown engine {name!r}", hint=f"Known: {', '.join(ENGINES)}.")
+
+
+def _sources_again(workspace: Workspace, files: Sequence[Any]) -> list[Any]:
+    """The batch's files for an intake that was cut short: kept bytes first, else the files where they were."""
+    from loadlock.intake.files import open_sources
+
+    again = []
+    for file in files:
+        if workspace.sources.has(file):
+            again.append(workspace.sources.source(file))
+            continue
+        path = Path(file.path.split("!", 1)[0])
+        found = (
+            [source for source in open_sources([path]) if source.file.sha256 == file.sha256] if path.exists() else []
+        )
+        if not found:
+            raise SourceError(
+                f"{file.path} is gone or has other bytes than when the run began",
+                hint="Put the file back, or run the pipeline anew.",
+            )
+        found[0].file = file
+        again.append(found[0])
+    return again
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    """SIGTERM stops as cleanly as Ctrl-C (in the main thread; elsewhere the caller's handlers stand)."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    earlier = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, earlier)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,138 @@
+"""Intake and staging: source files to raw parts, every byte accounted for."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from loadlock.errors import BalanceError
+from loadlock.intake.base import ByteSource, RawPart, SourceOptions
+from loadlock.intake.read import read_file
+from loadlock.ledger.base import PartRecord
+from loadlock.model import FileReport, PartKey, PartKind, Stage
+from loadlock.quarantine.read import count_rejects
+from loadlock.rows import ROW
+from loadlock.workflow.workspace import Workspace
+
+_WRITES_AHEAD = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Intake:
+    """What taking in needs to know. `scope` is the generation (`g1`)."""
+
+    workspace: Workspace
+    batch: str
+    generation: int
+    options: SourceOptions
+    keep_source: bool
+
+    @property
+    def scope(self) -> str:
+        return f"g{self.generation}"
+
+
+def take_in(intake: Intake, sources: list[ByteSource], advance: Callable[[int, int], None]) -> None:
+    """Stage every file that is not staged yet; then the generation counts. `advance(bytes, rows)` after each part.
+
+    A file whose report is in the ledger is done. What a killed run left of another file is dropped and made again.
+    """
+    ledger, scope = intake.workspace.ledger, intake.scope
+    done = ledger.file_reports(intake.batch, intake.generation)
+    for source in sources:
+        if source.file.index in done:
+            advance(source.file.size_bytes, 0)
+            continue
+        ledger.drop_parts(intake.batch, scope, file_index=source.file.index)
+        report = _stage_file(intake, source, advance)
+        ledger.save_file_report(intake.batch, intake.generation, source.file.index, report)
+    ledger.mark_staged(intake.batch, intake.generation)
+
+
+def _stage_file(intake: Intake, source: ByteSource, advance: Callable[[int, int], None]) -> FileReport:
+    kept = intake.workspace.sources
+    reads = kept.tee(source) if intake.keep_source and not kept.has(source.file) else source
+    result = read_file(reads, intake.options)
+    first = _next_seq(intake)
+    staged = rejected = 0
+    with ThreadPoolExecutor(1, thread_name_prefix="staging") as writer:
+        for records in _written(intake, source, result.parts, first, writer):
+            intake.workspace.ledger.add_parts(records)
+            rows = sum(record.ref.rows for record in records if record.ref.key.kind == PartKind.RAW)
+            staged += rows
+            rejected += sum(record.ref.rows for record in records if record.ref.key.kind == PartKind.REJECTS)
+            advance(int(records[0].info["bytes"]), rows)
+    report = result.report()
+    _check(source, report, staged, rejected)
+    return report
+
+
+def _written(
+    intake: Intake, source: ByteSource, parts: Iterator[RawPart], first: int, writer: ThreadPoolExecutor
+) -> Iterator[list[PartRecord]]:
+    """Parts written behind the reader's back, a bounded number at a time, in order."""
+    waiting: deque[Future[list[PartRecord]]] = deque()
+    try:
+        for seq, part in enumerate(parts, start=first):
+            waiting.append(writer.submit(_write, intake, source, seq, part))
+            if len(waiting) >= _WRITES_AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+def _write(intake: Intake, source: ByteSource, seq: int, part: RawPart) -> list[PartRecord]:
+    staging, index = intake.workspace.staging, source.file.index
+    records = []
+    spans = [_span(table) for table in (part.rows, part.rejects) if table.num_rows]
+    taken = sum(int(length or 0) for table in (part.rows, part.rejects) for length in _lengths(table))
+    info = {
+        "bytes": taken,
+        "first_row": min((low for low, _ in spans), default=0),
+        "last_row": max((high for _, high in spans), default=0),
+    }
+    key = PartKey(batch=intake.batch, scope=intake.scope, kind=PartKind.RAW, seq=seq)
+    info["columns"] = list(part.rows.column_names)
+    records.append(PartRecord(ref=staging.write(key, part.rows, file_index=index), info=info))
+    if part.rejects.num_rows:
+        key = PartKey(batch=intake.batch, scope=intake.scope, kind=PartKind.REJECTS, seq=seq)
+        ref = staging.write(key, part.rejects, file_index=index)
+        counts = [[*code, rows] for code, rows in count_rejects(part.rejects).items()]
+        records.append(PartRecord(ref=ref, info={"bytes": 0, "counts": counts}))
+    return records
+
+
+def _span(table: object) -> tuple[int, int]:
+    import pyarrow.compute as pc
+
+    ends = pc.min_max(table[ROW])  # type: ignore[index]
+    return ends["min"].as_py(), ends["max"].as_py()
+
+
+def _lengths(table: object) -> list[int | None]:
+    import pyarrow.compute as pc
+
+    return [pc.sum(table["_length"]).as_py()]  # type: ignore[index]
+
+
+def _next_seq(intake: Intake) -> int:
+    listed = [
+        record.ref.key.seq
+        for kind in (PartKind.RAW, PartKind.REJECTS)
+        for record in intake.workspace.ledger.parts(intake.batch, intake.scope, kind)
+    ]
+    return max(listed, default=0) + 1
+
+
+def _check(source: ByteSource, report: FileReport, staged: int, rejected: int) -> None:
+    """The reader's own counts against the rows at rest."""
+    if (report.staged, report.rejected) != (staged, rejected) or report.received != staged + rejected:
+        raise BalanceError(
+            f"{source.file.name}: the reader saw {report.received:,} records ({report.staged:,} rows,"
+            f" {report.rejected:,} rejects), but {staged:,} rows and {rejected:,} rejects lie in {Stage.STAGING}"
+        )

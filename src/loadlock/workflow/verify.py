@@ -1,0 +1,79 @@
+"""`verify`: read a delivered batch back again, any time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from loadlock.cleanup.compile import compile_plan
+from loadlock.engines.local import LocalEngine
+from loadlock.errors import UsageError
+from loadlock.model import PartKind, RunStatus
+from loadlock.workflow import cleaning
+from loadlock.workflow.delivering import Deliveries, DeliveryWork
+from loadlock.workflow.destinations import bind_destinations
+from loadlock.workflow.look import find
+from loadlock.workflow.start import Options, pipeline_of
+from loadlock.workflow.workspace import Workspace, find_workspace
+
+DELIVERED = frozenset({RunStatus.PUBLISHED, RunStatus.VERIFIED, RunStatus.FAILED})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verification:
+    """The receipts of a read-back. `equal` is False if a destination differs, None if nothing could be compared."""
+
+    run: str
+    batch: str
+    receipts: list[dict[str, Any]]
+
+    @property
+    def equal(self) -> bool | None:
+        verdicts = [receipt["equal"] for receipt in self.receipts]
+        if False in verdicts:
+            return False
+        return True if True in verdicts else None
+
+
+def verify(name: str, options: Options, *, to: str | None = None) -> Verification:
+    """Compare what lies in the destinations with the clean rows of the batch; changes nothing."""
+    root = find_workspace(options.workspace, base_folder=None, environment=options.environment)
+    with Workspace.open(root, create=False) as workspace, LocalEngine(temp_folder=workspace.temp) as engine:
+        batch, run = find(workspace, name)
+        run = workspace.ledger.run(run.run) or run
+        if run.status not in DELIVERED or not (run.document or {}).get("destinations"):
+            raise UsageError(f"run {run.run} is {run.status}: it has delivered nothing to verify")
+        pipeline = pipeline_of(run, to=to)
+        raw = workspace.ledger.parts(batch.batch, f"g{batch.generation}", PartKind.RAW)
+        names = None
+        if pipeline.columns is None:
+            names = cleaning.discover(workspace, engine, raw, pipeline.source.flatten)
+        run_time = datetime.fromisoformat(run.started)
+        plan = compile_plan(pipeline, names, decisions=run.state.get("decisions", {}), run_time=run_time)
+        work = cleaning.CleanWork(
+            staging=workspace.staging,
+            store=workspace.sources,
+            files={source.index: source for source in batch.files},
+            plan=plan,
+            batch=batch.batch,
+            scope=run.run,
+        )
+        delivery = DeliveryWork(
+            workspace=workspace,
+            engine=engine,
+            run=run.run,
+            batch=batch.batch,
+            pipeline=pipeline.name,
+            plan=plan,
+            cleaned=cleaning.reload(workspace, work, raw),
+            raw=raw,
+            clean_work=work,
+        )
+        bound = bind_destinations(pipeline, environment=options.environment)
+        with Deliveries(delivery, bound, lambda rows: None) as deliveries:
+            receipts = deliveries.compare()
+        workspace.ledger.event(
+            "verified_again", run=run.run, batch=batch.batch, data={"equal": [r.equal for r in receipts]}
+        )
+        return Verification(run=run.run, batch=batch.batch, receipts=[receipt.to_json() for receipt in receipts])

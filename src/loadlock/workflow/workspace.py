@@ -1,0 +1,108 @@
+"""The workspace: the folder that holds ledger, staging, kept sources, locks and reports."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from loadlock.errors import LockedError, WorkspaceError
+from loadlock.ledger.base import Ledger
+from loadlock.staging.base import Staging
+from loadlock.staging.sources import SourceStore
+
+FOLDER = ".loadlock"
+VARIABLE = "LOADLOCK_WORKSPACE"
+_LOCK_POLL_SECONDS = 0.1
+
+
+def find_workspace(
+    explicit: str | Path | None, *, base_folder: str | Path | None, environment: Mapping[str, str] | None = None
+) -> Path:
+    """`--workspace`, else `LOADLOCK_WORKSPACE`, else `.loadlock/` beside the pipeline, else in the current folder."""
+    environment = os.environ if environment is None else environment
+    if explicit:
+        return Path(explicit)
+    if environment.get(VARIABLE):
+        return Path(environment[VARIABLE])
+    return Path(base_folder or ".") / FOLDER
+
+
+class Workspace:
+    """An open workspace. `ledger`, `staging` and `sources` are ready to use; leaving the `with` block closes them."""
+
+    def __init__(self, root: Path, ledger: Ledger, staging: Staging, sources: SourceStore) -> None:
+        self.root = root
+        self.ledger = ledger
+        self.staging = staging
+        self.sources = sources
+
+    @classmethod
+    def open(cls, root: Path, *, create: bool = True) -> Workspace:
+        """Open (and create, with its parents) a workspace. Raises WorkspaceError where that can't be."""
+        from loadlock.ledger.sql_ledger import open_ledger
+        from loadlock.staging.parquet import ParquetStaging
+
+        if not create and not (root / "ledger.db").exists():
+            raise WorkspaceError(
+                f"there is no workspace at {root}",
+                hint=f"Name it by --workspace or {VARIABLE}, or run a pipeline first.",
+            )
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            for name in ("staging", "sources", "locks", "reports", "tmp"):
+                (root / name).mkdir(exist_ok=True)
+        except OSError as exc:
+            raise WorkspaceError(f"the workspace {root} can't be written: {exc.strerror}") from exc
+        root = root.resolve()
+        return cls(root, open_ledger(root), ParquetStaging(root), SourceStore(root / "sources"))
+
+    def __enter__(self) -> Workspace:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.ledger.close()
+
+    @property
+    def reports(self) -> Path:
+        return self.root / "reports"
+
+    @property
+    def temp(self) -> Path:
+        return self.root / "tmp"
+
+    @contextmanager
+    def lock(self, name: str, *, wait_seconds: float = 0.0) -> Iterator[None]:
+        """Exclude other processes from working on `name` (a batch); the lock of a dead process frees itself."""
+        path = self.root / "locks" / f"{name[:32]}.lock"
+        with path.open("a+") as file:
+            _lock(file, name, wait_seconds)
+            file.seek(0)
+            file.truncate()
+            file.write(str(os.getpid()))
+            file.flush()
+            try:
+                yield
+            finally:
+                fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def _lock(file: IO[str], name: str, wait_seconds: float) -> None:
+    deadline = time.monotonic() + wait_seconds
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError as exc:
+            if time.monotonic() >= deadline:
+                file.seek(0)
+                owner = file.read().strip() or "another process"
+                raise LockedError(
+                    f"batch {name[:12]} is being worked on by process {owner}",
+                    hint="Wait for it, or use --wait SECONDS.",
+                ) from exc
+            time.sleep(_LOCK_POLL_SECONDS)
