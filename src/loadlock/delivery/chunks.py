@@ -1,0 +1,104 @@
+"""Chunks: what is sent at once. Cut from parts, named by run and content, halved when the destination refuses rows."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from loadlock.digest import to_hex
+from loadlock.model import Chunk
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+CHUNK_ROWS = 100_000
+"""A part of up to 1.5 times as many rows is sent whole."""
+_SMALLEST_WINDOW = 256
+
+
+def cut(rows: pa.Table, chunk_rows: int = CHUNK_ROWS) -> Iterator[pa.Table]:
+    """The rows in slices of about `chunk_rows`, without copying; none for an empty table."""
+    count = max(1, round(rows.num_rows / chunk_rows))
+    bounds = [rows.num_rows * step // count for step in range(count + 1)]
+    for first, last in pairwise(bounds):
+        if last > first:
+            yield rows.slice(first, last - first)
+
+
+def name_chunk(delivery_id: str, seq: int, index: int, rows: int, digest: int) -> Chunk:
+    """The chunk of these rows: the same id whenever the same run sends the same rows at the same place."""
+    text = f"{delivery_id}\0{seq}\0{index}\0{rows}\0{to_hex(digest)}"
+    name = hashlib.sha256(text.encode()).hexdigest()[:32]
+    return Chunk(id=name, seq=seq, rows=rows, digest=digest)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """A range of rows of a chunk; a chunk that is never refused is one piece."""
+
+    first: int
+    behind: int
+
+    @property
+    def rows(self) -> int:
+        return self.behind - self.first
+
+    def id(self, chunk: Chunk) -> str:
+        """The id of the piece's receipt: the chunk's own where the piece is the whole chunk."""
+        return chunk.id if self.rows == chunk.rows else f"{chunk.id}.{self.first}-{self.behind}"
+
+
+@dataclass(kw_only=True)
+class Pieces:
+    """The pieces of one chunk still to be sent, first rows first.
+
+    Where the destination says which row it refused, the rows before it, the row itself and the rows behind it become
+    pieces, and what lies behind is sent in a window about as long as the last gap between two refused rows: each row is
+    sent about twice, however many are refused. Where it doesn't say, a refused piece is halved.
+    """
+
+    waiting: list[Piece] = field(default_factory=list)
+    window: int | None = None
+
+    @classmethod
+    def of(cls, chunk: Chunk, *, split: bool = False) -> Pieces:
+        """The whole chunk; `split`: its halves, since the whole was refused in an earlier run."""
+        pieces = cls(waiting=[Piece(first=0, behind=chunk.rows)])
+        if split:
+            pieces.refused(pieces.waiting.pop(), None)
+        return pieces
+
+    def next(self) -> Piece | None:
+        """Take the next piece to send."""
+        if not self.waiting:
+            return None
+        piece = self.waiting.pop()
+        if self.window is not None and piece.rows > self.window:
+            self._put(piece.first + self.window, piece.behind)
+            return Piece(first=piece.first, behind=piece.first + self.window)
+        return piece
+
+    def sent(self, piece: Piece) -> None:
+        """The piece was taken: the next may be longer."""
+        if self.window is not None and piece.rows >= self.window:
+            self.window *= 2
+
+    def refused(self, piece: Piece, row: int | None) -> None:
+        """The piece (of two rows or more) was refused; `row` = the refused row's index in it, where known."""
+        if row is None or not 0 <= row < piece.rows:
+            middle = piece.first + piece.rows // 2
+            self._put(middle, piece.behind)
+            self._put(piece.first, middle)
+            return
+        self.window = max(_SMALLEST_WINDOW, row + 1)
+        bad = piece.first + row
+        self._put(bad + 1, piece.behind)
+        self._put(bad, bad + 1)
+        self._put(piece.first, bad)
+
+    def _put(self, first: int, behind: int) -> None:
+        if behind > first:
+            self.waiting.append(Piece(first=first, behind=behind))

@@ -1,0 +1,329 @@
+"""The driver of one delivery: fit, send, sort out refused rows, publish, read back. The same for every destination.
+
+    with Delivery(destination, job) as delivery:
+        delivery.open()
+        delivery.load(parts, done)
+        delivery.publish()
+        receipt = delivery.verify()
+
+Nothing is published before `publish`; leaving the block closes the session, and what was not published is undone (a
+staging table with receipts stays for a resumed run). Not thread-safe.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from loadlock import rows as names
+from loadlock.delivery.base import Destination, Job, Opened, Published, Session
+from loadlock.delivery.chunks import CHUNK_ROWS, Pieces, cut, name_chunk
+from loadlock.delivery.fit import Misfit, misfits
+from loadlock.delivery.retry import LostTransactionError, RetryPolicy
+from loadlock.digest import MODULUS, digest_table, to_hex
+from loadlock.errors import RefusedError, RowsRefusedError, StoppedError, UnavailableError
+from loadlock.model import Chunk, Problem, Receipt, VerifyLevel, WriteMode
+from loadlock.types import ColumnType
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BATCH = "_batch"
+DEFAULT_RETRY = RetryPolicy()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefusedRow:
+    """A clean row that the destination can't hold or refused; `values` are the delivered values as text."""
+
+    file: int
+    row: int
+    sub: int
+    problems: tuple[Problem, ...]
+    values: dict[str, str | None]
+
+    @property
+    def problem(self) -> Problem:
+        """The first problem."""
+        return self.problems[0]
+
+
+class Delivery:
+    """One job's way to one destination. Create it, use it as a context manager, call its methods in the order above."""
+
+    def __init__(
+        self,
+        destination: Destination,
+        job: Job,
+        *,
+        retry: RetryPolicy = DEFAULT_RETRY,
+        on_rows: Callable[[int], None] | None = None,
+        refused_limit: int | None = None,
+        chunk_rows: int = CHUNK_ROWS,
+    ) -> None:
+        """`on_rows` hears of each number of rows sent; more than `refused_limit` refused rows raise StoppedError."""
+        self.destination = destination
+        self.job = job
+        self.refused: list[RefusedRow] = []
+        self.rows_sent = 0
+        self.opened: Opened | None = None
+        self.published: Published | None = None
+        self._retry = retry
+        self._on_rows = on_rows
+        self._refused_limit = refused_limit
+        self._chunk_rows = chunk_rows
+        self._session: Session = destination.session(job)
+        self._digest = 0
+        self._by_file: Counter[int] = Counter()
+        self._duckdb: Any = None
+
+    def __enter__(self) -> Delivery:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def delivered_digest(self) -> str:
+        """Digest of the rows sent and kept, 32 hex digits."""
+        return to_hex(self._digest)
+
+    @property
+    def counts_by_file(self) -> dict[int, int]:
+        """`_file` → rows sent and kept."""
+        return dict(sorted(self._by_file.items()))
+
+    @property
+    def columns(self) -> list[tuple[str, ColumnType]]:
+        """Names and types of the delivered columns, as the digest takes them."""
+        return [(column.name, column.type) for column in self.job.columns]
+
+    def open(self) -> Opened:
+        """Lock and check the target. `Opened.published` is set when this delivery was published before: then `load` and
+        `publish` need not be called, and `verify` compares with the digest of the control row."""
+        self.opened = self._retry.call(self._session.open)
+        if self.opened.published is not None:
+            self._recall(self.opened.published)
+        return self.opened
+
+    def load(self, parts: Iterable[tuple[int, pa.Table]], done: Callable[[Chunk], None]) -> None:
+        """Send all parts: (seq, table) with the job's columns by name, `_file`, `_row` and `_sub`.
+
+        `done` is called when a chunk is wholly with the destination or known to be there; in a direct load that means
+        inside the open transaction. Rows that can't be delivered are added to `refused`. Raises LostTransactionError
+        when a direct load must begin anew with a new Delivery.
+        """
+        opened = self._opened()
+        for seq, part in parts:
+            for index, rows in enumerate(cut(part, self._chunk_rows)):
+                self._load_chunk(opened, seq, index, rows, done)
+
+    def publish(self) -> Published:
+        """Make the rows visible in one step. Again after a lost answer: the control row decides."""
+        opened = self._opened()
+        if opened.published is not None:
+            return opened.published
+        try:
+            self.published = self._retry.call(
+                lambda: self._session.publish(rows=self.rows_sent, digest=self.delivered_digest)
+            )
+        except RowsRefusedError as error:
+            raise RefusedError(
+                f"the publish was refused, nothing was published: {error}",
+                hint="The rows contradict rows that are in the table; see the constraint named.",
+            ) from error
+        return self.published
+
+    def verify(self) -> Receipt:
+        """Read the delivery's rows back and compare them with what was sent. The Receipt says at which level."""
+        published = self.published
+        if published is None:
+            raise StoppedError("nothing is published, so there is nothing to verify")
+        level, tables = self._session.read_back(self.job.columns)
+        count, digest = self._count_back(tables) if level == VerifyLevel.COUNT else self._digest_back(tables)
+        notes = list(published.notes)
+        if level == VerifyLevel.CONTENT:
+            equal = (count, digest) == (self.rows_sent, self._digest)
+        else:
+            equal = count >= self.rows_sent if level == VerifyLevel.COUNT else count == self.rows_sent
+            notes.append(f"compared at the level {level}: the rows of this batch can't be told apart by their content")
+        return self._receipt(published, level, equal, count, tuple(notes))
+
+    def abandon(self) -> None:
+        """Drop what an unpublished delivery left in the destination, for good."""
+        self._session.abandon()
+
+    def close(self) -> None:
+        """Release lock and connection."""
+        self._session.close()
+        if self._duckdb is not None:
+            self._duckdb.close()
+            self._duckdb = None
+
+    def _opened(self) -> Opened:
+        if self.opened is None:
+            raise StoppedError("the delivery is not open")
+        return self.opened
+
+    def _recall(self, published: Published) -> None:
+        """Take rows and digest of an earlier publish from the control row."""
+        self.published = published
+        self._by_file = Counter({file: sum(counts) for file, counts in published.by_file.items()})
+        self.rows_sent = published.inserted + published.updated + published.unchanged
+        row = self.destination.last_delivery(self.job.target)
+        if row is not None and row["delivery_id"] == self.job.delivery_id:
+            self._digest = int(row["digest"], 16)
+
+    def _load_chunk(self, opened: Opened, seq: int, index: int, rows: pa.Table, done: Callable[[Chunk], None]) -> None:
+        rows = self._keep_fitting(opened, rows)
+        if not rows.num_rows:
+            return
+        chunk = name_chunk(self.job.delivery_id, seq, index, rows.num_rows, self._digest_of(rows))
+        if chunk.id in opened.loaded:
+            self._count(rows, chunk.digest)
+        else:
+            self._send_chunk(opened, chunk, rows)
+        done(chunk)
+
+    def _send_chunk(self, opened: Opened, chunk: Chunk, rows: pa.Table) -> None:
+        """Send a chunk piece by piece until each refused row is alone; the digest counts only what was kept."""
+        import pyarrow as pa
+
+        was_split = any(name.startswith(chunk.id + ".") for name in opened.loaded)
+        pieces, refused = Pieces.of(chunk, split=was_split and chunk.rows > 1), []
+        while (piece := pieces.next()) is not None:
+            part = rows.slice(piece.first, piece.rows)
+            try:
+                self._send(opened, Chunk(id=piece.id(chunk), seq=chunk.seq, rows=piece.rows, digest=chunk.digest), part)
+            except RowsRefusedError as error:
+                if piece.rows > 1:
+                    pieces.refused(piece, error.refusal.row)
+                else:
+                    refused.append(part)
+                    self._refuse(part, (_problem(error),))
+            else:
+                pieces.sent(piece)
+                self._count(part, 0)
+        self._digest += chunk.digest
+        if refused:
+            self._digest -= self._digest_of(pa.concat_tables(refused))
+        self._digest %= MODULUS
+
+    def _send(self, opened: Opened, chunk: Chunk, rows: pa.Table) -> None:
+        if chunk.id in opened.loaded:
+            return
+        payload = self._payload(rows)
+        if opened.staged:
+            self._retry.call(lambda: self._session.load(chunk, payload))
+            return
+        try:
+            self._session.load(chunk, payload)
+        except LostTransactionError:
+            raise
+        except UnavailableError as error:
+            raise LostTransactionError(str(error), wait_seconds=error.wait_seconds, hint=error.hint) from error
+
+    def _payload(self, rows: pa.Table) -> pa.Table:
+        """The table a session takes: the job's columns, lineage, `_file`."""
+        import pyarrow as pa
+
+        arrays = {column.name: rows[column.name] for column in self.job.columns}
+        if self.job.lineage:
+            arrays[BATCH] = pa.repeat(pa.scalar(self.job.batch, pa.string()), rows.num_rows)
+            arrays[names.ROW] = rows[names.ROW].cast(pa.int64())
+        arrays[names.FILE] = rows[names.FILE].cast(pa.int32())
+        return pa.table(arrays)
+
+    def _keep_fitting(self, opened: Opened, rows: pa.Table) -> pa.Table:
+        """The rows that the target can hold; the others are refused with all their misfits."""
+        import numpy as np
+        import pyarrow as pa
+
+        key = self.job.key if self.job.mode == WriteMode.UPSERT else ()
+        found: dict[int, list[Misfit]] = {}
+        for misfit in misfits(rows, self.job.columns, opened.table, key):
+            found.setdefault(misfit.index, []).append(misfit)
+        if not found:
+            return rows
+        for index, row_misfits in found.items():
+            self._refuse(rows.slice(index, 1), tuple(misfit.problem for misfit in row_misfits))
+        mask = np.ones(rows.num_rows, bool)
+        mask[list(found)] = False
+        return rows.filter(pa.array(mask))
+
+    def _refuse(self, row: pa.Table, problems: tuple[Problem, ...]) -> None:
+        values = row.to_pylist()[0]
+        self.refused.append(
+            RefusedRow(
+                file=values[names.FILE],
+                row=values[names.ROW],
+                sub=values.get(names.SUB) or 0,
+                problems=problems,
+                values={c.name: None if values[c.name] is None else str(values[c.name]) for c in self.job.columns},
+            )
+        )
+        if self._refused_limit is not None and len(self.refused) > self._refused_limit:
+            raise StoppedError(
+                f"the destination refused more than {self._refused_limit:,} rows; the last: {problems[0].message}",
+                hint="Look at the rejects of the stage delivery, or raise the budget.",
+            )
+
+    def _count(self, rows: pa.Table, digest: int) -> None:
+        import pyarrow.compute as pc
+
+        self.rows_sent += rows.num_rows
+        self._digest = (self._digest + digest) % MODULUS
+        for entry in pc.value_counts(rows[names.FILE]).to_pylist():
+            self._by_file[entry["values"]] += entry["counts"]
+        if self._on_rows is not None:
+            self._on_rows(rows.num_rows)
+
+    def _digest_of(self, rows: pa.Table) -> int:
+        if self._duckdb is None:
+            import duckdb
+
+            self._duckdb = duckdb.connect()
+        return digest_table(rows.select([column.name for column in self.job.columns]), self.columns, self._duckdb)
+
+    def _digest_back(self, tables: Iterator[pa.Table]) -> tuple[int, int]:
+        count = digest = 0
+        for table in tables:
+            if table.num_rows:
+                count += table.num_rows
+                digest += self._digest_of(table)
+        return count, digest % MODULUS
+
+    def _count_back(self, tables: Iterator[pa.Table]) -> tuple[int, int]:
+        return sum(value for table in tables for value in table["count"].to_pylist()), 0
+
+    def _receipt(
+        self, published: Published, level: VerifyLevel, equal: bool, count: int, notes: tuple[str, ...]
+    ) -> Receipt:
+        return Receipt(
+            destination=self.destination.name,
+            target=self.destination.label(self.job.target),
+            mode=self.job.mode,
+            rows=self.rows_sent,
+            inserted=published.inserted,
+            updated=published.updated,
+            unchanged=published.unchanged,
+            deleted=published.deleted,
+            rejected=len(self.refused),
+            digest=self.delivered_digest,
+            level=level,
+            equal=equal,
+            read_back=count,
+            notes=notes,
+        )
+
+
+def _problem(error: RowsRefusedError) -> Problem:
+    refusal = error.refusal
+    place = f" (constraint {refusal.constraint})" if refusal.constraint else ""
+    code = f" [{refusal.code}]" if refusal.code else ""
+    return Problem(code="refused", message=f"{refusal.message}{place}{code}", column=refusal.column)

@@ -1,0 +1,352 @@
+"""The contract suite of destinations. It reads `capabilities`: what a destination doesn't claim is not asked of it.
+
+class TestMine(DestinationContract):
+    @pytest.fixture
+    def case(self, tmp_path):
+        return Case(destination=Mine(), target=Target(url=f"mine:///{tmp_path}/x"), count=...)
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from loadlock.delivery.base import DeliveryColumn, Destination, Job, Target
+from loadlock.delivery.deliver import Delivery
+from loadlock.errors import BalanceError, LockedError, RefusedError
+from loadlock.model import Chunk, Receipt, VerifyLevel, WriteMode
+from loadlock.types import ColumnType
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+HOSTILE_NAME = '"; drop table `x`; --'
+HOSTILE_TEXTS = (
+    "plain", "", "NULL", "\\N", "\\.", "null", "a\tb", "a\nb\r\nc", "\\", "\\\\n", 'q"u\'o`te', "; drop table x; --", "😀 é ß",
+    " leading and trailing ", "%s {} $1 ?", "\x1f unit \x01\x08\x1a", "0", "-0", "x" * 70_000, "e\u0301 is not é", "A", "a",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A destination and a target that does not exist yet, for one test."""
+
+    destination: Destination
+    target: Target
+    count: Callable[[], int | None]
+    """Rows in the target, counted without Loadlock; None where it does not exist."""
+
+
+def columns(*specs: str, key: Sequence[str] = ()) -> tuple[DeliveryColumn, ...]:
+    """Columns from `name:type` (the name may hold colons)."""
+    found = []
+    for spec in specs:
+        name, _, kind = spec.rpartition(":")
+        found.append(DeliveryColumn(name=name, type=ColumnType.parse(kind), key=name in key, required=name in key))
+    return tuple(found)
+
+
+def job(case: Case, given: Sequence[DeliveryColumn], mode: WriteMode, run: str = "run1", **changes: Any) -> Job:
+    """A job of the case; `key` is taken from the columns."""
+    key = tuple(column.name for column in given if column.key)
+    values = {"batch": f"batch of {run}", "pipeline": "contract", "target": case.target, **changes}
+    return Job(run=run, columns=tuple(given), mode=mode, key=key, **values)
+
+
+def part(
+    given: Sequence[DeliveryColumn], rows: Sequence[Sequence[Any]], *, file: int = 0, first_row: int = 1
+) -> pa.Table:
+    """A clean part: rows as tuples in the columns' order, with identity columns."""
+    import pyarrow as pa
+
+    arrays = {
+        column.name: pa.array([row[index] for row in rows], column.type.arrow()) for index, column in enumerate(given)
+    }
+    arrays["_file"] = pa.array([file] * len(rows), pa.int32())
+    arrays["_row"] = pa.array(range(first_row, first_row + len(rows)), pa.int64())
+    arrays["_sub"] = pa.array([0] * len(rows), pa.int32())
+    return pa.table(arrays)
+
+
+def deliver(case: Case, work: Job, parts: Sequence[pa.Table]) -> Receipt:
+    """The whole way of a delivery that refuses nothing."""
+    with Delivery(case.destination, work) as delivery:
+        delivery.open()
+        delivery.load(enumerate(parts, 1), _ignore)
+        delivery.publish()
+        assert delivery.refused == []
+        return delivery.verify()
+
+
+def _ignore(chunk: Chunk) -> None:
+    pass
+
+
+ALL_TYPES = columns(
+    "id:integer", "t:text", "i:integer", "d:decimal(12,2)", "w:decimal(38,10)", "f:float", "b:boolean", "dt:date", "tm:time",
+    "ts:timestamp", "tz:timestamptz", "js:json", "u:uuid",
+)  # fmt: skip
+"""One column of each type."""
+
+ALL_VALUES: list[tuple[Any, ...]] = [
+    (
+        1, "text", 2**63 - 1, Decimal("9999999999.99"), Decimal("1234567890123456789012345678.0123456789"), 0.1, True,
+        dt.date(1000, 1, 1), dt.time(23, 59, 59, 999999), dt.datetime(2024, 2, 29, 1, 2, 3, 4),  # noqa: DTZ001
+        dt.datetime(2024, 3, 31, 1, 30, tzinfo=dt.UTC), '{"b":[1,2.5,null],"a":"é\\n\\""}', "0b9ae7d2-0a3c-4e6a-9f4e-1f6c2d3e4f50",
+    ),
+    (
+        2, " ", -(2**63), Decimal("-0.01"), Decimal("-0.0000000001"), -1.7976931348623157e308, False, dt.date(9999, 12, 31),
+        dt.time(0, 0), dt.datetime(9999, 12, 31, 23, 59, 59, 999999), dt.datetime(1970, 1, 1, tzinfo=dt.UTC), "[]",  # noqa: DTZ001
+        "FFFFFFFF-FFFF-4FFF-BFFF-FFFFFFFFFFFF",
+    ),
+    (
+        3, "0", 0, Decimal("0.00"), Decimal("0E-10"), 5e-324, True, dt.date(2024, 2, 29), dt.time(12, 0, 0, 500000),
+        dt.datetime(1970, 1, 1), dt.datetime(2038, 1, 19, 3, 14, 8, 999999, tzinfo=dt.UTC), '"text"',  # noqa: DTZ001
+        "00000000-0000-0000-0000-000000000000",
+    ),
+]  # fmt: skip
+NO_VALUES: tuple[Any, ...] = (4, *[None] * (len(ALL_TYPES) - 1))
+
+PEOPLE = columns("id:integer", "name:text", "score:decimal(10,2)", key=("id",))
+
+
+def person(number: int, name: str = "n", score: str = "1.50") -> tuple[Any, ...]:
+    """A row of PEOPLE."""
+    return (number, name, Decimal(score))
+
+
+class DestinationContract:
+    """Subclass it and define the fixture `case`."""
+
+    def _need(self, case: Case, mode: WriteMode) -> None:
+        if mode not in case.destination.capabilities.modes:
+            pytest.skip(f"{case.destination.name} has no mode {mode}")
+
+    def _any_mode(self, case: Case) -> WriteMode:
+        modes = case.destination.capabilities.modes
+        return WriteMode.REPLACE if WriteMode.REPLACE in modes else sorted(modes)[0]
+
+    def test_a_target_that_does_not_exist_is_none(self, case: Case) -> None:
+        assert case.destination.inspect(case.target) is None
+        assert case.count() is None
+
+    def test_every_type_comes_back_as_it_was_sent(self, case: Case) -> None:
+        rows = [*ALL_VALUES, NO_VALUES] if case.destination.capabilities.nulls else ALL_VALUES
+        receipt = deliver(case, job(case, ALL_TYPES, self._any_mode(case)), [part(ALL_TYPES, rows)])
+        assert (receipt.level, receipt.equal, receipt.read_back) == (VerifyLevel.CONTENT, True, len(rows))
+
+    def test_a_created_target_has_the_columns_in_order(self, case: Case) -> None:
+        deliver(case, job(case, ALL_TYPES, self._any_mode(case)), [part(ALL_TYPES, ALL_VALUES)])
+        info = case.destination.inspect(case.target)
+        assert info is not None
+        assert [column.name for column in info.columns] == [column.name for column in ALL_TYPES]
+
+    def test_a_created_target_takes_a_second_delivery(self, case: Case) -> None:
+        mode = self._any_mode(case)
+        deliver(case, job(case, ALL_TYPES, mode), [part(ALL_TYPES, ALL_VALUES)])
+        assert deliver(case, job(case, ALL_TYPES, mode, "run2"), [part(ALL_TYPES, ALL_VALUES)]).equal
+
+    def test_hostile_texts_and_names_arrive_as_they_are(self, case: Case) -> None:
+        given = columns("id:integer", f"{HOSTILE_NAME}:text", "select:text", "Größe 😀:text", "a.b:text")
+        rows = [(number, text, text, text, text) for number, text in enumerate(HOSTILE_TEXTS)]
+        receipt = deliver(case, job(case, given, self._any_mode(case)), [part(given, rows)])
+        assert (receipt.equal, receipt.level) == (True, VerifyLevel.CONTENT)
+        assert case.count() == len(HOSTILE_TEXTS)
+
+    def test_hostile_texts_survive_an_upsert(self, case: Case) -> None:
+        self._need(case, WriteMode.UPSERT)
+        given = columns("id:integer", f"{HOSTILE_NAME}:text", key=("id",))
+        rows = list(enumerate(HOSTILE_TEXTS))
+        deliver(case, job(case, given, WriteMode.UPSERT), [part(given, [(number, "old") for number, _ in rows])])
+        receipt = deliver(case, job(case, given, WriteMode.UPSERT, "run2"), [part(given, rows)])
+        assert (receipt.updated, receipt.equal) == (len(rows), True)
+
+    def test_null_and_empty_text_stay_apart(self, case: Case) -> None:
+        if not case.destination.capabilities.nulls:
+            pytest.skip("the destination has no null")
+        given = columns("only:text")
+        receipt = deliver(case, job(case, given, self._any_mode(case)), [part(given, [("",), (None,), ("",)])])
+        assert (receipt.equal, receipt.read_back) == (True, 3)
+
+    def test_append_adds_to_what_is_there(self, case: Case) -> None:
+        self._need(case, WriteMode.APPEND)
+        deliver(case, job(case, PEOPLE, WriteMode.APPEND), [part(PEOPLE, [person(1), person(2)])])
+        receipt = deliver(case, job(case, PEOPLE, WriteMode.APPEND, "run2"), [part(PEOPLE, [person(3)])])
+        assert (receipt.rows, receipt.inserted, receipt.equal) == (1, 1, True)
+        assert case.count() == 3
+
+    def test_replace_leaves_the_new_rows_only(self, case: Case) -> None:
+        self._need(case, WriteMode.REPLACE)
+        deliver(case, job(case, PEOPLE, WriteMode.REPLACE), [part(PEOPLE, [person(1), person(2)])])
+        receipt = deliver(case, job(case, PEOPLE, WriteMode.REPLACE, "run2"), [part(PEOPLE, [person(3)])])
+        assert (receipt.inserted, receipt.deleted, receipt.equal, receipt.level) == (1, 2, True, VerifyLevel.CONTENT)
+        assert case.count() == 1
+
+    def test_upsert_counts_new_changed_and_unchanged_rows_by_file(self, case: Case) -> None:
+        self._need(case, WriteMode.UPSERT)
+        before = [person(1, "a"), person(2, "b"), person(3, "c"), person(9, "z")]
+        deliver(case, job(case, PEOPLE, WriteMode.UPSERT), [part(PEOPLE, before)])
+        parts = [
+            part(PEOPLE, [person(1, "a"), person(2, "B")]),
+            part(PEOPLE, [person(3, "c", "7"), person(4), person(5)], file=1),
+        ]
+        with Delivery(case.destination, job(case, PEOPLE, WriteMode.UPSERT, "run2")) as delivery:
+            delivery.open()
+            delivery.load(enumerate(parts, 1), _ignore)
+            published = delivery.publish()
+            receipt = delivery.verify()
+        assert (published.inserted, published.updated, published.unchanged) == (2, 2, 1)
+        assert published.by_file == {0: (0, 1, 1), 1: (2, 1, 0)}
+        assert (receipt.equal, receipt.read_back) == (True, 5)
+        assert case.count() == 6
+
+    def test_upsert_sees_case_and_trailing_spaces_as_changes(self, case: Case) -> None:
+        self._need(case, WriteMode.UPSERT)
+        deliver(case, job(case, PEOPLE, WriteMode.UPSERT), [part(PEOPLE, [person(1, "a"), person(2, "b")])])
+        changed = [person(1, "A"), person(2, "b ")]
+        receipt = deliver(case, job(case, PEOPLE, WriteMode.UPSERT, "run2"), [part(PEOPLE, changed)])
+        assert (receipt.updated, receipt.equal) == (2, True)
+
+    def test_upsert_by_several_columns_and_text(self, case: Case) -> None:
+        self._need(case, WriteMode.UPSERT)
+        given = columns("shop:text", "no:integer", "v:text", key=("shop", "no"))
+        rows = [("a", 1, "x"), ("A", 1, "y"), ("a", 2, None)]
+        deliver(case, job(case, given, WriteMode.UPSERT), [part(given, rows)])
+        receipt = deliver(case, job(case, given, WriteMode.UPSERT, "r2"), [part(given, [("a", 2, "z"), ("b", 1, "")])])
+        assert (receipt.inserted, receipt.updated, receipt.equal) == (1, 1, True)
+        assert case.count() == 4
+
+    def test_nothing_sent_is_a_delivery_too(self, case: Case) -> None:
+        mode = self._any_mode(case)
+        receipt = deliver(case, job(case, PEOPLE, mode), [part(PEOPLE, [])])
+        assert (receipt.rows, receipt.inserted, receipt.read_back) == (0, 0, 0)
+        assert receipt.equal
+        assert case.count() == 0
+
+    def test_nothing_is_seen_before_publish_and_nothing_stays_without_it(self, case: Case) -> None:
+        for number, mode in enumerate(sorted(case.destination.capabilities.modes)):
+            before = case.count()
+            work = job(case, PEOPLE, mode, f"run{number}")
+            with Delivery(case.destination, work) as delivery:
+                delivery.open()
+                delivery.load([(1, part(PEOPLE, [person(1), person(2)]))], _ignore)
+                if case.destination.capabilities.concurrent_readers:
+                    assert (case.count() or 0) == (before or 0)
+                delivery.abandon()
+            assert (case.count() or 0) == (before or 0)
+            deliver(case, replace(work, run=f"other{number}"), [part(PEOPLE, [person(100 + number)])])
+
+    def test_a_wrong_number_of_rows_publishes_nothing(self, case: Case) -> None:
+        for number, mode in enumerate(sorted(case.destination.capabilities.modes)):
+            session = case.destination.session(job(case, PEOPLE, mode, f"run{number}"))
+            try:
+                session.open()
+                rows = part(PEOPLE, [person(1), person(2)]).drop_columns(["_row", "_sub"])
+                session.load(Chunk(id="c1", seq=1, rows=2, digest=0), rows)
+                with pytest.raises(BalanceError, match="3"):
+                    session.publish(rows=3, digest="0" * 32)
+                session.abandon()
+            finally:
+                session.close()
+            assert (case.count() or 0) == 0
+
+    def test_a_published_run_is_known_when_it_comes_again(self, case: Case) -> None:
+        if not case.destination.capabilities.transactions:
+            pytest.skip("no control row without transactions")
+        for number, mode in enumerate(sorted(case.destination.capabilities.modes)):
+            work = job(case, PEOPLE, mode, f"run{number}")
+            first = deliver(case, work, [part(PEOPLE, [person(10 * number), person(10 * number + 1)], file=3)])
+            rows_before = case.count()
+            with Delivery(case.destination, work) as delivery:
+                opened = delivery.open()
+                assert opened.published is not None
+                assert opened.published.by_file == {3: (2, 0, 0)}
+                assert delivery.publish() == opened.published
+                assert (delivery.rows_sent, delivery.delivered_digest) == (2, first.digest)
+            assert case.count() == rows_before
+
+    def test_the_control_row_names_run_batch_and_digest(self, case: Case) -> None:
+        if not case.destination.capabilities.transactions:
+            pytest.skip("no control row without transactions")
+        assert case.destination.last_delivery(case.target) is None
+        mode = self._any_mode(case)
+        for run in ("run1", "run2"):
+            receipt = deliver(case, job(case, PEOPLE, mode, run), [part(PEOPLE, [person(len(run))])])
+        row = case.destination.last_delivery(case.target)
+        assert row is not None
+        assert (row["run"], row["batch"], row["digest"]) == ("run2", "batch of run2", receipt.digest)
+
+    def test_chunks_with_receipts_are_not_loaded_twice(self, case: Case) -> None:
+        self._need(case, WriteMode.UPSERT)
+        work = job(case, PEOPLE, WriteMode.UPSERT)
+        parts = [(seq, part(PEOPLE, [person(10 * seq + n) for n in range(5)], first_row=10 * seq)) for seq in (1, 2, 3)]
+        with Delivery(case.destination, work) as delivery:
+            if not delivery.open().staged:
+                pytest.skip("upserts are direct here")
+            delivery.load(parts[:2], _ignore)
+        with Delivery(case.destination, work) as delivery:
+            assert len(delivery.open().loaded) == 2
+            delivery.load(parts, _ignore)
+            published = delivery.publish()
+            assert (published.inserted, delivery.verify().equal) == (15, True)
+        assert case.count() == 15
+
+    def test_an_abandoned_delivery_leaves_no_receipts(self, case: Case) -> None:
+        self._need(case, WriteMode.UPSERT)
+        work = job(case, PEOPLE, WriteMode.UPSERT)
+        with Delivery(case.destination, work) as delivery:
+            delivery.open()
+            delivery.load([(1, part(PEOPLE, [person(1)]))], _ignore)
+            delivery.abandon()
+        with Delivery(case.destination, work) as delivery:
+            assert delivery.open().loaded == frozenset()
+
+    def test_two_sessions_of_one_target_exclude_each_other(self, case: Case) -> None:
+        first = case.destination.session(job(case, PEOPLE, self._any_mode(case), "run1"))
+        second = case.destination.session(job(case, PEOPLE, self._any_mode(case), "run2"))
+        try:
+            first.open()
+            with pytest.raises(LockedError, match="run1"):
+                second.open()
+            first.close()
+            second.open()
+        finally:
+            first.close()
+            second.close()
+
+    def test_all_missing_columns_are_named_and_nothing_is_touched(self, case: Case) -> None:
+        self._need(case, WriteMode.APPEND)
+        deliver(case, job(case, PEOPLE, WriteMode.APPEND), [part(PEOPLE, [person(1)])])
+        given = columns("id:integer", "colour:text", "size:text")
+        session = case.destination.session(job(case, given, WriteMode.APPEND, "run2"))
+        try:
+            with pytest.raises(RefusedError) as caught:
+                session.open()
+        finally:
+            session.close()
+        assert "'colour'" in str(caught.value)
+        assert "'size'" in str(caught.value)
+        assert case.count() == 1
+
+    def test_lineage_names_batch_and_row(self, case: Case) -> None:
+        work = job(case, PEOPLE, self._any_mode(case), lineage=True)
+        receipt = deliver(case, work, [part(PEOPLE, [person(1), person(2)], first_row=41)])
+        info = case.destination.inspect(case.target)
+        assert receipt.equal
+        assert info is not None
+        assert [column.name for column in info.columns][-2:] == ["_batch", "_row"]
+
+    def test_a_label_holds_no_secret(self, case: Case) -> None:
+        scheme, _, rest = case.target.url.partition("://")
+        if "@" not in rest:
+            pytest.skip("the URL holds no user")
+        user, _, address = rest.partition("@")
+        target = replace(case.target, url=f"{scheme}://{user.partition(':')[0]}:s3cret@{address}")
+        label = case.destination.label(target)
+        assert "s3cret" not in label
+        assert label
