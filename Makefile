@@ -1,0 +1,44 @@
+# Each target does its own set-up on a fresh machine (Debian, Python 3.11 or newer).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+OUT ?= demo-out
+
+.PHONY: demo test check bench format docs clean setup servers faults
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: requirements.lock.txt pyproject.toml
+	$(PYTHON) tools/setup_venv.py $(VENV) requirements.lock.txt
+	touch $@
+
+servers: setup
+	$(BIN)/python tools/ensure_servers.py
+
+demo: setup
+	$(BIN)/python -m demo --out $(OUT)
+
+test: servers
+	$(BIN)/python -m pytest
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -m "not slow and not postgres and not mysql" -q
+
+bench: servers
+	$(BIN)/python -m bench
+
+faults: servers
+	$(BIN)/python -m pytest tests/faults --full-faults
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+docs: setup
+	$(BIN)/python tools/reference.py
+
+clean:
+	rm -rf $(VENV) $(OUT) bench-out build dist
