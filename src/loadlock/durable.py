@@ -12,6 +12,7 @@ from pathlib import Path
 from loadlock.errors import WorkspaceError
 
 _numbers = itertools.count(1)
+_HOST = "".join(character for character in os.uname().nodename if character.isalnum()) or "host"
 _HINTS = {
     errno.ENOSPC: "The disk is full: free some space, then run `loadlock resume`.",
     errno.EDQUOT: "The disk quota is used up: free some space, then run `loadlock resume`.",
@@ -30,7 +31,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     made. Several writers may work at once, also on the same path (the last one wins). OSError is the caller's to map.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.{os.getpid()}-{next(_numbers)}.tmp")
+    beside = path.with_name(f"{path.name}.{_HOST}-{os.getpid()}-{next(_numbers)}.tmp")
     try:
         yield beside
         flush_to_disk(beside)
@@ -40,6 +41,24 @@ def written_whole(path: Path) -> Iterator[Path]:
             beside.unlink(missing_ok=True)
         raise
     flush_to_disk(path.parent)
+
+
+def clear_debris(path: Path) -> None:
+    """Delete what killed processes of this machine left beside `path`. OSError is the caller's to map."""
+    for debris in path.parent.glob(f"{path.name}.{_HOST}-*.tmp"):
+        process = debris.name.removeprefix(f"{path.name}.{_HOST}-").split("-")[0]
+        if process.isdecimal() and not _lives(int(process)):
+            debris.unlink(missing_ok=True)
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def flush_to_disk(path: Path) -> None:
