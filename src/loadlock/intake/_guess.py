@@ -161,9 +161,13 @@ def _is_word(word: str) -> bool:
     scripts = {_script(char) for char in letters}
     if len(scripts) > 1:
         return False
-    if scripts == {"LATIN"} and any(a.islower() and b.isupper() and b > "\x7f" for a, b in pairwise(word)):
-        return False
-    return not _symbol_inside(word)
+    return not (scripts == {"LATIN"} and _odd_latin(word, letters)) and not _symbol_inside(word)
+
+
+def _odd_latin(word: str, letters: list[str]) -> bool:
+    """A capital behind a small letter, or a long word without one plain letter: text of another script."""
+    inner_capital = any(a.islower() and b.isupper() and b > "\x7f" for a, b in pairwise(word))
+    return inner_capital or (len(letters) > 3 and all(char > "\x7f" for char in letters))
 
 
 def _symbol_inside(word: str) -> bool:

@@ -69,6 +69,11 @@ def _undefined(codec: str) -> Octets | None:
     return np.array([bytes((value,)).decode(codec, "replace") == "�" for value in range(256)], dtype=np.uint8)
 
 
+def is_single_byte(name: str) -> bool:
+    """Whether each byte is one character."""
+    return _undefined(codec_name(name)) is not None
+
+
 def decode_record(raw: bytes, encoding: str) -> str | None:
     """The record's text, or None where its bytes are not valid in `encoding`."""
     try:
