@@ -134,10 +134,17 @@ def _cut(data: bytes, codec: str) -> int:
 
 def _block(raw: bytes, codec: str, start: int) -> TranscodedBlock:
     text, sizes, bad = _decode(raw, codec)
+    return TranscodedBlock(data=text.encode(), raw=raw, start=start, sizes=sizes, bad=_byte_places(text, bad))
+
+
+def _byte_places(text: str, characters: Positions) -> Positions:
+    """Offsets in UTF-8 of the characters with these numbers."""
+    if not len(characters):
+        return characters
     codes = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
     widths = 1 + (codes >= 0x80).astype(np.int64) + (codes >= 0x800) + (codes >= 0x10000)
-    places = np.concatenate(([0], np.cumsum(widths)))[bad] if len(bad) else bad
-    return TranscodedBlock(data=text.encode("utf-8"), raw=raw, start=start, sizes=sizes, bad=places)
+    places: Positions = np.concatenate(([0], np.cumsum(widths)))[characters]
+    return places
 
 
 def _decode(raw: bytes, codec: str) -> tuple[str, Octets, Positions]:
@@ -203,19 +210,28 @@ def _decode_line(line: bytes, codec: str, out: tuple[list[str], list[int], list[
     """Feed byte by byte; each character gets the bytes that were fed since the one before it (escapes included)."""
     texts, sizes, bad = out
     decoder = codecs.getincrementaldecoder(codec)("strict")
-    pending = 0
-    for place, value in enumerate(line):
+    first, pending = len(sizes), 0
+    for value in line:
         pending += 1
         try:
-            text = decoder.decode(bytes((value,)), final=place == len(line) - 1)
-        except UnicodeDecodeError:
+            text = decoder.decode(bytes((value,)))
+        except UnicodeError:
             decoder.reset()
+            # a plain character behind a broken one is itself again: a delimiter must not vanish
+            plain = value < 0x80 and pending > 1
             bad.append(len(sizes))
-            text = "\ufffd"
+            texts.append("\ufffd" + (chr(value) if plain else ""))
+            sizes.extend([pending - 1, 1] if plain else [pending])
+            pending = 0
+            continue
         if text:
             texts.append(text)
             sizes.extend([pending, *([0] * (len(text) - 1))])
             pending = 0
-    if pending and sizes:
-        # an escape sequence at the end of a line belongs to its last character
+    if pending and decoder.getstate()[0]:
+        bad.append(len(sizes))
+        texts.append("\ufffd")
+        sizes.append(pending)
+    elif pending and len(sizes) > first:
+        # an escape sequence at the end of a text belongs to its last character
         sizes[-1] += pending
