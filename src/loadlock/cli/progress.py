@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
+from rich import filesize
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -13,7 +14,6 @@ from rich.progress import (
     TaskID,
     TextColumn,
     TimeRemainingColumn,
-    filesize,
 )
 from rich.progress import Task as RichTask
 from rich.text import Text
