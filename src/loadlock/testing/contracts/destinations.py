@@ -96,17 +96,18 @@ ALL_TYPES = columns(
 ALL_VALUES: list[tuple[Any, ...]] = [
     (
         1, "text", 2**63 - 1, Decimal("9999999999.99"), Decimal("1234567890123456789012345678.0123456789"), 0.1, True,
-        dt.date(1000, 1, 1), dt.time(23, 59, 59, 999999), dt.datetime(2024, 2, 29, 1, 2, 3, 4),  # noqa: DTZ001
-        dt.datetime(2024, 3, 31, 1, 30, tzinfo=dt.UTC), '{"b":[1,2.5,null],"a":"é\\n\\""}', "0b9ae7d2-0a3c-4e6a-9f4e-1f6c2d3e4f50",
+        dt.date(1000, 1, 1), dt.time(23, 59, 59, 999999), dt.datetime(2024, 2, 29, 1, 2, 3, 4),
+        dt.datetime(2024, 3, 31, 1, 30, tzinfo=dt.UTC), '{"b":[1,2.5,null],"a":"é\\n\\""}',
+        "0b9ae7d2-0a3c-4e6a-9f4e-1f6c2d3e4f50",
     ),
     (
         2, " ", -(2**63), Decimal("-0.01"), Decimal("-0.0000000001"), -1.7976931348623157e308, False, dt.date(9999, 12, 31),
-        dt.time(0, 0), dt.datetime(9999, 12, 31, 23, 59, 59, 999999), dt.datetime(1970, 1, 1, tzinfo=dt.UTC), "[]",  # noqa: DTZ001
+        dt.time(0, 0), dt.datetime(9999, 12, 31, 23, 59, 59, 999999), dt.datetime(1970, 1, 1, tzinfo=dt.UTC), "[]",
         "FFFFFFFF-FFFF-4FFF-BFFF-FFFFFFFFFFFF",
     ),
     (
         3, "0", 0, Decimal("0.00"), Decimal("0E-10"), 5e-324, True, dt.date(2024, 2, 29), dt.time(12, 0, 0, 500000),
-        dt.datetime(1970, 1, 1), dt.datetime(2038, 1, 19, 3, 14, 8, 999999, tzinfo=dt.UTC), '"text"',  # noqa: DTZ001
+        dt.datetime(1970, 1, 1), dt.datetime(2038, 1, 19, 3, 14, 8, 999999, tzinfo=dt.UTC), '"text"',
         "00000000-0000-0000-0000-000000000000",
     ),
 ]  # fmt: skip
