@@ -1,0 +1,94 @@
+"""Connections to a DuckDB file, and its errors as ours."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from loadlock.delivery.destinations._local import POLL_SECONDS, check_folder
+from loadlock.errors import LockedError, RefusedError, UnavailableError
+
+MEMORY_LIMIT = "200MB"
+
+
+def connect(path: Path, *, wait_seconds: float = 0.0, memory_limit: str = MEMORY_LIMIT) -> Any:
+    """A connection that may write; the file is made if it is absent.
+
+    Raises LockedError while another process has the file open, after waiting for at most `wait_seconds`.
+    """
+    check_folder(path)
+    end = time.monotonic() + wait_seconds
+    while True:
+        try:
+            connection = duckdb.connect(str(path))
+        except duckdb.ConnectionException as error:
+            raise LockedError(
+                f"{path} is open for reading only in this process", hint="Close that connection."
+            ) from error
+        except duckdb.IOException as error:
+            if not _is_lock(error):
+                raise RefusedError(
+                    f"can't open {path}: {_first_line(error)}", hint="Look at the path, its rights and what it holds."
+                ) from error
+            if time.monotonic() >= end:
+                raise LockedError(
+                    f"another process has {path} open, and a DuckDB file admits one",
+                    hint="Close it there, or give --wait with a number of seconds.",
+                ) from error
+            time.sleep(POLL_SECONDS)
+        else:
+            set_up(connection, memory_limit)
+            return connection
+
+
+def connect_reading(path: Path) -> Any:
+    """A connection that only reads an existing file. Raises UnavailableError while another process writes to it."""
+    try:
+        connection = duckdb.connect(str(path), read_only=True)
+    except duckdb.ConnectionException:
+        # this process has it open for writing: join that instance
+        connection = duckdb.connect(str(path))
+    except duckdb.IOException as error:
+        if _is_lock(error):
+            raise UnavailableError(f"another process has {path} open, and a DuckDB file admits one") from error
+        raise RefusedError(
+            f"can't open {path}: {_first_line(error)}", hint="Look at the path and its rights."
+        ) from error
+    set_up(connection, MEMORY_LIMIT)
+    return connection
+
+
+def set_up(connection: Any, memory_limit: str) -> None:
+    """Times in UTC, so that moments come back as they went in; memory bounded, the rest spills beside the file."""
+    connection.execute("set timezone = 'UTC'").fetchall()
+    connection.execute("set enable_progress_bar = false").fetchall()
+    connection.execute(f"set memory_limit = '{memory_limit}'").fetchall()
+
+
+@contextmanager
+def mapped(label: str) -> Iterator[None]:
+    """Raise DuckDB's errors as RefusedError or UnavailableError."""
+    try:
+        yield
+    except duckdb.TransactionException as error:
+        raise UnavailableError(f"{label}: another transaction was in the way: {_first_line(error)}") from error
+    except duckdb.OutOfMemoryException as error:
+        raise RefusedError(
+            f"{label}: out of memory: {_first_line(error)}", hint="Raise the destination's option memory_limit."
+        ) from error
+    except duckdb.Error as error:
+        raise RefusedError(f"{label}: {_first_line(error)}") from error
+
+
+def _is_lock(error: Exception) -> bool:
+    # DuckDB gives the same class and no code for every fault of opening
+    return "Could not set lock" in str(error)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]

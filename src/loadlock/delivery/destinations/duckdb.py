@@ -1,0 +1,240 @@
+"""A table in a DuckDB file, published in one transaction.
+
+A DuckDB file admits one process: while another has it open, `open` raises LockedError. Chunks go to Parquet files in a
+hidden folder beside the database (deleted by `close`), each checked against the table's constraints by SQL; `publish`
+moves them into the table in one transaction, so readers see the old rows or the new ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from loadlock.delivery.base import (
+    Capabilities,
+    DeliveryColumn,
+    Job,
+    Opened,
+    Published,
+    TableInfo,
+    Target,
+)
+from loadlock.delivery.destinations import _duckdb_link as link
+from loadlock.delivery.destinations import _duckdb_publish as publishing
+from loadlock.delivery.destinations import _duckdb_shape as shapes
+from loadlock.delivery.destinations._duckdb_checks import CHUNK, Chunked, refusal
+from loadlock.delivery.destinations._local import (
+    PathLock,
+    Spool,
+    check_folder,
+    clear_debris,
+    database_path,
+    delivered_columns,
+    hidden_path,
+    short_hash,
+    spooled,
+)
+from loadlock.delivery.fit import check_contract
+from loadlock.delivery.names import check_names, parse_table, quote_ansi
+from loadlock.delivery.sqltext import delivery_row, published_from
+from loadlock.errors import BalanceError, RefusedError, RowsRefusedError
+from loadlock.model import Chunk, VerifyLevel, WriteMode
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+READ_ROWS = 50_000
+
+
+class DuckDB:
+    """A table in a DuckDB database file."""
+
+    name: ClassVar[str] = "duckdb"
+    summary: ClassVar[str] = "a table in a DuckDB file"
+    schemes: ClassVar[tuple[str, ...]] = ("duckdb",)
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        modes=frozenset({WriteMode.APPEND, WriteMode.REPLACE, WriteMode.UPSERT}),
+        transactional_ddl=True,
+        concurrent_readers=False,
+    )
+
+    @dataclass(frozen=True, kw_only=True)
+    class Options:
+        """Options of a DuckDB destination."""
+
+        memory_limit: str = field(
+            default=link.MEMORY_LIMIT, metadata={"doc": "Memory DuckDB may use, as 200MB; beyond it spills to disk."}
+        )
+
+    def label(self, target: Target) -> str:
+        return f"DuckDB {database_path(target.url)}, table {target.table}"
+
+    def inspect(self, target: Target) -> TableInfo | None:
+        path = database_path(target.url)
+        if not path.exists():
+            check_folder(path)
+            return None
+        with link.mapped(self.label(target)), link.connect_reading(path) as connection:
+            shape = shapes.inspect(connection, parse_table(target.table))
+            return None if shape is None else shape.info
+
+    def session(self, job: Job) -> DuckDBSession:
+        return DuckDBSession(job, database_path(job.target.url), self.label(job.target))
+
+    def last_delivery(self, target: Target) -> dict[str, Any] | None:
+        path = database_path(target.url)
+        if not path.exists():
+            return None
+        name = parse_table(target.table)
+        with link.mapped(self.label(target)), link.connect_reading(path) as connection:
+            return publishing.control_row(connection, name, "target = ?", str(name))
+
+
+class DuckDBSession:
+    """See `loadlock.delivery.base.Session`."""
+
+    def __init__(self, job: Job, path: Path, label: str) -> None:
+        self._job = job
+        self._path = path
+        self._label = label
+        self._name = parse_table(job.target.table)
+        table = short_hash(str(self._name))
+        self._lock = PathLock(hidden_path(path, table, "lock"), label, job.run)
+        self._spools = hidden_path(path, table, "run-")
+        self._spool = Spool(hidden_path(path, table, "run", job.run))
+        self._memory = str(job.target.options.get("memory_limit", link.MEMORY_LIMIT))
+        self._connection: Any = None
+        self._chunked: Chunked | None = None
+        self._published: Published | None = None
+        self._rows_from: int | None = None
+        """First rowid of an append made by this session."""
+
+    def open(self) -> Opened:
+        check_folder(self._path)
+        self._lock.acquire(self._job.wait_seconds)
+        if self._connection is None:
+            self._connection = link.connect(self._path, wait_seconds=self._job.wait_seconds, memory_limit=self._memory)
+        with link.mapped(self._label):
+            return self._open()
+
+    def _open(self) -> Opened:
+        row = publishing.control_row(self._connection, self._name, "delivery_id = ?", self._job.delivery_id)
+        self._published = None if row is None else published_from(row)
+        # a crash between publish and read-back leaves the chunks: they still say which rows are the batch's
+        clear_debris(self._spools, keep=self._spool.folder if self._published else None)
+        shape = shapes.inspect(self._connection, self._name)
+        created = shape is None
+        if shape is None:
+            shape = self._planned()
+        else:
+            check_contract(shape.info, self._job, self._label)
+        self._chunked = Chunked(job=self._job, name=self._name, shape=shape)
+        return Opened(table=shape.info, created=created, staged=False, published=self._published)
+
+    def _planned(self) -> shapes.Shape:
+        """The table as it will be created by `publish`: tried out and rolled back."""
+        if not self._job.create:
+            raise RefusedError(f"{self._label} does not exist", hint="Create it, or allow it by `create: true`.")
+        check_names((column.name for column in delivered_columns(self._job)), fold_case=True)
+        self._connection.execute("begin").fetchall()
+        try:
+            self._connection.execute(shapes.create_sql(self._job, self._name)).fetchall()
+            shape = shapes.inspect(self._connection, self._name)
+        finally:
+            self._connection.execute("rollback").fetchall()
+        assert shape is not None
+        return shape
+
+    def load(self, chunk: Chunk, rows: pa.Table) -> None:
+        import pyarrow as pa
+
+        if self._published is not None or chunk.id in self._spool.chunks:
+            return
+        chunked, table = self._ready(), spooled(rows)
+        numbered = table.append_column("_n", pa.array(range(table.num_rows), pa.int64()))
+        with link.mapped(self._label):
+            self._connection.register(CHUNK, numbered)
+            try:
+                refused = refusal(self._connection, chunked, self._spool)
+            finally:
+                self._connection.unregister(CHUNK)
+        if refused is not None:
+            raise RowsRefusedError(refused)
+        self._spool.write(chunk.id, table)
+
+    def publish(self, *, rows: int, digest: str) -> Published:
+        if self._published is not None:
+            return self._published
+        if self._spool.rows != rows:
+            raise BalanceError(f"{self._label}: {rows:,} rows were sent, {self._spool.rows:,} arrived")
+        with link.mapped(self._label):
+            self._published = publishing.with_memory(self._connection, lambda: self._commit(rows, digest))
+        return self._published
+
+    def _commit(self, rows: int, digest: str) -> Published:
+        chunked = self._ready()
+        with publishing.transaction(self._connection):
+            if shapes.inspect(self._connection, self._name) is None:
+                self._connection.execute(shapes.create_sql(self._job, self._name)).fetchall()
+            rows_from = publishing.next_rowid(self._connection, chunked)
+            published = publishing.publish(self._connection, chunked, self._spool)
+            row = delivery_row(self._job, str(self._name), published, rows=rows, digest=digest)
+            publishing.write_control_row(self._connection, self._name, row)
+        self._rows_from = rows_from
+        return published
+
+    def read_back(self, columns: Sequence[DeliveryColumn]) -> tuple[VerifyLevel, Iterator[pa.Table]]:
+        chunked = self._ready()
+        condition = self._batch_rows(chunked)
+        if condition is None:
+            return VerifyLevel.COUNT, self._stream(f"select count(*) as count from {chunked.target} t", None)
+        values = ", ".join(
+            f"cast(t.{quote_ansi(column.name)} as {column.type.duckdb}) as c{index}"
+            for index, column in enumerate(columns)
+        )
+        return VerifyLevel.CONTENT, self._stream(f"select {values} from {chunked.target} t where {condition}", columns)
+
+    def _batch_rows(self, chunked: Chunked) -> str | None:
+        """Condition that tells the batch's rows from others, or None."""
+        job = self._job
+        if job.mode == WriteMode.REPLACE:
+            return "true"
+        if job.lineage:
+            return "t._batch = '" + job.batch.replace("'", "''") + "'"
+        if job.mode == WriteMode.UPSERT and self._spool.paths:
+            pairs = (f"{chunked.value(name, prefix='s.')} = t.{quote_ansi(name)}" for name in job.key)
+            return f"exists (from {self._spool.sql()} s where {' and '.join(pairs)})"
+        if job.mode == WriteMode.APPEND and self._rows_from is not None:
+            return f"t.rowid >= {self._rows_from}"
+        return None
+
+    def _stream(self, query: str, columns: Sequence[DeliveryColumn] | None) -> Iterator[pa.Table]:
+        import pyarrow as pa
+
+        with link.mapped(self._label), self._connection.cursor() as cursor:
+            link.set_up(cursor, self._memory)
+            for batch in cursor.sql(query).to_arrow_reader(READ_ROWS):
+                table = pa.Table.from_batches([batch])
+                if columns is not None:
+                    schema = pa.schema([(column.name, column.type.arrow()) for column in columns])
+                    table = table.rename_columns(schema.names).cast(schema)
+                yield table
+
+    def abandon(self) -> None:
+        self._spool.remove()
+
+    def close(self) -> None:
+        if self._connection is not None:
+            with suppress(Exception):
+                self._connection.close()
+            self._connection = None
+            self._spool.remove()
+        self._lock.release()
+
+    def _ready(self) -> Chunked:
+        if self._chunked is None:
+            raise RefusedError(f"{self._label} is not open", hint="Call open first.")
+        return self._chunked
