@@ -42,19 +42,20 @@ class Pipeline:
         name: str,
         *,
         files: str | Sequence[str],
-        destination: Mapping[str, Any] | Sequence[Mapping[str, Any]],
         columns: Mapping[str, Any] | None = None,
+        destination: str | Mapping[str, Any] | None = None,
         base_folder: str | Path = ".",
         **sections: Any,
     ) -> Pipeline:
-        """Build a pipeline with the names of the YAML file; `sections` are its other keys (`source`, `rules`, `checks` ...).
+        """Build a pipeline with the names of the YAML file; `sections` are its other keys (`source`, `rules`, `checks`,
+        `destinations` ...).
 
         A Python function may stand where a rule stands: `rules=[{"python": function, "column": "name"}]`.
         """
         from loadlock.pipeline.build import make_pipeline
 
         spec = make_pipeline(
-            name, files=files, columns=columns, destination=destination, base_folder=Path(base_folder), **sections
+            name=name, files=files, columns=columns, destination=destination, base_folder=base_folder, **sections
         )
         return cls(spec)
 

@@ -10,10 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from loadlock.errors import UsageError
-
 if TYPE_CHECKING:
-    from loadlock.intake.base import SourceOptions
     from loadlock.workflow.start import Options
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -50,23 +47,6 @@ def option_pairs(function: F) -> F:
         return function(*args, **kwargs)
 
     return with_pairs  # type: ignore[return-value]
-
-
-def source_options(pairs: Sequence[str]) -> SourceOptions:
-    """`SourceOptions` from `NAME=VALUE` pairs; UsageError for what is unknown or of the wrong type."""
-    from loadlock.errors import PipelineError
-    from loadlock.pipeline.read import source_options_from
-
-    written = {}
-    for pair in pairs:
-        name, sign, value = pair.partition("=")
-        if not sign:
-            raise UsageError(f"--option {pair!r} is not NAME=VALUE", hint="Write it as --option delimiter=';'.")
-        written[name.strip()] = value
-    try:
-        return source_options_from(written)
-    except PipelineError as exc:
-        raise UsageError("; ".join(f"{m.message}. {m.remedy}" for m in exc.mistakes)) from exc
 
 
 def run_options(*, as_json: bool, quiet: bool, **known: Any) -> Options:

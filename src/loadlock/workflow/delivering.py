@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from loadlock.cleanup.plan import Plan
 from loadlock.delivery.base import DeliveryColumn, Job, Published
-from loadlock.delivery.deliver import Delivery, RefusedRow
+from loadlock.delivery.deliver import DEFAULT_RETRY, Delivery, RefusedRow
+from loadlock.delivery.retry import LostTransactionError
 from loadlock.engines.base import Engine
-from loadlock.errors import Mistake, PipelineError, VerifyError
+from loadlock.errors import Mistake, PipelineError, UsageError, VerifyError
 from loadlock.ledger.base import PartRecord
 from loadlock.model import Balance, PartKey, PartKind, Receipt, Stage
 from loadlock.quarantine.read import count_rejects, fill_raw
@@ -78,47 +78,78 @@ class Deliveries:
         self.work = work
         self.outcomes = [Outcome(bound=destination) for destination in bound]
         self._advance = advance
-        self._stack = ExitStack()
-        self._open: list[Delivery] = []
+        self._open: dict[int, Delivery] = {}
 
     def __enter__(self) -> Deliveries:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._stack.close()
+        for delivery in self._open.values():
+            delivery.close()
 
-    def load(self) -> bool:
-        """Open every destination and send it its rows. True if some rows went to staging tables (status `loaded`)."""
-        staged = False
-        for outcome in self.outcomes:
-            job = make_job(self.work, outcome.bound)
-            delivery = self._stack.enter_context(Delivery(outcome.bound.destination, job, on_rows=self._advance))
-            self._open.append(delivery)
-            opened = delivery.open()
-            outcome.notes.extend(opened.notes)
-            staged = staged or opened.staged
-            self._load(outcome, delivery)
-        return staged
+    def load(self, *, refused_limit: int | None = None) -> bool:
+        """Open every destination and send it its rows. True if some rows went to staging tables (status `loaded`).
+
+        A direct load whose transaction was lost begins anew, a few times. More than `refused_limit` refused rows raise
+        StoppedError.
+        """
+        staged = [self._load_patiently(outcome, refused_limit) for outcome in self.outcomes]
+        return any(staged)
 
     def compare(self) -> list[Receipt]:
         """Read back what an earlier run published; sends and changes nothing."""
         receipts = []
         for outcome in self.outcomes:
-            job = make_job(self.work, outcome.bound)
-            delivery = self._stack.enter_context(Delivery(outcome.bound.destination, job, on_rows=self._advance))
-            receipts.append(delivery.compare(self._tables(outcome)))
+            opened = self._begin(outcome, None, create=False).open()
+            if opened.published is None:
+                raise UsageError(f"{outcome.bound.label} holds no delivery of run {self.work.run}")
+            receipts.append(self._open[outcome.bound.index].verify())
         return receipts
 
-    def _load(self, outcome: Outcome, delivery: Delivery) -> None:
+    def _begin(self, outcome: Outcome, refused_limit: int | None, *, create: bool = True) -> Delivery:
+        job = make_job(self.work, outcome.bound)
+        if not create:
+            job = replace(job, create=False)
+        delivery = Delivery(outcome.bound.destination, job, on_rows=self._advance, refused_limit=refused_limit)
+        self._open[outcome.bound.index] = delivery
+        return delivery
+
+    def _load_patiently(self, outcome: Outcome, refused_limit: int | None) -> bool:
+        attempt = 1
+        while True:
+            delivery = self._begin(outcome, refused_limit)
+            try:
+                return self._load(outcome, delivery)
+            except LostTransactionError as error:
+                delivery.close()
+                if attempt >= DEFAULT_RETRY.attempts:
+                    raise
+                DEFAULT_RETRY.sleep(DEFAULT_RETRY.pause_seconds(attempt, error))
+                outcome.notes.append(f"the transaction was lost ({error}); sent again from the start")
+                outcome.filtered = 0
+                attempt += 1
+
+    def _load(self, outcome: Outcome, delivery: Delivery) -> bool:
         work, index = self.work, outcome.bound.index
-        delivery.load(self._tables(outcome), done=partial(work.workspace.ledger.add_chunk, work.run, index))
-        outcome.sent = delivery.rows_sent
-        outcome.refused = len(delivery.refused)
+        opened = delivery.open()
+        outcome.notes.extend(opened.notes)
         scope = f"{work.run}-d{index}"
-        work.workspace.ledger.drop_parts(work.batch, scope)
-        if delivery.refused:
-            record = _write_refused(work, scope, delivery.refused)
-            work.workspace.ledger.add_parts([record])
+        if opened.published is None:
+            delivery.load(self._tables(outcome), done=partial(work.workspace.ledger.add_chunk, work.run, index))
+            work.workspace.ledger.drop_parts(work.batch, scope)
+            if delivery.refused:
+                work.workspace.ledger.add_parts([_write_refused(work, scope, delivery.refused)])
+            outcome.refused = len(delivery.refused)
+        else:
+            # published before a crash: what was refused then lies in staging, what the filter left out is counted again
+            outcome.notes.append("was published before the run was interrupted; not sent again")
+            records = work.workspace.ledger.parts(work.batch, scope, PartKind.REJECTS)
+            outcome.refused = sum(record.ref.rows for record in records)
+            if outcome.bound.spec.filter is not None:
+                for _ in self._tables(outcome):
+                    pass
+        outcome.sent = delivery.rows_sent
+        return opened.staged
 
     def _tables(self, outcome: Outcome) -> Iterator[tuple[int, pa.Table]]:
         """The clean parts as this destination wants them, read ahead by the engine."""
@@ -134,7 +165,7 @@ class Deliveries:
 
     def publish(self, outcome: Outcome) -> None:
         """Make one destination's new state visible. The ledger keeps what was counted, for the read-back after a crash."""
-        delivery = self._open[self.outcomes.index(outcome)]
+        delivery = self._open[outcome.bound.index]
         outcome.published = delivery.publish()
         outcome.notes.extend(outcome.published.notes)
         outcome.by_file = {
@@ -144,7 +175,7 @@ class Deliveries:
 
     def verify(self, outcome: Outcome) -> None:
         """Read one destination back; raises VerifyError where it differs."""
-        delivery = self._open[self.outcomes.index(outcome)]
+        delivery = self._open[outcome.bound.index]
         outcome.receipt = delivery.verify()
         if outcome.receipt.equal is False:
             raise VerifyError(
@@ -214,7 +245,7 @@ def _write_refused(work: DeliveryWork, scope: str, refused: list[RefusedRow]) ->
     places = _places(work, refused)
     rows = [
         reject(
-            problems=[row.problem],
+            problems=row.problems,
             stage=Stage.DELIVERY,
             file_index=row.file,
             source_file=work.clean_work.files[row.file].name,

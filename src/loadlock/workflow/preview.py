@@ -17,12 +17,11 @@ from loadlock.cleanup.plan import Plan
 from loadlock.cleanup.profile import profile
 from loadlock.cleanup.survey import decide, survey
 from loadlock.cleanup.tallies import Tallies
-from loadlock.intake.base import SourceOptions
 from loadlock.intake.files import find_files, open_sources
 from loadlock.intake.read import read_file
 from loadlock.model import FileReport
 from loadlock.pipeline.guess import propose, to_yaml
-from loadlock.pipeline.model import Flatten, Pipeline
+from loadlock.pipeline.model import Flatten, Pipeline, Source
 from loadlock.quarantine.read import RejectFilter, reject_rows
 from loadlock.rows import FILE, JSON_RECORD, PROVENANCE, ROW, SUB
 
@@ -127,34 +126,33 @@ class Guess:
 
 
 def guess(
-    files: Sequence[str],
+    source: Source,
     *,
     base_folder: Path,
     pipeline_folder: Path,
-    options: SourceOptions,
     name: str | None = None,
 ) -> Guess:
     """Profile the whole files and propose a pipeline that runs as it is, from `pipeline_folder`."""
-    paths = find_files(files, base_folder)
+    paths = find_files(source.files, base_folder)
     reports: list[FileReport] = []
 
     def tables() -> Iterator[pa.Table]:
-        for source in open_sources(paths):
-            result = read_file(source, options)
+        for file in open_sources(paths):
+            result = read_file(file, source.options)
             for part in result.parts:
-                yield _flat(part.rows)
+                yield _flat(part.rows, source.flatten)
             reports.append(result.report())
 
     found = profile(tables())
     proposal = propose(
-        found, name=name or _name(paths), files=_seen_from(pipeline_folder, base_folder, files), reports=reports
+        found, name=name or _name(paths), files=_seen_from(pipeline_folder, base_folder, source.files), reports=reports
     )
     return Guess(yaml=to_yaml(proposal), reports=reports)
 
 
-def _flat(table: pa.Table) -> pa.Table:
+def _flat(table: pa.Table, spec: Flatten) -> pa.Table:
     if JSON_RECORD in table.column_names:
-        table = flatten(table, Flatten(), None).table
+        table = flatten(table, spec, None).table
     return table.select([column for column in table.column_names if column not in (*PROVENANCE, SUB)])
 
 

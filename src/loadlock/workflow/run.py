@@ -245,7 +245,7 @@ class Runner:
         self.progress.begin(Stage.DELIVERY, total=self.cleaned.clean * len(task.bound), unit="rows")
         advance: Callable[[int], None] = lambda rows: self.progress.advance(Stage.DELIVERY, done=rows, rows=rows)  # noqa: E731
         with Deliveries(work, task.bound, advance) as self.deliveries:
-            if self.deliveries.load():
+            if self.deliveries.load(refused_limit=self._refusable()):
                 self._become(RunStatus.LOADED)
             for outcome in self.deliveries.outcomes:
                 self.balance = self.balance.with_(rejected_delivery=outcome.refused)
@@ -263,6 +263,14 @@ class Runner:
         self.balance = self.deliveries.outcomes[0].balance(cleanup_balance(self._received(), self.cleaned))
         self._check_balance(Stage.DELIVERY)
         self.progress.end(Stage.DELIVERY)
+
+    def _refusable(self) -> int | None:
+        """How many rows a destination may still refuse within the budget."""
+        budget = self.task.pipeline.budget
+        limits = [budget.rows] if budget.rows is not None else []
+        if budget.percent is not None:
+            limits.append(max(budget.floor, int(budget.percent * self.balance.received / 100)))
+        return max(0, min(limits) - self.balance.rejected) if limits else None
 
     # --- bookkeeping
 

@@ -74,35 +74,28 @@ def run_pipeline(pipeline: Pipeline, options: Options, *, path: str | None = Non
 
 
 def load(
-    files: Sequence[str],
+    source: Source,
     *,
     to: str,
     table: str | None = None,
     mode: WriteMode | None = None,
     key: Sequence[str] = (),
-    source_options: Any = None,
     options: Options,
 ) -> RunResult:
     """`loadlock load`: files to a table without a pipeline file; every column as the text received."""
-    return run_pipeline(
-        load_pipeline_of(files, to=to, table=table, mode=mode, key=key, source_options=source_options), options
-    )
+    return run_pipeline(load_pipeline_of(source, to=to, table=table, mode=mode, key=key), options)
 
 
 def load_pipeline_of(
-    files: Sequence[str],
+    source: Source,
     *,
     to: str,
     table: str | None = None,
     mode: WriteMode | None = None,
     key: Sequence[str] = (),
-    source_options: Any = None,
 ) -> Pipeline:
     """The pipeline that `load` stands for; its name is destination and table (contract: "Batches and runs")."""
     spec = DestinationSpec(url=to, table=table, mode=mode, key=tuple(key))
-    source = Source(files=tuple(files))
-    if source_options is not None:
-        source = replace(source, options=source_options)
     draft = Pipeline(name="load", source=source, destinations=(spec,))
     label = bind_destinations(draft)[0].label
     return replace(draft, name=f"load {label}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from loadlock.cli.common import looks, option_pairs, print_json, source_options
+from loadlock.cli.common import looks, option_pairs, print_json
 
 
 @click.command()
@@ -29,13 +29,15 @@ def command(
     from pathlib import Path
 
     from loadlock.errors import UsageError
+    from loadlock.pipeline.options import source_with_options
     from loadlock.workflow.preview import guess
 
     if output is not None and Path(output).exists() and not force:
         raise UsageError(f"{output} exists", hint="Name another file, or --force.")
     # relative file names in the pipeline start from the pipeline's folder
     folder = Path(output).resolve().parent if output is not None else Path.cwd()
-    found = guess(files, base_folder=Path.cwd(), pipeline_folder=folder, options=source_options(pairs), name=name)
+    source = source_with_options(files, pairs)
+    found = guess(source, base_folder=Path.cwd(), pipeline_folder=folder, name=name)
     if output is not None:
         Path(output).write_text(found.yaml, encoding="utf-8")
         click.echo(f"wrote {output}; look at its comments, then: loadlock preview {output}", err=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from loadlock.cli.common import finish, option_pairs, run_options, runs, source_options
+from loadlock.cli.common import finish, option_pairs, run_options, runs
 
 
 @click.command()
@@ -35,17 +35,17 @@ def command(
     """Load files into a table without a pipeline: every column as the text received."""
     from loadlock.errors import UsageError
     from loadlock.model import WriteMode
+    from loadlock.pipeline.options import source_with_options
     from loadlock.workflow.start import load
 
     if mode is not None and mode not in set(WriteMode):
         raise UsageError(f"unknown mode {mode!r}", hint=f"One of {', '.join(WriteMode)}.")
     result = load(
-        files,
+        source_with_options(files, pairs),
         to=to,
         table=table,
         mode=None if mode is None else WriteMode(mode),
         key=[name.strip() for part in key for name in part.split(",") if name.strip()],
-        source_options=source_options(pairs),
         options=run_options(as_json=as_json, quiet=quiet, **known),
     )
     return finish(result, as_json=as_json)

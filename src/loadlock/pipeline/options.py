@@ -1,0 +1,44 @@
+"""Source options given on the command line: `NAME=VALUE`, under the names of the pipeline's `source:`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from loadlock.errors import PipelineError, UsageError
+from loadlock.pipeline.model import Source
+from loadlock.pipeline.read import pipeline_from
+
+_WORDS = {"true": True, "false": False, "null": None}
+_LISTS = frozenset({"tolerate", "null_words", "explode"})
+_FLATTEN = frozenset({"separator", "depth", "arrays", "explode"})
+
+
+def source_with_options(files: Sequence[str], pairs: Sequence[str]) -> Source:
+    """The source that reads `files` with these options. Raises UsageError for what is unknown or of the wrong type."""
+    written: dict[str, Any] = {"files": list(files)}
+    for pair in pairs:
+        name, sign, value = pair.partition("=")
+        name = name.strip().removeprefix("flatten.")
+        if not sign or not name:
+            raise UsageError(f"--option {pair!r} is not NAME=VALUE", hint="Write it as --option delimiter=';'.")
+        if name in _FLATTEN:
+            written.setdefault("flatten", {})[name] = _value(name, value)
+        else:
+            written[name] = _value(name, value)
+    try:
+        document = {"pipeline": "load", "source": written, "destination": {"url": "out.csv"}}
+        return pipeline_from(document, base_folder=Path.cwd()).source
+    except PipelineError as exc:
+        told = "; ".join(f"{mistake.path.removeprefix('source.')}: {mistake.message}" for mistake in exc.mistakes)
+        raise UsageError(f"--option {told}", hint=" ".join(mistake.remedy for mistake in exc.mistakes)) from exc
+
+
+def _value(name: str, text: str) -> Any:
+    if name in _LISTS:
+        return [word.strip() for word in text.split(",") if word.strip()]
+    if text.lower() in _WORDS:
+        return _WORDS[text.lower()]
+    return int(text) if re.fullmatch(r"\d{1,12}", text) and name not in ("delimiter", "quote", "escape") else text
