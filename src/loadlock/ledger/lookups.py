@@ -10,10 +10,9 @@ from loadlock.errors import UsageError, WorkspaceError
 from loadlock.ledger import records
 from loadlock.ledger import schema as tables
 from loadlock.ledger.base import BatchRecord, RunRecord
-from loadlock.model import RunStatus, SourceFile
+from loadlock.ledger.states import DELIVERED
+from loadlock.model import SourceFile
 
-DELIVERED = (str(RunStatus.PUBLISHED), str(RunStatus.VERIFIED))
-"""Statuses of a run whose rows are in the destination."""
 LISTED = [column for column in tables.runs.c if column.name not in ("pipeline_text", "document")]
 NEWEST_RUN = (
     select(tables.runs.c.run)
@@ -33,7 +32,7 @@ def delivered_files(target: str) -> Select[tuple[str]]:
         select(tables.files.c.sha256)
         .distinct()
         .join(tables.runs, tables.runs.c.batch == tables.files.c.batch)
-        .where(tables.runs.c.target == target, tables.runs.c.status.in_(DELIVERED))
+        .where(tables.runs.c.target == target, tables.runs.c.status.in_(list(map(str, DELIVERED))))
     )
 
 

@@ -17,13 +17,10 @@ from loadlock.ledger import lookups, records
 from loadlock.ledger import schema as tables
 from loadlock.ledger.base import BatchRecord, Event, PartRecord, RunRecord
 from loadlock.ledger.ids import Clock, utc_clock
-from loadlock.ledger.opening import FILE, prepare, sqlite_engine, writing
-from loadlock.ledger.trouble import in_words
+from loadlock.ledger.sqlite_errors import in_words
+from loadlock.ledger.sqlite_file import FILE, prepare, sqlite_engine, writing
+from loadlock.ledger.states import DELIVERED, ENDS
 from loadlock.model import BatchStatus, Chunk, FileReport, PartKind, RunStatus, SourceFile
-
-DELIVERED = (RunStatus.PUBLISHED, RunStatus.VERIFIED)
-ENDS = frozenset({*DELIVERED, RunStatus.STOPPED, RunStatus.INTERRUPTED, RunStatus.FAILED})
-"""Statuses that set `finished`. A run that goes on from one of them is unfinished again."""
 
 
 def open_ledger(workspace: Path, *, clock: Clock = utc_clock) -> SqlLedger:
@@ -262,7 +259,7 @@ class SqlLedger:
     def delivered_run(self, batch: str, destinations: Sequence[str]) -> RunRecord | None:
         # by batch first: a batch has few runs, whatever the number of batches
         query = select(tables.runs.c.run, tables.runs.c.destinations).where(
-            tables.runs.c.batch == batch, tables.runs.c.status.in_(lookups.DELIVERED)
+            tables.runs.c.batch == batch, tables.runs.c.status.in_(list(map(str, DELIVERED)))
         )
         with self._reading() as connection:
             for row in connection.execute(query.order_by(tables.runs.c.number.desc())):

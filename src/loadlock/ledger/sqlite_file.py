@@ -14,7 +14,7 @@ from sqlalchemy.engine import URL
 from loadlock.durable import workspace_error, written_whole
 from loadlock.errors import WorkspaceError
 from loadlock.ledger import schema
-from loadlock.ledger.trouble import BUSY_SECONDS, in_words
+from loadlock.ledger.sqlite_errors import BUSY_SECONDS, in_words
 
 FILE = "ledger.db"
 VERSION_TABLE = (
