@@ -1,0 +1,160 @@
+"""Questions to PostgreSQL's catalogue, and the statements that make control tables, target and staging table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from loadlock.delivery.base import CHUNK_TABLE, CONTROL_TABLE, DeliveryColumn, Job
+from loadlock.delivery.destinations._postgres_types import CatalogColumn, CatalogTable, created_type
+from loadlock.delivery.names import TableName
+from loadlock.delivery.names import quote_ansi as quote
+from loadlock.delivery.sqltext import CHUNK_COLUMNS, DELIVERY_COLUMNS, FILE_COLUMN
+
+if TYPE_CHECKING:
+    import psycopg
+
+Rows = list[tuple[Any, ...]]
+
+_CONTROL_TYPES = {
+    "key": "text",
+    "name": "text",
+    "integer": "bigint",
+    "text": "text",
+    "now": "timestamptz default now()",
+}
+
+_COLUMNS = """
+select a.attname, format_type(a.atttypid, a.atttypmod), coalesce(b.typname, t.typname),
+    case when t.typtype = 'd' then t.typtypmod else a.atttypmod end, coalesce(b.typtype, t.typtype) = 'e',
+    a.attnotnull or t.typnotnull, a.atthasdef or a.attidentity <> '' or t.typdefault is not null, a.attgenerated <> '',
+    a.attidentity = 'a'
+from pg_attribute a join pg_type t on t.oid = a.atttypid
+    left join pg_type b on t.typtype = 'd' and b.oid = t.typbasetype
+where a.attrelid = $1::oid and a.attnum > 0 and not a.attisdropped order by a.attnum
+"""
+_UNIQUE = """
+select (select array_agg(a.attname order by k.n) from unnest(i.indkey::int2[]) with ordinality k(attnum, n)
+    join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum)
+from pg_index i where i.indrelid = $1::oid and i.indisunique and i.indpred is null and i.indexprs is null
+"""
+_FOREIGN_KEYS = """
+select quote_ident(conname), pg_get_constraintdef(oid), has_table_privilege(confrelid, 'REFERENCES')
+from pg_constraint where conrelid = $1::oid and contype = 'f' order by conname
+"""
+
+
+def run(connection: psycopg.Connection[Any], sql: str, *values: Any) -> Rows:
+    """The rows of a statement (empty for one without rows); values are bound as $1, $2 ..."""
+    cursor = connection.execute(sql.encode(), values or None)
+    return cursor.fetchall() if cursor.description is not None else []
+
+
+def changed(connection: psycopg.Connection[Any], sql: str) -> int:
+    """Rows that a statement inserted, updated or deleted."""
+    return connection.execute(sql.encode()).rowcount
+
+
+def resolve(connection: psycopg.Connection[Any], name: TableName) -> TableName:
+    """The name with its schema: the one given, where the table is on the search path, or the current schema."""
+    if name.schema is not None:
+        return name
+    found = run(
+        connection,
+        "select coalesce((select nspname from pg_class c join pg_namespace n on n.oid = relnamespace"
+        " where c.oid = to_regclass($1)), current_schema())",
+        quote(name.table),
+    )
+    return TableName(schema=found[0][0] or "public", table=name.table)
+
+
+def find_table(connection: psycopg.Connection[Any], name: TableName) -> CatalogTable | None:
+    """The table as the catalogue has it, or None."""
+    found = run(
+        connection,
+        "select c.oid::int8, c.relkind::text from pg_class c join pg_namespace n on n.oid = c.relnamespace"
+        " where n.nspname = $1 and c.relname = $2 and c.relkind in ('r', 'p', 'v', 'm', 'f')",
+        name.schema,
+        name.table,
+    )
+    if not found:
+        return None
+    oid, kind = found[0]
+    columns = tuple(
+        CatalogColumn(
+            name=row[0],
+            shown_type=row[1],
+            type=row[2],
+            modifier=row[3],
+            is_enum=row[4],
+            not_null=row[5],
+            has_default=row[6],
+            generated=row[7],
+            identity_always=row[8],
+        )
+        for row in run(connection, _COLUMNS, oid)
+    )
+    unique = tuple(tuple(row[0]) for row in run(connection, _UNIQUE, oid))
+    return CatalogTable(kind=kind, columns=columns, unique=unique)
+
+
+def create_control_tables(connection: psycopg.Connection[Any], beside: TableName) -> None:
+    """Make both control tables in the target's schema where they are absent."""
+    for table, columns, key in (
+        (CONTROL_TABLE, DELIVERY_COLUMNS, "delivery_id"),
+        (CHUNK_TABLE, CHUNK_COLUMNS, "delivery_id, chunk_id"),
+    ):
+        name = beside.beside(table)
+        if find_table(connection, name) is None:
+            body = ", ".join(f"{column} {_CONTROL_TYPES[kind]}" for column, kind in columns.items())
+            run(connection, f"create table if not exists {name.sql(quote)} ({body}, primary key ({key}))")
+
+
+def create_target_sql(name: TableName, job: Job, lineage: Sequence[DeliveryColumn]) -> str:
+    """CREATE TABLE from the job's columns; the key is the primary key of an upsert's target."""
+    lines = [
+        f"{quote(column.name)} {created_type(column.type)}{' not null' if column.required or column.key else ''}"
+        for column in (*job.columns, *lineage)
+    ]
+    if job.key:
+        lines.append(f"primary key ({', '.join(map(quote, job.key))})")
+    return f"create table {name.sql(quote)} ({', '.join(lines)})"
+
+
+def create_staging(
+    connection: psycopg.Connection[Any], staging: TableName, target: TableName, table: CatalogTable, delivered: set[str]
+) -> None:
+    """An empty table like the target, with its checks and foreign keys, so that rows are refused while they are loaded.
+
+    Unlogged: it is as fast as a load can be, and empty after a crash of the server (the receipts then say so).
+    """
+    to, like = staging.sql(quote), target.sql(quote)
+    run(connection, f"create unlogged table {to} (like {like} including constraints)")
+    for column in table.columns:
+        if column.not_null and column.name not in delivered:
+            run(connection, f"alter table {to} alter column {quote(column.name)} drop not null")
+    run(connection, f"alter table {to} add column {quote(FILE_COLUMN)} int not null")
+    for name, definition, allowed in run(connection, _FOREIGN_KEYS, _oid(connection, target)):
+        if allowed and "DEFERRABLE" not in definition:
+            run(connection, f"alter table {to} add constraint {name} {definition}")
+
+
+def _oid(connection: psycopg.Connection[Any], name: TableName) -> int:
+    return int(run(connection, "select to_regclass($1)::oid::int8", name.sql(quote))[0][0])
+
+
+def lock_owner(connection: psycopg.Connection[Any], number: int) -> str:
+    """Who holds the advisory lock, for people."""
+    unsigned = number & 0xFFFFFFFFFFFFFFFF
+    found = run(
+        connection,
+        "select a.application_name, a.pid, coalesce(host(a.client_addr), 'local'), a.backend_start::timestamptz(0)::text"
+        " from pg_locks l join pg_stat_activity a using (pid) where l.locktype = 'advisory' and l.granted"
+        " and l.classid::int8 = $1 and l.objid::int8 = $2",
+        unsigned >> 32,
+        unsigned & 0xFFFFFFFF,
+    )
+    if not found:
+        return "another session"
+    name, pid, address, since = found[0]
+    return f"{name or 'a session'} (server process {pid}, from {address}, connected {since})"

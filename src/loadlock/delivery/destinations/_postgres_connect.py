@@ -1,0 +1,122 @@
+"""Connections to PostgreSQL: the URL, the settings of a session, errors without a secret."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from loadlock.errors import DeliveryError, RefusedError, UsageError
+
+if TYPE_CHECKING:
+    import psycopg
+
+CONNECT_SECONDS = 10
+LOCK_SECONDS = 60
+"""How long a statement waits for a row's or a table's lock before the run is told to come again."""
+_SETTINGS = {
+    "client_encoding": "UTF8",
+    "timezone": "UTC",
+    "datestyle": "ISO, YMD",
+    "extra_float_digits": "1",
+    "idle_in_transaction_session_timeout": "0",
+    "lock_timeout": f"{LOCK_SECONDS}s",
+}
+
+
+def load_driver() -> ModuleType:
+    """The module psycopg; UsageError says how to install it."""
+    try:
+        import pgpq  # noqa: F401
+        import psycopg
+    except ImportError as error:
+        raise UsageError(
+            "the driver for PostgreSQL is not installed", hint="pip install 'loadlock[postgres]'"
+        ) from error
+    return psycopg
+
+
+@dataclass(frozen=True, kw_only=True)
+class Connector:
+    """Makes connections for one URL. `run` is shown to other sessions as who holds a lock."""
+
+    url: str
+    run: str = ""
+
+    @property
+    def place(self) -> str:
+        """`host:port/database`, for people; read without the driver, so nothing of a broken URL is repeated."""
+        try:
+            parts = urlsplit(self.url)
+            port = parts.port or 5432
+        except ValueError:
+            return "postgresql"
+        return f"{parts.hostname or 'localhost'}:{port}/{unquote(parts.path.lstrip('/'))}"
+
+    def connect(self, statement_timeout_seconds: float | None = None) -> psycopg.Connection[Any]:
+        """A connection in autocommit mode with `$1` parameters. Raises UnavailableError or RefusedError."""
+        driver = load_driver()
+        from loadlock.delivery.destinations._postgres_errors import refused_connection, translate
+
+        info = self._parsed(driver)
+        info.setdefault("connect_timeout", CONNECT_SECONDS)
+        info["application_name"] = f"loadlock {self.run}".strip()[:63]
+        try:
+            connection: psycopg.Connection[Any] = driver.connect(
+                **info, autocommit=True, cursor_factory=driver.RawCursor, prepare_threshold=None
+            )
+        except driver.Error as error:
+            conn = error.pgconn
+            host, port, user, database = (
+                ((getattr(conn, name) or b"").decode(errors="replace") for name in ("host", "port", "user", "db"))
+                if conn is not None
+                else ("", "", "", "")
+            )
+            raise refused_connection(
+                error, host or "127.0.0.1", int(port or 5432), user, database, self.place
+            ) from None
+        settings = dict(_SETTINGS)
+        if statement_timeout_seconds is not None:
+            settings["statement_timeout"] = f"{int(statement_timeout_seconds * 1000)}ms"
+        try:
+            for name, value in settings.items():
+                connection.execute(b"select set_config($1, $2, false)", (name, value))
+        except driver.Error as error:
+            connection.close()
+            raise translate(error) from error
+        return connection
+
+    @contextmanager
+    def session(self) -> Iterator[psycopg.Connection[Any]]:
+        """A connection for a few questions; errors are translated."""
+        connection = self.connect()
+        with connection, translated():
+            yield connection
+
+    def _parsed(self, driver: ModuleType) -> dict[str, Any]:
+        try:
+            return dict(driver.conninfo.conninfo_to_dict(self.url))
+        except driver.Error:
+            # libpq's message would repeat the part of the URL that it could not read, perhaps the password
+            raise RefusedError(
+                f"the URL of {self.place} can't be read",
+                hint="Write postgresql://user:password@host:port/database; percent-encode special characters.",
+            ) from None
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """psycopg's errors as ours."""
+    import psycopg
+
+    from loadlock.delivery.destinations._postgres_errors import translate
+
+    try:
+        yield
+    except DeliveryError:
+        raise
+    except psycopg.Error as error:
+        raise translate(error) from error

@@ -1,0 +1,29 @@
+"""The contract suite of destinations on real PostgreSQL and MariaDB servers."""
+
+from __future__ import annotations
+
+
+import psycopg
+import pytest
+
+from loadlock.delivery.base import Target
+from loadlock.delivery.destinations.postgres import PostgresDestination
+from loadlock.testing.contracts.destinations import Case, DestinationContract
+
+
+@pytest.mark.postgres
+class TestPostgres(DestinationContract):
+    """PostgreSQL, in a schema of its own."""
+
+    @pytest.fixture
+    def case(self, postgres: str) -> Case:
+        def count() -> int | None:
+            with psycopg.connect(postgres) as connection:
+                if connection.execute("select to_regclass('s.people')").fetchall()[0][0] is None:
+                    return None
+                return int(connection.execute("select count(*) from s.people").fetchall()[0][0])
+
+        with psycopg.connect(postgres) as connection:
+            connection.execute("create schema s")
+        target = Target(url=postgres, table="s.people")
+        return Case(destination=PostgresDestination(), target=target, count=count)
