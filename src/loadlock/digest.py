@@ -2,8 +2,8 @@
 
 A row is encoded in one of two forms, told apart by the first character behind the seed (a hash of the columns' names
 and types): `p`, the values' canonical texts joined by U+001F with `\\N` for null, used where no text value holds U+001F or
-is `\\N` itself; else `l`, `<bytes>:<text>` for each value and `~` for null. The MD5 of the encoding is a 128-bit number; the
-digest is the sum of the rows' numbers modulo 2^128. Columns whose name starts with `_` are left out.
+is `\\N` itself; else `l`, `<bytes>:<text>` for each value and `~` for null. The MD5 of the encoding is read as a little-
+endian number; the digest is the sum of the rows' numbers modulo 2^128. Columns whose name starts with `_` are left out.
 """
 
 from __future__ import annotations
@@ -46,9 +46,17 @@ def canonical_sql(value: str, kind: ColumnType) -> str:
             return f"{value}::varchar"
 
 
-def row_hash_sql(columns: Sequence[tuple[str, ColumnType]], *, prefix: str = "") -> str:
-    """SQL expression (uhugeint) of a row's hash; column names are quoted, `prefix` goes before each (`t.`)."""
-    kept = [(prefix + quote(name), kind) for name, kind in columns if not name.startswith("_")]
+def row_hash_sql(
+    columns: Sequence[tuple[str, ColumnType]], *, prefix: str = "", values: Sequence[str] | None = None
+) -> str:
+    """SQL expression (uhugeint) of a row's hash; column names are quoted, `prefix` goes before each (`t.`).
+
+    `values` are the SQL expressions of the columns' values, where they are not columns of these names.
+    """
+    values = [prefix + quote(name) for name, _ in columns] if values is None else values
+    kept = [
+        (value, kind) for (name, kind), value in zip(columns, values, strict=True) if not name.startswith("_")
+    ]
     seed = schema_seed(columns)
     texts = [canonical_sql(value, kind) for value, kind in kept]
     doubtful = [

@@ -81,7 +81,7 @@ class LocalEngine:
         ) as connection:
             for name, files in views.items():
                 bind_parquet(connection, name, files)
-            return connection.execute(query).to_arrow_table()
+            return connection.sql(query).to_arrow_table()
 
     def close(self) -> None:
         """See `Engine.close`."""
@@ -129,7 +129,7 @@ def _spill(tables: Iterable[pa.Table], keys: Sequence[str], folder: Path) -> lis
     try:
         for table in tables:
             connection.register("spilled", table)
-            hashed = connection.execute(
+            hashed = connection.sql(
                 f"select (hash({listed}) % {PARTITIONS})::utinyint as p from spilled"
             ).to_arrow_table()
             connection.unregister("spilled")

@@ -141,7 +141,7 @@ def judge(
     config = {"memory_limit": QUERY_MEMORY, "temp_directory": str(workspace.temp), "preserve_insertion_order": "false"}
     with duckdb.connect(config=config) as connection:
         workspace.staging.bind(connection, "rows", [record.ref for record in parts if record.ref.rows])
-        return judge_batch(work.plan, lambda query: connection.execute(query).to_arrow_table())
+        return judge_batch(work.plan, lambda query: connection.sql(query).to_arrow_table())
 
 
 def settle(

@@ -237,7 +237,7 @@ def _filtered(table: pa.Table, condition: str) -> pa.Table:
 
     with duckdb.connect(config={"threads": "1", "enable_external_access": "false"}) as connection:
         connection.register("rows", table)
-        return connection.execute(f"select * from rows where ({condition})").to_arrow_table()
+        return connection.sql(f"select * from rows where ({condition})").to_arrow_table()
 
 
 def _write_refused(work: DeliveryWork, scope: str, refused: list[RefusedRow]) -> PartRecord:

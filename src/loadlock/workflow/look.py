@@ -74,7 +74,7 @@ def query(workspace: Workspace, name: str, sql: str) -> pa.Table:
         ):
             connection.execute(setting).fetchall()
         try:
-            return connection.execute(sql).to_arrow_table()
+            return connection.sql(sql).to_arrow_table()
         except duckdb.Error as exc:
             raise UsageError(f"the query failed: {exc}", hint="The views are raw, clean and rejects.") from exc
 
