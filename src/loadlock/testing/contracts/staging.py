@@ -58,7 +58,14 @@ def raw_part(rows: int = len(TEXTS)) -> pa.Table:
 
     texts = [TEXTS[index % len(TEXTS)] for index in range(rows)]
     numbers = list(range(1, rows + 1))
-    provenance = [["orders.csv"] * rows, numbers, numbers, numbers, [9] * rows, [None, "cp1252"] * (rows // 2 + 1)]
+    provenance: list[list[Any]] = [
+        ["orders.csv"] * rows,
+        numbers,
+        numbers,
+        numbers,
+        [9] * rows,
+        [None, "cp1252"] * (rows // 2 + 1),
+    ]
     arrays = {name: pa.array(texts, pa.string()) for name in ("a", "A", "a.b", '"; drop table x; --', "größe 😀", "\0")}
     for field, values in zip(provenance_fields(), provenance, strict=True):
         arrays[field.name] = pa.array(values[:rows], field.type)
@@ -227,7 +234,7 @@ class StagingContract:
         ref = case.staging.write(key(), typed_part())
         with duckdb.connect() as connection:
             case.staging.bind(connection, 'a "view"', [ref], columns=["timestamptz", "decimal", "time"])
-            found = connection.execute('select * from "a ""view"""').to_arrow_table()
+            found = connection.sql('select * from "a ""view"""').to_arrow_table()
         assert found.column_names == ["timestamptz", "decimal", "time"]
         assert found["decimal"].to_pylist() == typed_part()["decimal"].to_pylist()
         assert found["time"].to_pylist() == typed_part()["time"].to_pylist()
