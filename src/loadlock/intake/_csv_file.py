@@ -1,0 +1,125 @@
+"""One CSV file from bytes to raw parts: splitting in the caller's thread, parsing one batch behind in another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pyarrow as pa
+
+from loadlock import rows
+from loadlock.intake._csv_reader import CsvReader
+from loadlock.intake._csv_stream import open_stream
+from loadlock.intake._csv_table import Batch, Layout, TableMaker
+from loadlock.intake.base import ByteSource, RawPart, SourceOptions
+from loadlock.intake.dialect import Dialect, find_dialect
+from loadlock.intake.encoding import EncodingFound, detect
+from loadlock.intake.headers import Naming, join_header_rows, name_columns, numbered_columns
+from loadlock.model import ByteCount, FileReport
+
+_Tables = tuple[pa.Table, pa.Table]
+
+
+class CsvFile:
+    """Reads one file once. `report` is complete when `parts` is exhausted."""
+
+    def __init__(self, source: ByteSource, options: SourceOptions) -> None:
+        self._source = source
+        self._options = options
+        self._encoding: EncodingFound = detect(source, options)
+        self._dialect: Dialect = find_dialect(source, self._encoding.name, options)
+        stream = open_stream(source, self._encoding.name, self._encoding.bom_bytes)
+        self._reader = CsvReader(stream, self._dialect, options, fallback=self._encoding.fallback)
+        self._stream_encoding = stream.encoding
+        self._header_found: list[str] = []
+        self._naming = Naming(names=[], notes=[])
+
+    def parts(self) -> Iterator[RawPart]:
+        """The file's parts in order. Closing the iterator early ends the helper thread."""
+        fields = self._name_columns()
+        if not fields:
+            return
+        layout = Layout(
+            file=self._source.file,
+            names=tuple(self._naming.names),
+            shape=self._dialect.shape,
+            encoding=self._stream_encoding,
+        )
+        maker = TableMaker(layout)
+        empty = (maker.schema().empty_table(), rows.reject_schema().empty_table())
+        group: list[_Tables] = []
+        size = 0
+        for tables, taken in self._made(maker):
+            group.append(tables)
+            size += taken
+            if size >= self._options.part_bytes:
+                yield _part(group, empty)
+                group, size = [], 0
+        if group:
+            yield _part(group, empty)
+
+    def _made(self, maker: TableMaker) -> Iterator[tuple[_Tables, int]]:
+        """Tables of each batch and its source bytes; one batch is parsed while the next one is split."""
+        with ThreadPoolExecutor(1, thread_name_prefix="csv-parse") as pool:
+            pending: tuple[Future[_Tables], int] | None = None
+            for batch in self._reader.batches():
+                submitted = (pool.submit(maker.make, batch), _size(batch))
+                if pending is not None:
+                    yield pending[0].result(), pending[1]
+                pending = submitted
+            if pending is not None:
+                yield pending[0].result(), pending[1]
+
+    def _name_columns(self) -> int:
+        """Read the header; returns the number of columns, 0 for a file without records."""
+        reader = self._reader
+        header = reader.open_table()
+        if header:
+            self._header_found = join_header_rows(header) if len(header) > 1 else header[0]
+            self._naming = name_columns(self._header_found)
+            named = [place for place, name in enumerate(self._header_found, 1) if name.strip()]
+            reader.want(len(self._header_found), max(named, default=len(self._header_found)))
+        elif reader.has_records():
+            fields = self._dialect.fields
+            self._naming = Naming(names=numbered_columns(fields), notes=[])
+            reader.want(fields, fields)
+        return len(self._naming.names)
+
+    def report(self) -> FileReport:
+        """What was found and counted; raises BalanceError where the bytes' classes don't sum to what was read."""
+        tally = self._reader.tally
+        mixed = sum(sorted(tally.ends.values())[:-1])
+        counts = {**tally.counts, "mixed_record_ends": mixed}
+        return FileReport(
+            format="csv",
+            encoding={**self._encoding.to_json(), "fallback_rows": tally.fallback_rows},
+            dialect=self._dialect.to_json(),
+            header=list(self._naming.names),
+            header_found=self._header_found if self._header_found != self._naming.names else [],
+            counts={name: count for name, count in sorted(counts.items()) if count},
+            bytes=tally.bytes + ByteCount(framing=self._encoding.bom_bytes),
+            received=tally.staged + tally.rejected,
+            staged=tally.staged,
+            rejected=tally.rejected,
+            blank=tally.blank,
+            notes=[*self._naming.notes, *self._notes()],
+        )
+
+    def _notes(self) -> list[str]:
+        tally = self._reader.tally
+        notes = []
+        if not self._naming.names:
+            notes.append("the file holds no record")
+        if tally.rejected > tally.staged and tally.staged + tally.rejected > 10:
+            notes.append("most rows are rejects: look at delimiter, quote and header under `dialect`")
+        return notes
+
+
+def _size(batch: Batch) -> int:
+    return len(batch.data)
+
+
+def _part(group: list[_Tables], empty: _Tables) -> RawPart:
+    """Batches that follow one another, as one part."""
+    tables = [pa.concat_tables([first, *(entry[kind] for entry in group)]) for kind, first in enumerate(empty)]
+    return RawPart(rows=tables[0], rejects=tables[1])

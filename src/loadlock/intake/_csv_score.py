@@ -1,0 +1,141 @@
+"""Tries delimiters and quotes on pieces of a file and scores how table-like the result is."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from loadlock.intake._csv_exact import FieldParser, Shape
+from loadlock.intake.splitter import Rules, Splitter, Status
+
+DELIMITERS = (b",", b";", b"\t", b"|", b":", b"^", b"~", b"\x1f")
+LIKELY = b",;\t|"
+CELL_RECORDS = 100
+UNQUOTED_SHARE, UNQUOTED_RECORDS = 0.02, 3
+"""Quotes that are misplaced in at least so many records may be text in a file without quoting."""
+_NUMBER = re.compile(rb"[-+(]?[^\w\s]{0,3}\s?\d[\d.,' ]*[^\w\s]{0,3}\)?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """How well a shape fits. `score` is 0 to 1, 0 = only one column."""
+
+    shape: Shape
+    fields: int
+    """The most frequent number of fields."""
+    share: float
+    """Share of the records that have it."""
+    faulty: float
+    """Share of the records with misplaced quotes."""
+    score: float
+    records: int
+
+
+def score_shape(pieces: Sequence[bytes], shape: Shape) -> Score:
+    """Consistency of the field counts, lowered by cells that look as if they still held another delimiter."""
+    splitter = Splitter(shape, Rules())
+    widths: Counter[int] = Counter()
+    total = faulty = 0
+    pure: list[float] = []
+    for piece in pieces:
+        records = splitter.split(piece, final=True)
+        kept = (records.status <= Status.EXACT) | (records.status >= Status.FIELD_COUNT)
+        good = records.status <= Status.EXACT
+        widths.update(records.fields[good].tolist())
+        total += int(kept.sum())
+        faulty += int((kept & ~good).sum())
+        spread = np.flatnonzero(good)
+        for index in spread[:: max(1, len(spread) // CELL_RECORDS)].tolist():
+            pure.append(_purity(piece[records.start[index] : records.end[index]], splitter.parser, shape))
+    if not total or not widths:
+        return Score(shape=shape, fields=1, share=0.0, faulty=1.0, score=0.0, records=total)
+    fields, share = _width(widths, total)
+    bad = faulty / total
+    cells = sum(pure) / len(pure)
+    score = 0.0 if fields == 1 else share * cells * (1 - bad) * (1 - 1 / (2 * fields))
+    return Score(shape=shape, fields=fields, share=share, faulty=bad, score=score, records=total)
+
+
+def _width(widths: Counter[int], total: int) -> tuple[int, float]:
+    fields, count = max(widths.items(), key=lambda entry: (entry[1], entry[0]))
+    return fields, count / total
+
+
+def _purity(raw: bytes, parser: FieldParser, shape: Shape) -> float:
+    """Share of a record's cells without an unquoted delimiter of another kind."""
+    found = parser.parse(raw)
+    others = bytes(byte for byte in LIKELY if byte not in shape.delimiter)
+    impure = 0
+    for value, at in zip(found.values, found.spans, strict=True):
+        quoted = bool(shape.quote) and raw[at:].lstrip(b" ").startswith(shape.quote)
+        # a comma before a space is prose, one between digits a number
+        if not quoted and len(value.replace(b", ", b"").translate(None, others)) != len(value.replace(b", ", b"")):
+            impure += not _NUMBER.fullmatch(value.strip())
+    return 1 - impure / len(found.values)
+
+
+def best_shapes(
+    pieces: Sequence[bytes],
+    *,
+    delimiters: Sequence[bytes],
+    quotes: Sequence[bytes],
+    escape: bool | None,
+    record_end: bytes,
+) -> list[Score]:
+    """All sensible combinations, best first. Other quotes than the first and escapes are tried where the bytes ask for it."""
+    scores = []
+    for delimiter in delimiters:
+        usual = _with_escape(pieces, Shape(delimiter, quotes[0], bool(escape), record_end), escape)
+        scores.append(usual)
+        if b"'" in quotes[1:] and _uses_apostrophes(pieces, delimiter):
+            scores.append(_with_escape(pieces, Shape(delimiter, b"'", bool(escape), record_end), escape))
+        if b"" in quotes[1:] and usual.faulty >= UNQUOTED_SHARE and usual.faulty * usual.records >= UNQUOTED_RECORDS:
+            literal = score_shape(pieces, Shape(delimiter, b"", bool(escape), record_end))
+            if literal.share > usual.share:
+                scores.append(literal)
+    return sorted(scores, key=lambda entry: entry.score, reverse=True)
+
+
+def _with_escape(pieces: Sequence[bytes], shape: Shape, pinned: bool | None) -> Score:
+    """The score, with backslash escapes if these stand before quotes and lead to fewer faults."""
+    score = score_shape(pieces, shape)
+    if pinned is None and shape.quote and any(b"\\" + shape.quote in piece for piece in pieces):
+        escaped = score_shape(pieces, replace(shape, escape=True))
+        if escaped.faulty < score.faulty or escaped.share > score.share:
+            return escaped
+    return score
+
+
+def _uses_apostrophes(pieces: Sequence[bytes], delimiter: bytes) -> bool:
+    """Whether fields enclosed in apostrophes are many, and many more than those in double quotes."""
+    count = _enclosed(pieces, delimiter, b"'")
+    return count > max(3 * _enclosed(pieces, delimiter, b'"'), _lines(pieces) // 20)
+
+
+def _enclosed(pieces: Sequence[bytes], delimiter: bytes, quote: bytes) -> int:
+    """Number of fields that seem to be enclosed in this quote."""
+    mark = re.escape(quote)
+    edge = (re.escape(delimiter) + b"|") if delimiter else b""
+    whole = re.compile(
+        rb"(?:^|"
+        + edge
+        + rb"[\r\n])[ \t]*"
+        + mark
+        + rb"[^"
+        + mark
+        + rb"]*"
+        + mark
+        + rb"[ \t]*(?=$|"
+        + edge
+        + rb"[\r\n])",
+        re.MULTILINE,
+    )
+    return sum(len(whole.findall(piece[:65536])) for piece in pieces)
+
+
+def _lines(pieces: Sequence[bytes]) -> int:
+    return sum(piece[:65536].count(b"\n") or piece[:65536].count(b"\r") for piece in pieces)

@@ -1,0 +1,273 @@
+"""Arrow tables from split records: clean records through Arrow's CSV parser in one piece, the others value by value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+
+from loadlock import rows
+from loadlock.errors import BalanceError
+from loadlock.intake._csv_exact import Shape
+from loadlock.intake._csv_lines import Positions
+from loadlock.intake.decode import to_utf8
+from loadlock.intake.splitter import Records, Status
+from loadlock.model import SourceFile, Stage
+
+CODES = {
+    Status.FIELD_COUNT: "field_count",
+    Status.STRAY_QUOTE: "stray_quote",
+    Status.OPEN_QUOTE: "open_quote",
+    Status.NUL_BYTE: "nul_byte",
+    Status.INVALID_ENCODING: "invalid_encoding",
+    Status.TOO_LONG: "record_too_long",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """A split buffer with everything that is needed to make its rows and rejects, on any thread."""
+
+    data: bytes
+    records: Records
+    first_row: int
+    first_line: int
+    offset: Positions
+    """In the original file, of every record."""
+    length: Positions
+    """In original bytes, of every record."""
+    foreign: dict[int, tuple[str, list[str]]]
+    """Rows in another encoding than the file's: index → encoding and values."""
+    raws: dict[int, bytes]
+    """Original bytes of rejects where they are not `data`'s own (transcoded files)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """What stays the same for all batches of a file."""
+
+    file: SourceFile
+    names: tuple[str, ...]
+    shape: Shape
+    encoding: str
+    """Of the bytes in `Batch.data`."""
+
+
+class TableMaker:
+    """Makes the tables of one file's batches. Thread-safe: holds options only."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        shape = layout.shape
+        keys = [str(place) for place in range(len(layout.names))]
+        self._delimiter = shape.delimiter if shape.simple and shape.delimiter else b"\x1f"
+        self._read = pa.csv.ReadOptions(column_names=keys, use_threads=False, block_size=(1 << 31) - 1)
+        self._parse = pa.csv.ParseOptions(
+            delimiter=self._delimiter.decode("ascii"),
+            quote_char=shape.quote.decode("ascii") if shape.simple and shape.quote else False,
+            newlines_in_values=True,
+        )
+        self._convert = pa.csv.ConvertOptions(
+            column_types=dict.fromkeys(keys, pa.string()), strings_can_be_null=False, check_utf8=False
+        )
+        self._placeholder = b"x" + self._delimiter * (len(keys) - 1) + b"\n"
+
+    def schema(self) -> pa.Schema:
+        """Of the rows' tables."""
+        return pa.schema([*(pa.field(name, pa.string()) for name in self._layout.names), *rows.provenance_fields()])
+
+    def make(self, batch: Batch) -> tuple[pa.Table, pa.Table]:
+        """Rows and rejects of a batch. Raises BalanceError where rows out are not records in."""
+        return self._rows(batch), self._rejects(batch)
+
+    def _rows(self, batch: Batch) -> pa.Table:
+        records = batch.records
+        chosen = np.flatnonzero(records.status <= Status.EXACT)
+        by_value = np.flatnonzero(records.status[chosen] == Status.EXACT)
+        if len(by_value) == len(chosen):
+            columns = self._columns_by_value(batch, chosen)
+        else:
+            columns = self._columns_parsed(batch, chosen)
+            if len(by_value):
+                columns = self._patched(columns, by_value, self._columns_by_value(batch, chosen[by_value]))
+        return pa.table([*columns, *self._provenance(batch, chosen)], schema=self.schema())
+
+    def _columns_parsed(self, batch: Batch, chosen: Positions) -> list[pa.Array]:
+        clean = self._clean(batch, chosen)
+        if self._layout.encoding != "utf-8":
+            clean = to_utf8(bytes(clean), self._layout.encoding)
+        table = pa.csv.read_csv(pa.BufferReader(pa.py_buffer(clean)), self._read, self._parse, self._convert)
+        if table.num_rows != len(chosen):
+            raise BalanceError(
+                f"{self._layout.file.name}: {len(chosen):,} records near byte {int(batch.offset[0]):,} became"
+                f" {table.num_rows:,} rows",
+                hint="This is a defect of Loadlock: please report it with the file.",
+            )
+        return [column.combine_chunks() for column in table.columns]
+
+    def _clean(self, batch: Batch, chosen: Positions) -> bytes | memoryview:
+        """The chosen records' bytes in one piece; a placeholder for each record that is filled in by value."""
+        records, data = batch.records, memoryview(batch.data)
+        special = (records.status[chosen] == Status.EXACT) | (records.trim[chosen] > 0)
+        # the file's last record may have no record end
+        special[-1] |= records.next[chosen[-1]] == records.end[chosen[-1]]
+        starts = special | np.concatenate([[True], (np.diff(chosen) != 1) | special[:-1]])
+        # a byte order mark between two records separates them
+        starts[1:] |= records.start[chosen[1:]] != records.next[chosen[:-1]]
+        first = np.flatnonzero(starts)
+        last = np.append(first[1:], len(chosen)) - 1
+        if len(first) == 1 and not special[0]:
+            return data[int(records.start[chosen[0]]) : int(records.next[chosen[-1]])]
+        pieces: list[bytes | memoryview] = []
+        begin, end = records.start[chosen[first]], records.next[chosen[last]]
+        inner = records.end[chosen[first]] - records.trim[chosen[first]]
+        exact = records.status[chosen[first]] == Status.EXACT
+        columns = (special[first], exact, begin, end, inner)
+        for alone, by_value, at, stop, content in zip(*(column.tolist() for column in columns), strict=True):
+            if not alone:
+                pieces.append(data[at:stop])
+            elif by_value:
+                pieces.append(self._placeholder)
+            else:
+                pieces += (data[at:content], b"\n")
+        return b"".join(pieces)
+
+    def _columns_by_value(self, batch: Batch, chosen: Positions) -> list[pa.Array]:
+        width = len(self._layout.names)
+        values = [self._values(batch, index) for index in chosen.tolist()]
+        columns = zip(*values, strict=True) if values else ([] for _ in range(width))
+        return [pa.array(column, pa.string()) for column in columns]
+
+    def _values(self, batch: Batch, index: int) -> Sequence[str | None]:
+        foreign = batch.foreign.get(index)
+        if foreign is not None:
+            return foreign[1]
+        encoding = self._layout.encoding
+        return [None if value is None else value.decode(encoding) for value in batch.records.exact[index]]
+
+    @staticmethod
+    def _patched(columns: list[pa.Array], at: Positions, values: list[pa.Array]) -> list[pa.Array]:
+        mask = np.zeros(len(columns[0]), dtype=bool)
+        mask[at] = True
+        flags = pa.array(mask)
+        return [pc.replace_with_mask(column, flags, part) for column, part in zip(columns, values, strict=True)]
+
+    def _provenance(self, batch: Batch, chosen: Positions) -> list[pa.Array]:
+        size = len(chosen)
+        name = pa.DictionaryArray.from_arrays(
+            pa.array(np.zeros(size, dtype=np.int32)), pa.array([self._layout.file.name], pa.string())
+        )
+        encodings = pa.nulls(size, pa.string())
+        if batch.foreign:
+            found = {index: encoding for index, (encoding, _) in batch.foreign.items()}
+            encodings = pa.array([found.get(index) for index in chosen.tolist()], pa.string())
+        return [
+            name,
+            pa.array(_row_numbers(batch)[chosen]),
+            pa.array(batch.records.line[chosen] + batch.first_line),
+            pa.array(batch.offset[chosen]),
+            pa.array(batch.length[chosen]),
+            encodings,
+        ]
+
+    def _rejects(self, batch: Batch) -> pa.Table:
+        records = batch.records
+        chosen = np.flatnonzero(records.status >= Status.FIELD_COUNT)
+        if not len(chosen):
+            return rows.reject_schema().empty_table()
+        raws = [self._raw(batch, index) for index in chosen.tolist()]
+        return rejects_table(
+            self._layout.file,
+            problems=self._problems(batch, chosen),
+            place=[
+                _row_numbers(batch)[chosen],
+                records.line[chosen] + batch.first_line,
+                batch.offset[chosen],
+                batch.length[chosen],
+            ],
+            raws=raws,
+        )
+
+    def _raw(self, batch: Batch, index: int) -> bytes:
+        if index in batch.raws:
+            return batch.raws[index]
+        start = int(batch.records.start[index])
+        return batch.data[start : min(int(batch.records.end[index]), start + rows.RAW_LIMIT)]
+
+    def _problems(self, batch: Batch, chosen: Positions) -> list[tuple[str, str]]:
+        """Code and message of each reject; equal ones share their text."""
+        records, names = batch.records, self._layout.names
+        made: dict[tuple[int, int], tuple[str, str]] = {}
+        found = []
+        for index, status, fields in zip(
+            chosen.tolist(), records.status[chosen].tolist(), records.fields[chosen].tolist(), strict=True
+        ):
+            detail = fields if status == Status.FIELD_COUNT else records.where.get(index, 0)
+            key = (status, detail)
+            if key not in made:
+                made[key] = (CODES[Status(status)], _message(Status(status), detail, names))
+            found.append(made[key])
+        return found
+
+
+def _row_numbers(batch: Batch) -> Positions:
+    status = batch.records.status
+    counted = (status <= Status.EXACT) | (status >= Status.FIELD_COUNT)
+    return np.cumsum(counted) - 1 + batch.first_row
+
+
+def _message(status: Status, detail: int, names: tuple[str, ...]) -> str:
+    column = f"field {detail}" + (f" ({names[detail - 1]})" if 0 < detail <= len(names) else "")
+    match status:
+        case Status.FIELD_COUNT:
+            return f"{detail:,} field{'s' if detail != 1 else ''} instead of {len(names):,}"
+        case Status.STRAY_QUOTE:
+            return f"a quote stands inside or right behind the text of {column}"
+        case Status.OPEN_QUOTE:
+            return f"the quote opened in {column} is never closed"
+        case Status.NUL_BYTE:
+            return "the row holds NUL bytes"
+        case Status.TOO_LONG:
+            return "the record is longer than the record limit"
+        case _:
+            return "the bytes decode in no allowed encoding"
+
+
+def rejects_table(
+    file: SourceFile, *, problems: list[tuple[str, str]], place: Sequence[Positions], raws: list[bytes]
+) -> pa.Table:
+    """Rejects of the intake, column by column. `place`: row, line, offset and length of each."""
+    size = len(raws)
+    schema = rows.reject_schema()
+    fields = schema.field("problems").type.value_type
+    details = pa.StructArray.from_arrays(
+        [
+            pa.array([code for code, _ in problems], pa.string()),
+            pa.nulls(size, pa.string()),
+            pa.nulls(size, pa.string()),
+            pa.array([message for _, message in problems], pa.string()),
+        ],
+        fields=list(fields),
+    )
+    row, line, offset, length = (pa.array(numbers, pa.int64()) for numbers in place)
+    return pa.table(
+        [
+            pa.array(np.full(size, file.index, dtype=np.int32)),
+            pa.repeat(pa.scalar(file.name, pa.string()), size),
+            row,
+            pa.array(np.zeros(size, dtype=np.int32)),
+            line,
+            offset,
+            length,
+            pa.repeat(pa.scalar(str(Stage.INTAKE), pa.string()), size),
+            pa.ListArray.from_arrays(np.arange(size + 1, dtype=np.int32), details),
+            pa.nulls(size, pa.string()),
+            pa.array([raw[: rows.RAW_LIMIT] for raw in raws], pa.binary()),
+            pa.array(np.asarray(place[3]) > rows.RAW_LIMIT),
+        ],
+        schema=schema,
+    )

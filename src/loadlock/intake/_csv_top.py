@@ -1,0 +1,116 @@
+"""Where the table of a CSV file begins: titles above it, and whether its first row is a header."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+LOOK_ROWS = 200
+PREAMBLE_ROWS = 50
+_NUMBER = re.compile(r"[-+(]?[$€£¥]?\s?\d[\d.,'  ]*%?\)?")
+_DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T]\d.*)?|\d{1,2}:\d\d(:\d\d)?")
+_INTEGER = re.compile(r"\d{1,6}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Top:
+    """What the first rows say."""
+
+    skipped: int
+    """Rows above the table."""
+    header: int
+    reason: str
+
+
+def find_top(rows: Sequence[Sequence[str]], fields: int) -> Top:
+    """Look at the first rows (blank ones left out) of a table that mostly has `fields` fields."""
+    skipped = _titles(rows, fields)
+    header, reason = _header(rows[skipped : skipped + LOOK_ROWS])
+    return Top(skipped=skipped, header=header, reason=reason)
+
+
+def first_table_row(rows: Sequence[Sequence[str]], fields: int) -> int:
+    """Number of title rows above the table."""
+    return _titles(rows, fields)
+
+
+def _titles(rows: Sequence[Sequence[str]], fields: int) -> int:
+    if fields < 2:
+        return 0
+    for place, row in enumerate(rows[:PREAMBLE_ROWS]):
+        if not _is_title(row, fields):
+            return place
+    # no row that is fit to be a header: nothing is skipped, so that nothing is lost
+    return 0
+
+
+def _is_title(row: Sequence[str], fields: int) -> bool:
+    """A row of much fewer fields than the table, or of the table's width with hardly a cell filled."""
+    if len(row) * 2 <= fields or (len(row) == 1 and fields > 1):
+        return True
+    filled = sum(bool(cell.strip()) for cell in row)
+    return fields >= 4 and filled <= max(1, fields // 5)
+
+
+def _kind(cell: str) -> str:
+    cell = cell.strip()
+    if not cell:
+        return ""
+    if _NUMBER.fullmatch(cell):
+        return "number"
+    return "date" if _DATE.fullmatch(cell) else "text"
+
+
+def _header(rows: Sequence[Sequence[str]]) -> tuple[int, str]:
+    """Number of header rows (0 or 1) and why."""
+    if not rows:
+        return 1, "no row to judge a header by"
+    first, rest = rows[0], rows[1:]
+    spoken_for, against = _votes(first, rest)
+    if against > spoken_for:
+        return 0, f"the first row has the types of the rows below it in {against} columns: no header"
+    if spoken_for:
+        return 1, f"the first row is text above numbers or dates in {spoken_for} columns: a header"
+    repeated = _repeated(first, rest)
+    if repeated * 2 >= len(first) and repeated and len(rest) >= 2:
+        return 0, f"{repeated} of the first row's values stand again below them: no header"
+    return 1, "nothing tells the first row from the others: taken as a header; pin `header: 0` if it is data"
+
+
+def _votes(first: Sequence[str], rest: Sequence[Sequence[str]]) -> tuple[int, int]:
+    """Columns of numbers or dates whose first cell is text, and those whose first cell is of the same kind."""
+    series = _is_series(first)
+    spoken_for = against = 0
+    for place, cell in enumerate(first):
+        kind = _kind(cell)
+        below = [_kind(row[place]) for row in rest if place < len(row)]
+        below = [found for found in below if found]
+        if not below:
+            against += kind in ("number", "date") and not series and not rest
+            continue
+        common = max(set(below), key=below.count)
+        if common == "text" or below.count(common) < 0.8 * len(below):
+            continue
+        if kind == common and not (kind == "number" and series):
+            against += 1
+        elif kind == "text":
+            spoken_for += 1
+    return spoken_for, against
+
+
+def _is_series(cells: Sequence[str]) -> bool:
+    """Whether the numbers of a row go up in equal steps, as years above columns do."""
+    numbers = [int(cell) for cell in (cell.strip() for cell in cells) if _INTEGER.fullmatch(cell)]
+    steps = {after - before for before, after in pairwise(numbers)}
+    return len(numbers) >= 3 and len(steps) == 1 and steps.pop() > 0
+
+
+def _repeated(first: Sequence[str], rest: Sequence[Sequence[str]]) -> int:
+    """Cells of the first row that stand again in their column, leaving out repeated header rows."""
+    others = [row for row in rest if list(row) != list(first)] if len(first) > 1 else rest
+    return sum(
+        bool(cell.strip()) and any(place < len(row) and row[place] == cell for row in others)
+        for place, cell in enumerate(first)
+    )

@@ -1,0 +1,94 @@
+"""Column names from a header as found: a stated mapping that never loses a column."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from loadlock import rows
+
+RESERVED = frozenset({*rows.PROVENANCE, *rows.IDENTITY, rows.JSON_RECORD})
+"""Names that staging uses itself."""
+LONG_NAME = 63
+"""Bytes that PostgreSQL's names may have; longer names are kept and noted."""
+_INVISIBLE = " \t\r\n\x0b\x0c\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+_INVISIBLE += "\u200b\u200c\u200d\u2028\u2029\u202f\u205f\u2060\u3000\ufeff"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Naming:
+    """The columns' names as staged, in file order, and what was changed."""
+
+    names: list[str]
+    notes: list[str]
+
+
+def name_columns(found: Sequence[str]) -> Naming:
+    """Unique, non-empty names for the cells of a header.
+
+    White space at the ends goes; an empty name becomes `column_7`; the second `amount` becomes `amount_2`; a name
+    that staging uses itself gets a number. Names that differ only in case stay as they are, with a note.
+    """
+    notes: list[str] = []
+    trimmed = [_trim(name, place, notes) for place, name in enumerate(found, 1)]
+    # a name that stands in the file is never taken by a made-up one
+    taken = {name for name in trimmed if name and name not in RESERVED}
+    used: set[str] = set()
+    names = []
+    for place, name in enumerate(trimmed, 1):
+        chosen = _choose(name, place, used, taken)
+        if name and chosen != name:
+            reason = "the name is used by Loadlock itself" if name in RESERVED else "the name stands twice"
+            notes.append(f"column {place} {name!r} is staged as {chosen!r}: {reason}")
+        elif not name:
+            notes.append(f"column {place} has no name and is staged as {chosen!r}")
+        used.add(chosen)
+        names.append(chosen)
+    return Naming(names=names, notes=_shorten(notes) + _likeness(names))
+
+
+def numbered_columns(count: int) -> list[str]:
+    """Names for a file without header: `column_1`, `column_2` ..."""
+    return [f"column_{place}" for place in range(1, count + 1)]
+
+
+def join_header_rows(header_rows: Sequence[Sequence[str]]) -> list[str]:
+    """One name a column from several header rows: their cells joined with a space."""
+    width = max(map(len, header_rows), default=0)
+    cells = ([row[place].strip() if place < len(row) else "" for row in header_rows] for place in range(width))
+    return [" ".join(filter(None, column)) for column in cells]
+
+
+def _trim(name: str, place: int, notes: list[str]) -> str:
+    trimmed = name.strip(_INVISIBLE)
+    if trimmed != name and trimmed:
+        notes.append(f"column {place} {name!r} is staged without the white space around it")
+    return trimmed
+
+
+def _choose(name: str, place: int, used: set[str], taken: set[str]) -> str:
+    if name and name not in used and name not in RESERVED:
+        return name
+    base = name or f"column_{place}"
+    candidates = [base] if not name else []
+    number = 2
+    while not candidates or candidates[-1] in used or candidates[-1] in taken:
+        candidates.append(f"{base}_{number}")
+        number += 1
+    return candidates[-1]
+
+
+def _shorten(notes: list[str], limit: int = 20) -> list[str]:
+    return notes if len(notes) <= limit else [*notes[:limit], f"... and {len(notes) - limit} more columns like these"]
+
+
+def _likeness(names: list[str]) -> list[str]:
+    notes = []
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.setdefault(name.casefold(), name)
+        if other != name:
+            notes.append(f"columns {other!r} and {name!r} differ only in case; both are kept")
+        if len(name.encode("utf-8", "surrogatepass")) > LONG_NAME:
+            notes.append(f"the name of column {name[:40]!r}... is longer than {LONG_NAME} bytes; it is kept")
+    return _shorten(notes)
