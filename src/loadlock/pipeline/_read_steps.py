@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,9 @@ from loadlock.pipeline import written
 from loadlock.pipeline._reading import Reading
 from loadlock.pipeline.model import CheckUse, RuleUse
 from loadlock.pipeline.yaml_positions import join
+
+LOOKUP_OPTION = "file"
+"""An option of this name is a lookup file, read when the pipeline is loaded."""
 
 _KIND = {"rules": "rule", "checks": "check"}
 
@@ -143,35 +146,26 @@ def _component(name: str, value: Any, path: str, kind: str, reading: Reading) ->
 
 
 def _options(kind: str, name: str, value: Any, path: str, reading: Reading) -> dict[str, Any] | None:
-    """The options as a mapping by name: a bare value is the component's first option."""
-    from loadlock.cleanup.components import make
+    """The options by name, short forms spelled out; a lookup file that they name is read."""
+    from loadlock.cleanup.components import make, named_options
 
-    known = registry.options_of(registry.component(kind, name))
-    if value is None:
-        options: dict[str, Any] = {}
-    elif isinstance(value, Mapping) and _is_options(value, [option.name for option in known]):
-        options = {str(key): item for key, item in value.items()}
-    elif known:
-        options = {known[0].name: value}
-    else:
-        reading.notes.wrong(path, f"{name} takes no options", f"Write `{name}` alone.")
-        return None
     try:
+        options = named_options(kind, name, dict(value) if isinstance(value, Mapping) else value)
         make(kind, name, options)
     except (LoadlockError, ValueError, TypeError) as error:
-        remedy = getattr(error, "hint", None) or f"Options: {', '.join(option.name for option in known) or 'none'}."
-        reading.notes.wrong(path, f"{name}: {error}", remedy)
+        message, _, remedy = str(error).partition("; ")
+        reading.notes.wrong(path, message, _sentence(remedy or getattr(error, "hint", None) or _choices(kind, name)))
         return None
-    return options if _lookup(name, options, known, path, reading) else None
+    named = options.get(LOOKUP_OPTION)
+    if isinstance(named, str) and not reading.add_lookup(named, path):
+        return None
+    return options
 
 
-def _is_options(value: Mapping[str, Any], names: Collection[str]) -> bool:
-    return bool(set(value) & set(names)) or not names
+def _choices(kind: str, name: str) -> str:
+    names = [option.name for option in registry.options_of(registry.component(kind, name))]
+    return f"Its options are {', '.join(names)}" if names else f"Write `{name}` alone"
 
 
-def _lookup(name: str, options: dict[str, Any], known: list[registry.OptionInfo], path: str, reading: Reading) -> bool:
-    """Read the lookup file that a `map` or `in` names."""
-    if name not in ("map", "in") or not known:
-        return True
-    named = options.get(known[0].name)
-    return reading.add_lookup(named, path) if isinstance(named, str) else True
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:].rstrip(".") + "."

@@ -1,0 +1,342 @@
+"""Counts what the values of one column can be, table by table, in memory that does not grow with the rows."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from loadlock.cleanup import _profile_shapes
+from loadlock.cleanup._profile_shapes import Shape, classify
+from loadlock.cleanup.rules import _number_patterns as numbers
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+NULL_WORDS = (
+    "N/A", "NA", "n/a", "na", "#N/A", "NULL", "null", "Null", "None", "none", "NONE", "nil", "NaN", "nan", "NAN", "-",
+    "--", "—", "?", "\\N", ".", "(null)", "(none)", "missing", "unknown", "Unknown", "UNKNOWN", "n.a.", "k.A.",
+)  # fmt: skip
+"""Words that are counted apart: they often mean that there is no value."""
+MOST_WORDS = 64
+"""Different values that are remembered with their counts; a column with more is no list of words."""
+EXAMPLES = 5
+SKETCH = 2048
+"""Smallest hashes kept to estimate the number of different values (error about 2 percent)."""
+EXACT_HASHES = 20_000_000
+"""Values up to which `unique` is decided exactly (8 bytes each)."""
+
+_EMAIL = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]*[A-Za-z0-9])+$"
+_UUID = "^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$"
+_MOJIBAKE = "[ÂÃâÄÅÐÑï][\\x{80}-\\x{bf}€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]"
+_CORES = {
+    "integer": f"{numbers.INTEGER}|{numbers.GROUPED}",
+    "point": f"{numbers.POINT}|{numbers.GROUPED_POINT}",
+    "comma": f"{numbers.COMMA}|{numbers.GROUPED_COMMA}",
+    "either_point": r"[1-9][0-9]{0,2}\.[0-9]{3}",
+    "either_comma": "[1-9][0-9]{0,2},[0-9]{3}",
+}
+_NUMBER_KINDS = {
+    name: (f"^(?:{numbers.whole(core, percent=False)})$", f"^(?:{numbers.whole(core, percent=True)})$")
+    for name, core in _CORES.items()
+}
+
+
+class ColumnCounter:
+    """The running counts of one column; `add` takes its values of one table."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.counts: Counter[str] = Counter()
+        self.kinds: Counter[str] = Counter()
+        self.moments: Counter[frozenset[str]] = Counter()
+        self.clocks: Counter[frozenset[str]] = Counter()
+        self.null_words: Counter[str] = Counter()
+        self.words: Counter[str] | None = Counter()
+        self.examples: dict[str, list[str]] = {}
+        self.moment_examples: dict[frozenset[str], list[str]] = {}
+        self.min_length: int | None = None
+        self.max_length = 0
+        self.digits = 0
+        self.scale = 0
+        self._hashes: list[Any] | None = []
+        self._hash_count = 0
+        self._sketch = np.empty(0, np.uint64)
+
+    def add(self, values: pa.Array, connection: Any) -> None:
+        """Count the values of one table; `connection` is a DuckDB connection."""
+        import pyarrow.compute as pc
+
+        self.counts["rows"] += len(values)
+        self.counts["nulls"] += values.null_count
+        counted = pc.value_counts(values.drop_null())
+        distinct, weights = counted.field("values"), counted.field("counts").to_numpy()
+        if not len(distinct):
+            return
+        lengths = pc.min_max(pc.utf8_length(distinct)).as_py()
+        shortest = lengths["min"] if self.min_length is None else min(self.min_length, lengths["min"])
+        self.min_length, self.max_length = shortest, max(self.max_length, lengths["max"])
+        rest, weights = self._real_values(distinct, weights)
+        if len(rest):
+            self._look(rest, weights, connection)
+
+    def _real_values(self, distinct: pa.Array, weights: Any) -> tuple[pa.Array, Any]:
+        """Trimmed values that are neither blank nor a word for null, with their counts."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        trimmed = pc.utf8_trim_whitespace(distinct)
+        blank = _mask(pc.equal(trimmed, ""))
+        changed = _mask(pc.not_equal(trimmed, distinct)) & ~blank
+        word = _mask(pc.is_in(trimmed, value_set=pa.array(NULL_WORDS)))
+        self.counts["empties"] += int(weights[blank].sum())
+        self.counts["padded"] += int(weights[changed].sum())
+        for value, count in zip(trimmed.filter(pa.array(word)).to_pylist(), weights[word].tolist(), strict=True):
+            self.null_words[value] += count
+        kept = ~(blank | word)
+        return trimmed.filter(pa.array(kept)), weights[kept]
+
+    def _look(self, rest: pa.Array, weights: Any, connection: Any) -> None:
+        self.counts["values"] += int(weights.sum())
+        self._count_words(rest, weights)
+        self._count_different(rest, weights, connection)
+        self._count_texts(rest, weights)
+        self._count_kinds(rest, weights, connection)
+
+    def _count_words(self, rest: pa.Array, weights: Any) -> None:
+        if self.words is None:
+            return
+        if len(rest) > MOST_WORDS:
+            self.words = None
+            return
+        for value, count in zip(rest.to_pylist(), weights.tolist(), strict=True):
+            self.words[value] += count
+        if len(self.words) > MOST_WORDS:
+            self.words = None
+
+    def _count_different(self, rest: pa.Array, weights: Any, connection: Any) -> None:
+        """Feed the sketch, and the exact list of hashes as long as every value is another one."""
+        import pyarrow as pa
+
+        connection.register("_profile_values", pa.table({"v": rest}))
+        hashes = connection.sql("select hash(v) as h from _profile_values").to_arrow_table()["h"].to_numpy()
+        connection.unregister("_profile_values")
+        self._sketch = np.unique(np.concatenate([self._sketch, hashes]))[:SKETCH]
+        if self._hashes is None:
+            return
+        self._hash_count += len(hashes)
+        if int(weights.sum()) > len(np.unique(hashes)) or self._hash_count > EXACT_HASHES:
+            self.counts["repeated"] += int(weights.sum()) > len(np.unique(hashes))
+            self._hashes = None
+        else:
+            self._hashes.append(hashes)
+
+    def _count_texts(self, rest: pa.Array, weights: Any) -> None:
+        """What concerns texts: doubled spaces, broken encodings, e-mail addresses, UUIDs, JSON."""
+        import pyarrow.compute as pc
+
+        self.counts["inner_spaces"] += int(weights[_mask(pc.match_substring(rest, "  "))].sum())
+        self._count_matching("email", rest, weights, _mask(pc.match_substring_regex(rest, _EMAIL)))
+        long = _mask(pc.equal(pc.binary_length(rest), 36))
+        if long.any():
+            self._count_matching("uuid", rest, weights, long & _mask(pc.match_substring_regex(rest, _UUID)))
+        self._count_mojibake(rest, weights, _mask(pc.match_substring_regex(rest, _MOJIBAKE)))
+        self._count_json(rest, weights, _mask(pc.match_substring_regex(rest, r"^[\[{]")))
+
+    def _count_matching(self, name: str, rest: pa.Array, weights: Any, mask: Any) -> None:
+        self.counts[name] += int(weights[mask].sum())
+
+    def _count_mojibake(self, rest: pa.Array, weights: Any, mask: Any) -> None:
+        import ftfy
+        import pyarrow as pa
+
+        for value, count in zip(rest.filter(pa.array(mask)).to_pylist(), weights[mask].tolist(), strict=True):
+            if ftfy.fix_encoding(value) != value:
+                self.counts["mojibake"] += count
+                self._example("mojibake", [value])
+
+    def _count_json(self, rest: pa.Array, weights: Any, mask: Any) -> None:
+        import pyarrow as pa
+
+        for value, count in zip(rest.filter(pa.array(mask)).to_pylist(), weights[mask].tolist(), strict=True):
+            self.counts["json"] += count if _is_json(value) else 0
+
+    def _count_kinds(self, rest: pa.Array, weights: Any, connection: Any) -> None:
+        """Cut the values by shape, then count each kind by its own rule."""
+        encoded = _profile_shapes.shapes(rest).dictionary_encode()
+        found = [classify(shape) for shape in encoded.dictionary.to_pylist()]
+        index = encoded.indices.to_numpy()
+        groups: dict[tuple[str, tuple[str, ...], bool], list[int]] = {}
+        for number, shape in enumerate(found):
+            groups.setdefault((shape.kind, shape.formats, shape.padded), []).append(number)
+        for (kind, formats, padded), members in groups.items():
+            mask = np.isin(index, members)
+            part, weight = rest.filter(_array(mask)), weights[mask]
+            if kind in ("integer", "decimal"):
+                self._plain_numbers(kind, part, weight, [found[number] for number in members])
+            if formats:
+                self._formats(kind, formats, part, weight, connection, padded=padded)
+            elif kind in ("other", "float", "zoned"):
+                getattr(self, f"_{kind}")(part, weight)
+
+    def _plain_numbers(self, kind: str, part: pa.Array, weights: Any, found: list[Shape]) -> None:
+        import pyarrow.compute as pc
+
+        self._kind(kind, part, weights)
+        self.digits = max(self.digits, *(shape.digits for shape in found))
+        self.scale = max(self.scale, *(shape.scale for shape in found))
+        if kind == "integer":
+            zeros = _mask(pc.match_substring_regex(part, r"^[+-]?0[0-9]"))
+            self.counts["leading_zeros"] += int(weights[zeros].sum())
+            self._example("leading_zeros", part.filter(_array(zeros)).slice(0, EXAMPLES).to_pylist())
+            phones = _mask(pc.match_substring_regex(part, r"^\+[0-9]{7}"))
+            self.counts["plus_signs"] += int(weights[phones].sum())
+        else:
+            either = _mask(pc.match_substring_regex(part, rf"^[+-]?(?:{_CORES['either_point']})$"))
+            self.counts["either_point"] += int(weights[either].sum())
+
+    def _formats(
+        self, kind: str, formats: tuple[str, ...], part: pa.Array, weights: Any, connection: Any, *, padded: bool
+    ) -> None:
+        """Count which sets of formats the values fit, each value by DuckDB's strptime."""
+        import pyarrow as pa
+
+        fits = _fits(formats, part, connection)
+        codes = fits.astype(np.int64) @ (1 << np.arange(len(formats)))
+        for code in np.unique(codes).tolist():
+            mask = codes == code
+            chosen, weight = part.filter(pa.array(mask)), weights[mask]
+            fitting = frozenset(text for bit, text in enumerate(formats) if code >> bit & 1)
+            if not fitting:
+                self._kind("other", chosen, weight) if kind != "integer" else None
+                continue
+            if kind == "time":
+                self.clocks[fitting] += int(weight.sum())
+                self._kind(kind, chosen, weight)
+                continue
+            self.moments[fitting] += int(weight.sum())
+            _keep(self.moment_examples.setdefault(fitting, []), chosen.slice(0, EXAMPLES).to_pylist())
+            if kind != "integer":
+                self._kind(kind, chosen, weight)
+                self.counts["iso_padded"] += int(weight.sum()) if padded else 0
+
+    def _float(self, part: pa.Array, weights: Any) -> None:
+        import pyarrow.compute as pc
+
+        real = _mask(pc.match_substring_regex(part, "^[^A-Za-z]*[eE][^A-Za-z]*$"))
+        self._kind("float", part.filter(_array(real)), weights[real])
+        self._other(part.filter(_array(~real)), weights[~real])
+
+    def _zoned(self, part: pa.Array, weights: Any) -> None:
+        import pyarrow.compute as pc
+
+        real = _mask(pc.match_substring_regex(part, "^[0-9-]+[T ][0-9:.]+(?:Z|[+-][0-9:]+)$"))
+        self._kind("zoned", part.filter(_array(real)), weights[real])
+        self._other(part.filter(_array(~real)), weights[~real])
+
+    def _other(self, part: pa.Array, weights: Any) -> None:
+        """Numbers as people write them; all else is text."""
+        import pyarrow.compute as pc
+
+        left = _mask(pc.match_substring_regex(part, "[0-9]"))
+        for name, (plain, with_percent) in _NUMBER_KINDS.items():
+            if not left.any():
+                break
+            matched = left & _mask(pc.match_substring_regex(part, with_percent))
+            if matched.any():
+                percent = matched & ~_mask(pc.match_substring_regex(part, plain))
+                self._written_numbers(name, part.filter(_array(matched)), weights[matched], int(weights[percent].sum()))
+                left &= ~matched
+                part, weights, left = part.filter(_array(~matched)), weights[~matched], left[~matched]
+        self._kind("other", part, weights)
+
+    def _written_numbers(self, name: str, part: pa.Array, weights: Any, percents: int) -> None:
+        import pyarrow.compute as pc
+
+        self._kind("number", part, weights)
+        self.counts[f"number_{name}"] += int(weights.sum())
+        self.counts["percent"] += percents
+        self.counts["currency"] += int(weights[_mask(pc.match_substring_regex(part, numbers.CURRENCY))].sum())
+        self._example(f"number_{name}", part.slice(0, EXAMPLES).to_pylist())
+        mark = {"point": ".", "comma": ",", "either_point": ".", "either_comma": ","}.get(name)
+        digits = pc.binary_length(pc.replace_substring_regex(part, "[^0-9]", ""))
+        decimals = 0
+        if mark:
+            tail = pc.replace_substring_regex(part, rf"^.*\{mark}", "")
+            decimals = pc.max(pc.binary_length(pc.replace_substring_regex(tail, "[^0-9]", ""))).as_py()
+        self.digits = max(self.digits, pc.max(digits).as_py() - (decimals if name in ("point", "comma") else 0))
+        if name in ("point", "comma"):
+            self.scale = max(self.scale, decimals)
+
+    def _kind(self, kind: str, part: pa.Array, weights: Any) -> None:
+        if len(part):
+            self.kinds[kind] += int(weights.sum())
+            self._example(kind, part.slice(0, EXAMPLES).to_pylist())
+
+    def _example(self, kind: str, values: Iterable[str]) -> None:
+        _keep(self.examples.setdefault(kind, []), values)
+
+    def unique(self) -> bool | None:
+        """Whether every value is another one; None where there were too many to tell."""
+        if self.counts["repeated"]:
+            return False
+        if self._hashes is None:
+            return None
+        return len(np.unique(np.concatenate(self._hashes))) == self._hash_count if self._hashes else True
+
+    def distinct(self) -> int:
+        """How many different values there are, about (exact up to the size of the sketch)."""
+        if len(self._sketch) < SKETCH:
+            return len(self._sketch)
+        if self.unique():
+            return self.counts["values"]
+        return min(int((SKETCH - 1) / (float(self._sketch[-1]) / 2**64)), self.counts["values"])
+
+
+def _fits(formats: tuple[str, ...], part: pa.Array, connection: Any) -> Any:
+    """A matrix of booleans: does value i fit format j."""
+    import pyarrow as pa
+
+    connection.register("_profile_values", pa.table({"v": part}))
+    tests = ", ".join(
+        f"try_strptime(v, '{text}') is not null and {_plausible(text)} as f{n}" for n, text in enumerate(formats)
+    )
+    found = connection.sql(f"select {tests} from _profile_values").to_arrow_table()
+    connection.unregister("_profile_values")
+    return np.column_stack([column.to_numpy() for column in found.columns])
+
+
+def _plausible(text: str) -> str:
+    """Eight digits are a date only in years that dates are from."""
+    return "left(v, 4) between '1900' and '2099'" if text == "%Y%m%d" else "true"
+
+
+def _mask(values: Any) -> Any:
+    return values.to_numpy(zero_copy_only=False)
+
+
+def _array(mask: Any) -> Any:
+    import pyarrow as pa
+
+    return pa.array(mask)
+
+
+def _keep(kept: list[str], values: Iterable[str]) -> None:
+    for value in values:
+        if len(kept) < EXAMPLES and value not in kept:
+            kept.append(value)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _refuse(word: str) -> None:
+    raise ValueError(word)

@@ -1,0 +1,265 @@
+"""From a profile of files to a written pipeline: proposals with reasons, nothing guessed in silence."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from loadlock.cleanup.profile import ColumnProfile, Profile, merged
+from loadlock.model import FileReport
+from loadlock.pipeline._guess_types import Verdict, judge, shown
+
+MOST_REJECTS = 0.04
+"""Share of all rows that the proposals together may reject: below the default budget of 5 percent."""
+
+_NOT_WORD = re.compile(r"[^a-z0-9]+")
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_KEY_NAME = re.compile(r"(?:^|_)(?:id|key|code|no|nr|number|uuid|guid)$")
+_LETTERS = str.maketrans({"ß": "ss", "ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ø": "o", "ł": "l",
+                          "æ": "ae", "Ø": "O", "Ł": "L", "Æ": "Ae", "%": " percent ", "#": " number "})  # fmt: skip
+_SURE_NULLS = frozenset(("N/A", "n/a", "#N/A", "NULL", "null", "Null", "\\N", "(null)", "--", "NaN", "nan"))
+"""Words that mean null in a text column too; the others may be texts (NA is Namibia)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProposedColumn:
+    """One proposed column; `reasons` are shown as comments."""
+
+    name: str
+    sources: tuple[str, ...]
+    type: str
+    formats: tuple[str, ...] = ()
+    required: bool = False
+    unique: bool = False
+    rules: tuple[Any, ...] = ()
+    checks: tuple[Any, ...] = ()
+    reasons: tuple[str, ...] = ()
+    misfits: int = 0
+
+    def written(self) -> Any:
+        """As in the pipeline: the type alone where there is nothing else to say."""
+        document: dict[str, Any] = {}
+        if self.sources != (self.name,):
+            document["from"] = self.sources[0] if len(self.sources) == 1 else list(self.sources)
+        document["type"] = self.type
+        for key in ("formats", "rules", "checks"):
+            if value := getattr(self, key):
+                document[key] = list(value)
+        for key in ("required", "unique"):
+            if getattr(self, key):
+                document[key] = True
+        return document
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """A proposed pipeline. `found` says how the files were read; it is written as comments, ready to be pinned."""
+
+    name: str
+    files: tuple[str, ...]
+    rows: int
+    format: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Options of the source that were pinned by the user."""
+    found: tuple[tuple[str, Any, str], ...] = ()
+    """(option, value, evidence) of what was found out."""
+    columns: tuple[ProposedColumn, ...] = ()
+    destination: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        """The pipeline as a mapping for `pipeline_from`, without the comments."""
+        files = self.files[0] if len(self.files) == 1 else list(self.files)
+        source: dict[str, Any] = {"files": files, **({"format": self.format} if self.format else {}), **self.options}
+        document: dict[str, Any] = {"pipeline": self.name, "source": source}
+        if self.columns:
+            document["columns"] = {column.name: column.written() for column in self.columns}
+        return {**document, "destination": dict(self.destination)}
+
+
+def propose(
+    profile: Profile,
+    *,
+    name: str,
+    files: Sequence[str],
+    reports: Sequence[FileReport] = (),
+    options: Mapping[str, Any] | None = None,
+    destination: Mapping[str, Any] | None = None,
+) -> Proposal:
+    """The pipeline that the profile speaks for.
+
+    `reports` say how the files were read; `options` are those of the source that the user pinned; the destination is a
+    DuckDB file beside the pipeline unless one is given. The pipeline runs as it is, and rejects of the rows it was
+    derived from only what the reasons name.
+    """
+    columns = _bounded(_columns(profile), profile.rows)
+    formats = {report.format for report in reports}
+    return Proposal(
+        name=name,
+        files=tuple(files),
+        rows=profile.rows,
+        format=formats.pop() if len(formats) == 1 else None,
+        options=dict(options or {}),
+        found=_found(reports, options or {}),
+        columns=columns,
+        destination=destination or {"url": f"duckdb:///{identifier(name)}.duckdb", "table": identifier(name)},
+        notes=_notes(columns, reports),
+    )
+
+
+def to_yaml(proposal: Proposal) -> str:
+    """The proposal as a pipeline file with its reasons as comments."""
+    from loadlock.pipeline._guess_yaml import write
+
+    return write(proposal)
+
+
+def identifier(name: str, number: int = 1) -> str:
+    """A plain name for a column or table: lower case, words joined by `_`; `column_<number>` where nothing is left."""
+    text = unicodedata.normalize("NFKD", _CAMEL.sub(" ", name.translate(_LETTERS)))
+    text = _NOT_WORD.sub("_", text.encode("ascii", "ignore").decode().lower()).strip("_")
+    if not text:
+        return f"column_{number}"
+    return f"column_{text}" if text[0].isdigit() else text[:60].rstrip("_")
+
+
+def _columns(profile: Profile) -> tuple[ProposedColumn, ...]:
+    """A column for each of the files' columns; those that are one under two names come together."""
+    groups: dict[str, list[ColumnProfile]] = {}
+    for number, column in enumerate(profile.columns, start=1):
+        name = identifier(column.name, number)
+        while name in groups and not all(profile.apart(column.name, other.name) for other in groups[name]):
+            name = _next_name(name)
+        groups.setdefault(name, []).append(column)
+    return tuple(_column(name, group, profile) for name, group in groups.items())
+
+
+def _next_name(name: str) -> str:
+    """`city` → `city_2` → `city_3`."""
+    stem, _, number = name.rpartition("_")
+    return f"{stem}_{int(number) + 1}" if stem and number.isdigit() else f"{name}_2"
+
+
+def _column(name: str, group: list[ColumnProfile], profile: Profile) -> ProposedColumn:
+    column = group[0]
+    for other in group[1:]:
+        column = merged(column, other)
+    verdict = judge(column)
+    proposed = _with_rules(name, tuple(one.name for one in group), column, verdict)
+    reasons = [*verdict.reasons, *_more_reasons(column, group, profile)]
+    complete = column.values == profile.rows and column.values > 1
+    if complete and column.unique and verdict.type in ("text", "integer", "uuid") and _KEY_NAME.search(name):
+        reasons.append("never empty and never twice")
+        return replace(proposed, required=True, unique=True, reasons=(*proposed.reasons, *reasons))
+    return replace(proposed, reasons=(*proposed.reasons, *reasons))
+
+
+def _with_rules(name: str, sources: tuple[str, ...], column: ColumnProfile, verdict: Verdict) -> ProposedColumn:
+    """The rules that the counts ask for, in the order in which they must run."""
+    rules: list[Any] = []
+    reasons: list[str] = []
+    is_text = verdict.type == "text"
+    if column.count("mojibake") and is_text:
+        rules.append("fix_encoding")
+        examples = shown(column.examples.get("mojibake", ()), 2)
+        reasons.append(f"{column.count('mojibake'):,} values were decoded wrongly before, as {examples}: fix_encoding")
+    words = [word for word in column.null_words if not is_text or word in _SURE_NULLS]
+    if column.count("padded") and (is_text or words):
+        rules.append("trim")
+        reasons.append(f"{column.count('padded'):,} values have white space at their ends: trim")
+    if words:
+        rules.append({"null_if": words})
+        counted = ", ".join(f"{word!r} ({column.null_words[word]:,})" for word in words)
+        reasons.append(f"words for null: {counted}")
+    return ProposedColumn(
+        name=name,
+        sources=sources,
+        type=verdict.type,
+        formats=verdict.formats,
+        rules=(*rules, *verdict.rules),
+        reasons=tuple(reasons),
+        misfits=verdict.misfits,
+    )
+
+
+def _more_reasons(column: ColumnProfile, group: list[ColumnProfile], profile: Profile) -> list[str]:
+    """What else the reader should know: names, gaps, texts that may be null, e-mail addresses."""
+    found = []
+    if len(group) > 1:
+        found.append(f"{' and '.join(repr(one.name) for one in group)} never stand in one file: taken for one column")
+    missing = profile.rows - column.rows
+    empty = column.nulls + column.empties + missing
+    if empty and column.values:
+        found.append(f"{empty:,} of {profile.rows:,} rows have no value")
+    if column.null_words and not any(word in _SURE_NULLS for word in column.null_words) and column.kinds.get("other"):
+        counted = ", ".join(f"{word!r} ({count:,})" for word, count in list(column.null_words.items())[:5])
+        found.append(f"{counted} may mean null: add {{null_if: [...]}} then")
+    emails = column.count("email")
+    if emails and emails >= 0.5 * column.values:
+        what = "all values are" if emails == column.values else f"{emails:,} of {column.values:,} values are"
+        found.append(f"{what} e-mail addresses: checks: [email] would demand it")
+    return found
+
+
+def _bounded(columns: tuple[ProposedColumn, ...], rows: int) -> tuple[ProposedColumn, ...]:
+    """Leave columns as text, those with most misfits first, until the proposal rejects few rows in all."""
+    while sum(column.misfits for column in columns) > MOST_REJECTS * rows:
+        worst = max(columns, key=lambda column: column.misfits)
+        reason = f"stays text: as {worst.type} too many rows would be rejected in all"
+        plain = replace(worst, type="text", formats=(), misfits=0, reasons=(reason, *worst.reasons))
+        rules = tuple(rule for rule in worst.rules if rule in ("trim", "fix_encoding"))
+        columns = tuple(replace(plain, rules=rules) if column is worst else column for column in columns)
+    return columns
+
+
+def _found(reports: Sequence[FileReport], options: Mapping[str, Any]) -> tuple[tuple[str, Any, str], ...]:
+    """What reading found out, one line an option; where files differ, all findings are named."""
+    found: list[tuple[str, Any, str]] = []
+    encodings = _tally([(report.encoding.get("name"), _encoding_reason(report.encoding)) for report in reports])
+    entries = [("encoding", encodings)]
+    for option in ("delimiter", "quote", "escape", "header", "preamble"):
+        reasons = [(r.dialect.get(option), str((r.dialect.get("reasons") or {}).get(option, ""))) for r in reports]
+        entries.append((option, _tally(reasons)))
+    for option, tally in entries:
+        for value, (count, reason) in tally.items():
+            share = f"in {count:,} of {len(reports):,} files" if len(tally) > 1 else ""
+            if option not in options:
+                found.append((option, value, "; ".join(filter(None, (share, reason)))))
+    return tuple(found)
+
+
+def _tally(entries: list[tuple[Any, str]]) -> dict[Any, tuple[int, str]]:
+    """Value → (how many files, first reason); values that nobody found are left out."""
+    found: dict[Any, tuple[int, str]] = {}
+    for value, reason in entries:
+        if value is not None:
+            count, first = found.get(value, (0, reason))
+            found[value] = (count + 1, first)
+    return found
+
+
+def _encoding_reason(encoding: Mapping[str, Any]) -> str:
+    pieces = [str(encoding.get("how", ""))]
+    if encoding.get("confidence") not in (None, 1, 1.0):
+        pieces.append(f"confidence {encoding['confidence']:.2f}")
+    if encoding.get("runner_up"):
+        pieces.append(f"else {encoding['runner_up']}")
+    if encoding.get("fallback_rows"):
+        pieces.append(f"{encoding['fallback_rows']:,} rows in another")
+    return ", ".join(filter(None, pieces))
+
+
+def _notes(columns: tuple[ProposedColumn, ...], reports: Sequence[FileReport]) -> tuple[str, ...]:
+    notes = []
+    rejected = sum(report.rejected for report in reports)
+    if rejected:
+        notes.append(f"{rejected:,} rows can't be read whatever the rules; see loadlock preview")
+    if misfits := sum(column.misfits for column in columns):
+        notes.append(f"at most {misfits:,} rows will be rejected for values that do not fit their column")
+    key = next((column.name for column in columns if column.unique), None)
+    if key:
+        notes.append(f"{key} can be a key: mode: upsert with key: [{key}] makes loading the same rows twice harmless")
+    return tuple(notes)
