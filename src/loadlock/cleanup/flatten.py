@@ -1,0 +1,74 @@
+"""Nested JSON records become rows of text columns: the first step of cleanup.
+
+Values are slices of the record's own text: strings lose their quotes and escapes, everything else (numbers, true,
+false, arrays, objects that are not opened) stays as written; missing and null become null. Columns are named as
+`pandas.json_normalize` names them, by the keys joined with the separator; an empty object, which pandas drops, is kept
+as `{}`. A record that is no object becomes the column `value`. A key named like a provenance column (`_row`) becomes
+the column `_row_2`. A key that stands twice, or two keys that lead to one column, are a problem, never a choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from loadlock import rows
+from loadlock.cleanup._flatten_slices import SLICE_ROWS, Slices, children, joined
+from loadlock.cleanup._flatten_tree import RENAMED
+from loadlock.model import Problem
+from loadlock.pipeline.model import Flatten
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flattened:
+    """A raw part as rows of text."""
+
+    table: pa.Table
+    """Text columns, then the provenance columns of the raw part and `_sub` (int32). Records with a problem have no row."""
+    problems: list[tuple[int, Problem]]
+    """(index of the record in the raw part, why it is no row), in that order; one record may have several."""
+    exploded: int
+    """Rows beyond one a record: table rows = raw rows - records with a problem + exploded."""
+
+
+def flatten(raw: pa.Table, spec: Flatten, wanted: Sequence[str] | None = None) -> Flattened:
+    """The rows of a raw part of a JSON format (column `_json`, then provenance).
+
+    `wanted` names the columns to give, in this order, null where no record has them; None gives all columns of this
+    part, in the order of first appearance. Never raises on any text. Patterns of the records' shapes are kept from call
+    to call; threads may call it at the same time.
+    """
+    found = Slices(spec, wanted)
+    pieces = [found.read(raw, at) for at in range(0, raw.num_rows, SLICE_ROWS)]
+    names = found.names if wanted is None else [name for name in wanted if name not in RENAMED]
+    table = joined(raw, pieces, list(names))
+    found.problems.sort(key=lambda one: one[0])
+    bad = len({index for index, _ in found.problems})
+    return Flattened(table=table, problems=found.problems, exploded=table.num_rows - (raw.num_rows - bad))
+
+
+def column_names(raw: pa.Table, spec: Flatten) -> list[str]:
+    """The columns that `flatten` would give, in the order of first appearance."""
+    found = Slices(spec, ())
+    for at in range(0, raw.num_rows, SLICE_ROWS):
+        found.read(raw, at)
+    return list(found.names)
+
+
+def child_tables(raw: pa.Table, spec: Flatten) -> dict[str, pa.Table]:
+    """The child tables of `spec.children` by their names: one row an element of the array at the path.
+
+    Columns are the element's fields (an element that is no object: `value`), then the provenance columns of the parent
+    and `_sub`, which numbers the rows within the record from 0. Records with a problem have no rows here either.
+    """
+    slices = [children(raw, at, spec) for at in range(0, raw.num_rows, SLICE_ROWS)]
+    made = {}
+    for name in spec.children.values():
+        pieces = [found[name] for found in slices]
+        names = dict.fromkeys(column for piece in pieces for column in piece.column_names)
+        made[name] = joined(raw, pieces, [column for column in names if column not in (rows.ROW, rows.SUB)])
+    return made
