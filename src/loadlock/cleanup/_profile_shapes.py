@@ -58,7 +58,6 @@ _INTEGER = re.compile(r"[+-]?(9+)")
 _DECIMAL = re.compile(r"[+-]?(9*)\.(9+)|[+-]?(9+)\.")
 _FLOAT = re.compile(r"[+-]?(?:9+\.?9*|\.9+)[Aa][+-]?9{1,3}")
 _PADDED = re.compile(r"9999-99-99(?:[ A]99:99(?::99(?:\.9{1,6})?)?)?")
-_TWINS = re.compile("%[dm]")
 
 _TABLE = np.arange(256, dtype=np.uint8)
 _TABLE[ord("0") : ord("9") + 1] = ord("9")
@@ -131,10 +130,3 @@ def moment_formats(shape: str) -> tuple[str, ...]:
 
 def _compact(shape: str) -> tuple[str, ...]:
     return ("%Y%m%d",) if len(shape) == 8 and shape[0] == "9" else ()
-
-
-def twin(format_text: str) -> str:
-    """The format with day and month swapped: what else `01/02/2024` can mean. The same text where that can't be."""
-    if "%b" in format_text or "%B" in format_text or format_text.startswith(("%Y", "%d.")):
-        return format_text
-    return _TWINS.sub(lambda match: "%m" if match[0] == "%d" else "%d", format_text)

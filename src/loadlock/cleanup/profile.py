@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from loadlock import rows
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_TWINS = re.compile("%[dm]")
 _NOT_DATA = frozenset((*rows.PROVENANCE, *rows.IDENTITY))
 
 
@@ -167,3 +169,10 @@ def _sum(one: Any, other: Any) -> Any:
     if one is None or other is None:
         return other if one is None else one
     return one + other
+
+
+def twin(format_text: str) -> str:
+    """The format with day and month swapped: what else `01/02/2024` can mean. The same text where that can't be."""
+    if "%b" in format_text or "%B" in format_text or format_text.startswith(("%Y", "%d.")):
+        return format_text
+    return _TWINS.sub(lambda match: "%m" if match[0] == "%d" else "%d", format_text)

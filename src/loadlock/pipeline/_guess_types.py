@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from loadlock.cleanup._profile_shapes import twin
-from loadlock.cleanup.profile import ColumnProfile
+from loadlock.cleanup.profile import ColumnProfile, twin
 
 MOST_MISFITS = 0.02
 """Share of a column's values that may not fit the proposed type: they are named, and become rejects."""
