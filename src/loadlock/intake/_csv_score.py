@@ -15,6 +15,7 @@ from loadlock.intake.splitter import Rules, Splitter, Status
 DELIMITERS = (b",", b";", b"\t", b"|", b":", b"^", b"~", b"\x1f")
 LIKELY = b",;\t|"
 CELL_RECORDS = 100
+FAULT_RECORDS = 200
 UNQUOTED_SHARE, UNQUOTED_RECORDS = 0.02, 3
 """Quotes that are misplaced in at least so many records may be text in a file without quoting."""
 _NUMBER = re.compile(rb"[-+(]?[^\w\s]{0,3}\s?\d[\d.,' ]*[^\w\s]{0,3}\)?")
@@ -47,7 +48,10 @@ def score_shape(pieces: Sequence[bytes], shape: Shape) -> Score:
         good = records.status <= Status.EXACT
         widths.update(records.fields[good].tolist())
         total += int(kept.sum())
-        faulty += int((kept & ~good).sum())
+        faults = np.flatnonzero(kept & ~good)
+        faulty += len(faults)
+        for index in faults[:FAULT_RECORDS].tolist():
+            widths[len(splitter.parser.parse(piece[records.start[index] : records.end[index]]).values)] += 1
         spread = np.flatnonzero(good)
         for index in spread[:: max(1, len(spread) // CELL_RECORDS)].tolist():
             pure.append(_purity(piece[records.start[index] : records.end[index]], splitter.parser, shape))
@@ -55,8 +59,8 @@ def score_shape(pieces: Sequence[bytes], shape: Shape) -> Score:
         return Score(shape=shape, fields=1, share=0.0, faulty=1.0, score=0.0, records=total)
     fields, share = _width(widths, total)
     bad = faulty / total
-    cells = sum(pure) / len(pure)
-    score = 0.0 if fields == 1 else share * cells * (1 - bad) * (1 - 1 / (2 * fields))
+    cells = sum(pure) / len(pure) if pure else 0.5
+    score = 0.0 if fields == 1 else share * cells * (1 - bad / 2) * (1 - 1 / (2 * fields))
     return Score(shape=shape, fields=fields, share=share, faulty=bad, score=score, records=total)
 
 
@@ -94,9 +98,8 @@ def best_shapes(
         if b"'" in quotes[1:] and _uses_apostrophes(pieces, delimiter):
             scores.append(_with_escape(pieces, Shape(delimiter, b"'", bool(escape), record_end), escape))
         if b"" in quotes[1:] and usual.faulty >= UNQUOTED_SHARE and usual.faulty * usual.records >= UNQUOTED_RECORDS:
-            literal = score_shape(pieces, Shape(delimiter, b"", bool(escape), record_end))
-            if literal.share > usual.share:
-                scores.append(literal)
+            if not _opens_fields(pieces, delimiter):
+                scores.append(score_shape(pieces, Shape(delimiter, b"", bool(escape), record_end)))
     return sorted(scores, key=lambda entry: entry.score, reverse=True)
 
 
@@ -114,6 +117,14 @@ def _uses_apostrophes(pieces: Sequence[bytes], delimiter: bytes) -> bool:
     """Whether fields enclosed in apostrophes are many, and many more than those in double quotes."""
     count = _enclosed(pieces, delimiter, b"'")
     return count > max(3 * _enclosed(pieces, delimiter, b'"'), _lines(pieces) // 20)
+
+
+def _opens_fields(pieces: Sequence[bytes], delimiter: bytes) -> bool:
+    """Whether double quotes stand at the start of fields, as quoting does, rather than inside of text."""
+    edge = (re.escape(delimiter) + b"|") if delimiter else b""
+    start = re.compile(rb"(?:\A|" + edge + rb"[\r\n])[ \t]*" + b'"')
+    opened = sum(len(start.findall(piece[:65536])) for piece in pieces)
+    return opened * 8 > sum(piece[:65536].count(b'"') for piece in pieces)
 
 
 def _enclosed(pieces: Sequence[bytes], delimiter: bytes, quote: bytes) -> int:

@@ -64,13 +64,9 @@ class TableMaker:
         self._layout = layout
         shape = layout.shape
         keys = [str(place) for place in range(len(layout.names))]
-        self._delimiter = shape.delimiter if shape.simple and shape.delimiter else b"\x1f"
+        self._delimiter = shape.delimiter if len(shape.delimiter) == 1 and shape.delimiter.isascii() else b"\x1f"
         self._read = pa.csv.ReadOptions(column_names=keys, use_threads=False, block_size=(1 << 31) - 1)
-        self._parse = pa.csv.ParseOptions(
-            delimiter=self._delimiter.decode("ascii"),
-            quote_char=shape.quote.decode("ascii") if shape.simple and shape.quote else False,
-            newlines_in_values=True,
-        )
+        self._quote = shape.quote.decode("ascii") if shape.simple and shape.quote else False
         self._convert = pa.csv.ConvertOptions(
             column_types=dict.fromkeys(keys, pa.string()), strings_can_be_null=False, check_utf8=False
         )
@@ -98,9 +94,11 @@ class TableMaker:
 
     def _columns_parsed(self, batch: Batch, chosen: Positions) -> list[pa.Array]:
         clean = self._clean(batch, chosen)
+        delimiter = self._delimiter if self._layout.shape.delimiter else _absent_byte(clean)
         if self._layout.encoding != "utf-8":
             clean = to_utf8(bytes(clean), self._layout.encoding)
-        table = pa.csv.read_csv(pa.BufferReader(pa.py_buffer(clean)), self._read, self._parse, self._convert)
+        parse = pa.csv.ParseOptions(delimiter=delimiter.decode(), quote_char=self._quote, newlines_in_values=True)
+        table = pa.csv.read_csv(pa.BufferReader(pa.py_buffer(clean)), self._read, parse, self._convert)
         if table.num_rows != len(chosen):
             raise BalanceError(
                 f"{self._layout.file.name}: {len(chosen):,} records near byte {int(batch.offset[0]):,} became"
@@ -212,6 +210,12 @@ class TableMaker:
                 made[key] = (CODES[Status(status)], _message(Status(status), detail, names))
             found.append(made[key])
         return found
+
+
+def _absent_byte(data: bytes | memoryview) -> bytes:
+    """A control character that `data` does not hold, to stand for the delimiter of a file that has none."""
+    used = np.bincount(np.frombuffer(data, dtype=np.uint8), minlength=256)
+    return bytes([next(byte for byte in (*range(31, 0, -1), 127) if not used[byte] and byte not in b"\t\n\r")])
 
 
 def _row_numbers(batch: Batch) -> Positions:

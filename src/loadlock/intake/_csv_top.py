@@ -31,11 +31,6 @@ def find_top(rows: Sequence[Sequence[str]], fields: int) -> Top:
     return Top(skipped=skipped, header=header, reason=reason)
 
 
-def first_table_row(rows: Sequence[Sequence[str]], fields: int) -> int:
-    """Number of title rows above the table."""
-    return _titles(rows, fields)
-
-
 def _titles(rows: Sequence[Sequence[str]], fields: int) -> int:
     if fields < 2:
         return 0
@@ -101,10 +96,11 @@ def _votes(first: Sequence[str], rest: Sequence[Sequence[str]]) -> tuple[int, in
 
 
 def _is_series(cells: Sequence[str]) -> bool:
-    """Whether the numbers of a row go up in equal steps, as years above columns do."""
+    """Whether the numbers of a row are years in order or go up in equal steps, as those above columns do."""
     numbers = [int(cell) for cell in (cell.strip() for cell in cells) if _INTEGER.fullmatch(cell)]
     steps = {after - before for before, after in pairwise(numbers)}
-    return len(numbers) >= 3 and len(steps) == 1 and steps.pop() > 0
+    years = all(1800 <= number <= 2100 for number in numbers) and all(step > 0 for step in steps)
+    return len(numbers) >= 3 and (years or (len(steps) == 1 and min(steps) > 0))
 
 
 def _repeated(first: Sequence[str], rest: Sequence[Sequence[str]]) -> int:

@@ -233,7 +233,8 @@ def _with_space(pieces: Sequence[bytes], scores: list[Score], shape: Shape) -> l
     if scores and scores[0].score >= 0.3:
         return scores
     spaced = scoring.score_shape(pieces, shape)
-    return [spaced, *scores] if spaced.share >= 0.95 and spaced.fields > 1 and spaced.records > 2 else scores
+    clear = spaced.share >= 0.95 and spaced.faulty < 0.05
+    return [spaced, *scores] if clear and spaced.fields > 1 and spaced.records > 2 else scores
 
 
 def _accept(scores: list[Score], pieces: Sequence[bytes], name: str) -> tuple[Score | None, str]:

@@ -77,7 +77,6 @@ class Records:
     consumed: int
     lines: int
     """Physical lines consumed."""
-    bom_bytes: int = 0
     counts: dict[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -107,7 +106,7 @@ class _Split:
         self.data, self.view, self.lines, self.final = data, view, lines, final
         self.quotes = Quotes(view, lines, self.shape)
         self.delimiters = self.quotes.delimiters()
-        self.bom_bytes = self._pass_boms()
+        self._pass_boms()
         size = len(lines)
         self.status = np.zeros(size, dtype=np.uint8)
         self.fields = self.delimiters + 1
@@ -127,22 +126,19 @@ class _Split:
         self._mark_unusual(doubtful)
         self._judge_fields(doubtful)
         doubtful |= self.status == Status.EXACT
-        for index in np.flatnonzero(doubtful & self.head)[: self.size].tolist():
-            if index < self.size:
-                self._judge_exactly(index)
+        for index in np.flatnonzero((doubtful & self.head)[: self.size]).tolist():
+            self._judge_exactly(index)
         self._mark_headers_and_nuls()
         return self._result()
 
-    def _pass_boms(self) -> int:
-        """Let lines that begin with a byte order mark (concatenated files) begin behind it; returns its bytes."""
-        total, at = 0, self.data.find(BOM)
+    def _pass_boms(self) -> None:
+        """Let lines that begin with a byte order mark (concatenated files) begin behind it."""
+        at = self.data.find(BOM)
         while at >= 0:
             line = int(np.searchsorted(self.lines.start, at, "right")) - 1
             if 0 <= line < len(self.lines) and self.lines.start[line] == at and at < self.lines.end[line]:
                 self.lines.start[line] += len(BOM)
-                total += len(BOM)
             at = self.data.find(BOM, at + len(BOM))
-        return total
 
     def _set_apart(self) -> None:
         """Lines that are no records whatever stands around them: too long, comments, blank."""
@@ -215,11 +211,13 @@ class _Split:
             first, last = odd[pairs], odd[pairs + 1]
             check = self.quotes.check(first, last)
             fields = total[last + 1] - total[first] - check.covered + 1
-            good[pairs] = check.good & self._right_count(fields, first, last) & self._one_record(first, last)
+            placed = check.good & self._one_record(first, last)
+            good[pairs] = placed & self._right_count(fields, first, last, placed)
             padded[pairs], covered[pairs] = check.padded, check.covered
         return good, covered, padded
 
-    def _right_count(self, fields: Positions, first: Positions, last: Positions) -> Flags:
+    def _right_count(self, fields: Positions, first: Positions, last: Positions, placed: Flags) -> Flags:
+        """Whether the groups of lines have a number of fields that makes a row; only looked at where `placed`."""
         if self.rules.fields is None:
             return np.ones(len(first), dtype=bool)
         within: Flags = self._accepts(fields)
@@ -227,8 +225,9 @@ class _Split:
             within |= fields < self.rules.fields
         if self.rules.tolerate & {"drop_extra", "merge_tail"}:
             within |= fields > self.rules.fields
-        longer = np.flatnonzero(fields > self.rules.fields)
-        within[longer] |= self._empty_tail(self.lines.end[last[longer]], fields[longer] - self.rules.fields)
+        for pair in np.flatnonzero(placed & ~within & (fields > self.rules.fields)).tolist():
+            raw = self.data[self.lines.start[first[pair]] : self.lines.end[last[pair]]]
+            within[pair] = not any(value.strip() for value in self.parser.parse(raw).values[self.rules.fields :])
         return within
 
     def _accepts(self, fields: Positions) -> Flags:
@@ -260,7 +259,7 @@ class _Split:
             return np.zeros(len(rows), dtype=bool)
         if wanted <= 4:
             # prose in quotes often has a comma or two in a line
-            return (between >= 3) & (rows * 5 >= between * 4)
+            return (between >= 8) & (rows * 5 >= between * 4)
         return (between >= 1) & (rows * 2 > between)
 
     def _many_rows(self, rows: Positions) -> Flags:
@@ -462,7 +461,6 @@ class _Split:
             where={place[line]: where for line, where in self.where.items()},
             consumed=consumed,
             lines=self._line_count(consumed),
-            bom_bytes=self.bom_bytes,
             counts=self.counts,
         )
 
