@@ -28,7 +28,8 @@ SCALAR = rf"{_STRING}|-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][+-]?[0-9]++)?+|
 SPACE = r"[ \t\n\r]*+"
 
 _scalar = re.compile(SCALAR)
-_key = re.compile(rf"{SPACE}({_STRING}){SPACE}:{SPACE}")
+# a key, and in the same go the scalar behind it with the mark that ends it
+_member = re.compile(rf"({_STRING}){SPACE}:{SPACE}(?:({SCALAR}){SPACE}([,}}]){SPACE})?+")
 _next = re.compile(rf"{SPACE}([,}}\]]){SPACE}")
 _space = re.compile(SPACE)
 # numbers inside JSON text are only passed over: `len` is called with their text, so none is ever converted
@@ -106,24 +107,32 @@ class Reader:
         if self.text[end : end + 1] == "}":
             # an empty object is a value of its own, except as the record itself
             return (Members([]) if name is None else Leaf(at, end + 1)), end + 1
+        return self._members(end, name, level)
+
+    def _members(self, at: int, name: str | None, level: int) -> tuple[Node, int]:
+        prefix = "" if name is None else name + self.spec.separator
         items: list[tuple[str, Node]] = []
         seen: set[str] = set()
-        while True:
-            match = _key.match(self.text, end)
+        mark = ","
+        while mark == ",":
+            match = _member.match(self.text, at)
             if match is None:
-                raise self._invalid(end)
-            key = self._text(match[1], match.start(1))
-            full = key if name is None else f"{name}{self.spec.separator}{key}"
+                raise self._invalid(at)
+            key = self._key(match[1], match.start(1))
+            full = prefix + key
             if key in seen:
                 self.problems.append(_twice(key, full))
             seen.add(key)
-            node, end = self._value(match.end(), full, level + 1)
-            items.append((full, node))
-            mark, end = self._mark(end)
-            if mark == "}":
-                return Members(items), end
-            if mark == "]":
-                raise self._invalid(end)
+            mark, at = match[3], match.end()
+            if mark:
+                items.append((full, Leaf(*match.span(2))))
+            else:
+                node, end = self._value(at, full, level + 1)
+                items.append((full, node))
+                mark, at = self._mark(end)
+        if mark == "]":
+            raise self._invalid(at)
+        return Members(items), at
 
     def _array(self, at: int, name: str | None, level: int) -> tuple[Node, int]:
         end = _after(_space, self.text, at + 1)
@@ -142,7 +151,9 @@ class Reader:
             if mark == "}":
                 raise self._invalid(end)
 
-    def _text(self, token: str, at: int) -> str:
+    def _key(self, token: str, at: int) -> str:
+        if "\\" not in token:
+            return token[1:-1]
         try:
             return unescaped(token)
         except UnicodeEncodeError as error:
@@ -152,8 +163,7 @@ class Reader:
         match = _next.match(self.text, at)
         if match is None:
             raise self._invalid(at)
-        # behind the closing mark the caller looks for white space itself: the leaf ends at the mark
-        return match[1], match.end() if match[1] == "," else match.end(1)
+        return match[1], match.end()
 
     def _pass(self, at: int) -> tuple[Leaf, int]:
         """A value that stays JSON text."""
