@@ -13,6 +13,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Dialect,
     ForeignKey,
     Index,
     Integer,
@@ -22,7 +23,7 @@ from sqlalchemy import (
     Text,
     event,
 )
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 REVISIONS = ("0001",)
 """Versions of the schema, oldest first; the last one is this file's. Equal to the files in `migrations/versions`."""
@@ -38,10 +39,23 @@ metadata = MetaData(
 _WRAPPED = "json:"
 
 
-class AnyText(TypeDecorator[str]):
-    """Text that may hold what databases refuse: names of files that are no valid UTF-8, NUL. Such text lies as JSON."""
+class _LongText(TypeDecorator[Any]):
+    """Text of any length; MySQL's own TEXT ends at 64 KiB."""
 
     impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name in ("mysql", "mariadb"):
+            from sqlalchemy.dialects.mysql import LONGTEXT
+
+            return dialect.type_descriptor(LONGTEXT())
+        return dialect.type_descriptor(Text())
+
+
+class AnyText(_LongText):
+    """Text that may hold what databases refuse: names of files that are no valid UTF-8, NUL. Such text lies as JSON."""
+
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Any) -> str | None:
@@ -53,10 +67,9 @@ class AnyText(TypeDecorator[str]):
         return json.loads(value.removeprefix(_WRAPPED)) if value is not None and value.startswith(_WRAPPED) else value
 
 
-class JsonText(TypeDecorator[Any]):
+class JsonText(_LongText):
     """A JSON document as text, ASCII only, in the order given."""
 
-    impl = Text
     cache_ok = True
 
     def process_bind_param(self, value: Any, dialect: Any) -> str | None:
