@@ -1,0 +1,248 @@
+"""A table in a SQLite file: one transaction from `open` to `publish`, a savepoint for each chunk.
+
+`open` takes SQLite's write lock of the whole file and keeps it until `publish` or `close`: one delivery at a time for a
+file. Other programs go on reading; where the database is not in WAL mode they wait once the changes outgrow the cache.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from loadlock.delivery.base import (
+    Capabilities,
+    DeliveryColumn,
+    Job,
+    Opened,
+    Published,
+    TableInfo,
+    Target,
+)
+from loadlock.delivery.destinations import _sqlite_shape as shapes
+from loadlock.delivery.destinations import _sqlite_write as writing
+from loadlock.delivery.destinations._local import (
+    PathLock,
+    check_folder,
+    database_path,
+    delivered_columns,
+    hidden_path,
+    short_hash,
+)
+from loadlock.delivery.fit import check_contract
+from loadlock.delivery.names import check_names, parse_table, quote_ansi
+from loadlock.delivery.sqltext import delivery_row, published_from
+from loadlock.errors import BalanceError, LockedError, RefusedError, UnavailableError
+from loadlock.model import Chunk, VerifyLevel, WriteMode
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+READ_ROWS = 20_000
+CACHE_KIB = 65_536
+BUSY_SECONDS = 5.0
+"""How long a statement waits for readers of a database that is not in WAL mode."""
+
+
+class SQLite:
+    """A table in a SQLite database file."""
+
+    name: ClassVar[str] = "sqlite"
+    summary: ClassVar[str] = "a table in a SQLite file"
+    schemes: ClassVar[tuple[str, ...]] = ("sqlite",)
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        modes=frozenset({WriteMode.APPEND, WriteMode.REPLACE, WriteMode.UPSERT}),
+        transactional_ddl=True,
+        concurrent_readers=False,
+    )
+
+    def label(self, target: Target) -> str:
+        return f"SQLite {database_path(target.url)}, table {target.table}"
+
+    def inspect(self, target: Target) -> TableInfo | None:
+        path = database_path(target.url)
+        check_folder(path)
+        if not path.exists():
+            return None
+        with _mapped(self.label(target)), _reading(path) as connection:
+            shape = shapes.inspect(connection, table_name(target))
+            return None if shape is None else shape.info
+
+    def session(self, job: Job) -> SQLiteSession:
+        return SQLiteSession(job, database_path(job.target.url), self.label(job.target))
+
+    def last_delivery(self, target: Target) -> dict[str, Any] | None:
+        path = database_path(target.url)
+        if not path.exists():
+            return None
+        with _mapped(self.label(target)), _reading(path) as connection:
+            return writing.control_row(connection, "target", table_name(target))
+
+
+def table_name(target: Target) -> str:
+    """The table's name; a SQLite file has one schema, `main`."""
+    name = parse_table(target.table)
+    if name.schema not in (None, "main"):
+        raise RefusedError(f"a SQLite file has no schema {name.schema!r}", hint="Name the table alone.")
+    return name.table
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def _mapped(label: str) -> Iterator[None]:
+    """Raise SQLite's errors as ours, by the error's name."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        name = getattr(error, "sqlite_errorname", "")
+        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            raise UnavailableError(f"{label}: another connection is in the way ({name})") from error
+        raise RefusedError(f"{label}: {error}", hint="Look at the path, its rights and free space.") from error
+
+
+class SQLiteSession:
+    """See `loadlock.delivery.base.Session`."""
+
+    def __init__(self, job: Job, path: Path, label: str) -> None:
+        self._job = job
+        self._path = path
+        self._label = label
+        self._table = table_name(job.target)
+        self._lock = PathLock(hidden_path(path, short_hash(self._table.lower()), "lock"), label, job.run)
+        self._connection: sqlite3.Connection | None = None
+        self._rows: writing.Rows | None = None
+        self._published: Published | None = None
+        self._chunks: set[str] = set()
+
+    def open(self) -> Opened:
+        check_folder(self._path)
+        self._lock.acquire(self._job.wait_seconds)
+        with _mapped(self._label):
+            connection = self._begin()
+            row = writing.control_row(connection, "delivery_id", self._job.delivery_id)
+            self._published = None if row is None else published_from(row)
+            shape = shapes.inspect(connection, self._table)
+            created = shape is None
+            if shape is None:
+                shape = self._create(connection)
+            else:
+                check_contract(shape.info, self._job, self._label)
+            shapes.check_decimals(shape, delivered_columns(self._job), self._label)
+            if self._published is not None:
+                # nothing will be written: let others write
+                connection.execute("rollback")
+            self._rows = writing.Rows(connection, self._job, self._table, shape)
+        return Opened(table=shape.info, created=created, staged=False, published=self._published)
+
+    def _begin(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = sqlite3.connect(
+                self._path, isolation_level=None, timeout=max(self._job.wait_seconds, 0.0), check_same_thread=False
+            )
+            self._connection.execute(f"pragma cache_size = -{CACHE_KIB}")
+        if self._connection.in_transaction:
+            self._connection.execute("rollback")
+        try:
+            self._connection.execute("begin immediate")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorname.startswith("SQLITE_BUSY"):
+                raise LockedError(
+                    f"another connection writes to {self._path}",
+                    hint="Wait for it, or give --wait with a number of seconds.",
+                ) from error
+            raise
+        self._connection.execute(f"pragma busy_timeout = {round(BUSY_SECONDS * 1000)}")
+        return self._connection
+
+    def _create(self, connection: sqlite3.Connection) -> shapes.Shape:
+        if not self._job.create:
+            raise RefusedError(f"{self._label} does not exist", hint="Create it, or allow it by `create: true`.")
+        check_names((column.name for column in delivered_columns(self._job)), fold_case=True)
+        connection.execute(shapes.create_sql(self._job, self._table))
+        shape = shapes.inspect(connection, self._table)
+        assert shape is not None
+        return shape
+
+    def load(self, chunk: Chunk, rows: pa.Table) -> None:
+        target = self._ready()
+        if self._published is not None or chunk.id in self._chunks:
+            return
+        with _mapped(self._label):
+            target.load(rows)
+        self._chunks.add(chunk.id)
+
+    def publish(self, *, rows: int, digest: str) -> Published:
+        target = self._ready()
+        if self._published is not None:
+            return self._published
+        assert self._connection is not None
+        with _mapped(self._label):
+            published = target.finish()
+            arrived = published.inserted + published.updated + published.unchanged
+            if arrived != rows:
+                raise BalanceError(f"{self._label}: {rows:,} rows were sent, {arrived:,} arrived")
+            row = delivery_row(self._job, self._table, published, rows=rows, digest=digest)
+            writing.write_control_row(self._connection, row)
+            self._connection.execute("commit")
+        self._published = published
+        return published
+
+    def read_back(self, columns: Sequence[DeliveryColumn]) -> tuple[VerifyLevel, Iterator[pa.Table]]:
+        source = self._ready().batch_rows()
+        if source is None:
+            return VerifyLevel.COUNT, self._counted()
+        values = ", ".join(f"t.{quote_ansi(column.name)}" for column in columns)
+        return VerifyLevel.CONTENT, self._stream(f"select {values} from {source}", columns)
+
+    def _stream(self, query: str, columns: Sequence[DeliveryColumn]) -> Iterator[pa.Table]:
+        import pyarrow as pa
+
+        assert self._connection is not None
+        schema = pa.schema([(column.name, column.type.arrow()) for column in columns])
+        with _mapped(self._label):
+            cursor = self._connection.execute(query)
+            while rows := cursor.fetchmany(READ_ROWS):
+                try:
+                    arrays = [
+                        shapes.from_sqlite(values, column.type)
+                        for values, column in zip(zip(*rows, strict=True), columns, strict=True)
+                    ]
+                except (ValueError, ArithmeticError) as error:
+                    reason = str(error).splitlines()[0]
+                    raise RefusedError(f"{self._label} holds values of other types: {reason}") from error
+                yield pa.table(arrays, schema)
+
+    def _counted(self) -> Iterator[pa.Table]:
+        import pyarrow as pa
+
+        assert self._connection is not None
+        rows = self._connection.execute(f"select count(*) from main.{quote_ansi(self._table)}").fetchall()[0][0]
+        yield pa.table({"count": pa.array([rows], pa.int64())})
+
+    def abandon(self) -> None:
+        """Nothing outlives the transaction."""
+
+    def close(self) -> None:
+        if self._connection is not None:
+            with suppress(sqlite3.Error):
+                if self._connection.in_transaction:
+                    self._connection.execute("rollback")
+            with suppress(sqlite3.Error):
+                self._connection.close()
+            self._connection = self._rows = None
+        self._lock.release()
+
+    def _ready(self) -> writing.Rows:
+        if self._rows is None:
+            raise RefusedError(f"{self._label} is not open", hint="Call open first.")
+        return self._rows
