@@ -18,17 +18,21 @@ from loadlock.intake.decode import (
     decode_record,
     faults,
     is_ascii_compatible,
+    is_utf8,
     to_utf8,
     utf8_faults,
 )
+from loadlock.intake.files import LocalSource
 
 __all__ = [
     "EncodingFound",
+    "bom_of",
     "codec_name",
     "decode_record",
     "detect",
     "faults",
     "is_ascii_compatible",
+    "is_utf8",
     "to_utf8",
     "utf8_faults",
 ]
@@ -38,6 +42,8 @@ UTF8_BAD_LINES = 0.5
 
 Text in another encoding is hardly ever valid UTF-8 by chance, so many good lines prove it, whatever the rest is.
 """
+
+_SLICE_BYTES = 256 << 10
 
 _BOMS = (
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -91,7 +97,7 @@ def detect(source: ByteSource, options: SourceOptions) -> EncodingFound:
     Reads the file once unless its head decides. Raises SourceError for an unknown pinned encoding.
     """
     head = source.head()
-    bom_name, bom = _bom(head)
+    bom_name, bom = bom_of(head)
     if options.encoding and options.encoding != "auto":
         return _pinned(options, bom_name, bom)
     if bom_name and bom_name != "utf-8":
@@ -115,7 +121,8 @@ def _pinned(options: SourceOptions, bom_name: str | None, bom: int) -> EncodingF
     return EncodingFound(name=codec, how="pinned", confidence=1.0, bom_bytes=marked, fallback=fallback)
 
 
-def _bom(head: bytes) -> tuple[str | None, int]:
+def bom_of(head: bytes) -> tuple[str | None, int]:
+    """The encoding that a byte order mark says, and the length of the mark."""
     for mark, name in _BOMS:
         if head.startswith(mark):
             return name, len(mark)
@@ -137,14 +144,13 @@ class _Survey:
 
 def _survey(source: ByteSource, fallback: str) -> _Survey:
     survey = _Survey(fallback=codec_name(fallback))
-    for block in _whole_lines(source.open()):
+    for block in _whole_lines(source.scan() if isinstance(source, LocalSource) else source.open()):
         octets = np.frombuffer(block, dtype=np.uint8)
-        high = np.flatnonzero(octets >= 0x80)
-        survey.high_bytes += len(high)
-        escapes = b"\x1b$" in block
-        if len(high) or escapes:
-            _survey_lines(survey, block, octets, high)
-        if escapes:
+        high = int(np.count_nonzero(octets & 0x80))
+        if high:
+            survey.high_bytes += high
+            _survey_lines(survey, block, octets)
+        if b"\x1b" in block and b"\x1b$" in block:
             survey.escaped.add(block, _line_ends(octets), np.flatnonzero(octets == 0x1B))
     return survey
 
@@ -154,7 +160,7 @@ def _whole_lines(blocks: Iterator[bytes]) -> Iterator[bytes]:
     tail = b""
     for block in blocks:
         joined = tail + block if tail else block
-        cut = max(joined.rfind(b"\n"), joined.rfind(b"\r")) + 1 or _character_end(joined)
+        cut = joined.rfind(b"\n") + 1 or joined.rfind(b"\r") + 1 or _character_end(joined)
         tail = joined[cut:]
         if cut:
             yield joined[:cut] if tail else joined
@@ -175,12 +181,18 @@ def _line_ends(octets: Octets) -> Positions:
     return ends if len(ends) else np.flatnonzero(octets == 13)
 
 
-def _survey_lines(survey: _Survey, block: bytes, octets: Octets, high: Positions) -> None:
+def _survey_lines(survey: _Survey, block: bytes, octets: Octets) -> None:
     """Count the lines with high bytes and those that are not UTF-8; keep some of both."""
+    if is_utf8(block):
+        # good lines need no exact count: what a slice of the block shows is multiplied
+        slice_end = block.find(b"\n", _SLICE_BYTES) + 1 or len(block)
+        octets = octets[:slice_end]
+        seen = survey.lines.add(block, _line_ends(octets), np.flatnonzero(octets & 0x80))
+        survey.high_lines += max(1, seen * len(block) // slice_end)
+        return
     ends = _line_ends(octets)
-    bad = utf8_faults(octets)
-    survey.high_lines += survey.lines.add(block, ends, high)
-    survey.bad_lines += survey.bad.add(block, ends, bad)
+    survey.high_lines += survey.lines.add(block, ends, np.flatnonzero(octets & 0x80))
+    survey.bad_lines += survey.bad.add(block, ends, utf8_faults(octets))
 
 
 def _by_survey(survey: _Survey) -> EncodingFound:

@@ -91,13 +91,12 @@ class OriginMap:
         )
         return b"".join(pieces)
 
-    def has_bad(self, start: int, end: int) -> bool:
-        """Whether something between these offsets of the UTF-8 stream did not decode."""
-        return any(
-            bool(np.any((block.bad >= start - begin) & (block.bad < end - begin)))
-            for block, begin in zip(self._blocks, self._starts, strict=True)
-            if len(block.bad)
-        )
+    def bad_positions(self, start: int, end: int) -> Positions:
+        """Offsets in the UTF-8 stream, from `start` and before `end`, of the U+FFFD that stand for undecodable bytes."""
+        pieces = [begin + block.bad for block, begin in zip(self._blocks, self._starts, strict=True) if len(block.bad)]
+        found = np.concatenate(pieces) if pieces else np.empty(0, dtype=np.int64)
+        chosen: Positions = found[(found >= start) & (found < end)]
+        return chosen
 
 
 class Transcoder:

@@ -1,0 +1,289 @@
+"""JSON, one record a line."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from operator import length_hint
+from typing import ClassVar
+
+import numpy as np
+import orjson
+
+from loadlock.intake._json_records import PartBuilder, Records
+from loadlock.intake._json_stream import TextStream
+from loadlock.intake._json_text import SPACE, Judge, Place, Verdict, accepts
+from loadlock.intake.base import ByteSource, RawPart, ReadResult, SourceOptions
+from loadlock.intake.decode import Positions
+from loadlock.intake.encoding import detect
+from loadlock.model import FileReport, Problem
+from loadlock.rows import RAW_LIMIT
+
+LINE_END = re.compile(rb"\r\n|\n|\r")
+_MARK = "\ufeff".encode()
+"""A byte order mark in the middle: files were put together."""
+
+
+class NdjsonFormat:
+    """One JSON value a line (JSON Lines). A line that is no valid JSON is one reject; blank lines are counted."""
+
+    name: ClassVar[str] = "ndjson"
+    summary: ClassVar[str] = "JSON, one record a line"
+    extensions: ClassVar[tuple[str, ...]] = (".ndjson", ".jsonl", ".jsonlines")
+
+    def sniff(self, head: bytes, name: str) -> float:
+        """High where the first lines are each a JSON object or array."""
+        lines = [line.strip(SPACE) for line in head.removeprefix(_MARK).splitlines()[:20]]
+        lines = [line for line in lines if line]
+        if len(head) >= 1 << 20 and len(lines) > 1:
+            lines = lines[:-1] if len(lines) < 20 else lines
+        named = name.lower().endswith(self.extensions)
+        if not lines:
+            return 0.3 if named else 0.0
+        good = sum(line[:1] in b"{[" and accepts(line) for line in lines) / len(lines)
+        if len(lines) == 1 and not named:
+            # one line is as well one document
+            return 0.5 * good
+        return max(0.95 * good, 0.9 if named else 0.0)
+
+    def read(self, source: ByteSource, options: SourceOptions) -> ReadResult:
+        """Read the lines of one file."""
+        reader = _Reader(source, options)
+        return ReadResult(parts=reader.parts(), report=reader.report)
+
+
+@dataclass(frozen=True)
+class _Long:
+    """A line longer than the limit, while its end is looked for."""
+
+    offset: int
+    raw: bytes
+
+
+class _Reader:
+    """Reads one file. Holds one block and the unfinished line behind it."""
+
+    def __init__(self, source: ByteSource, options: SourceOptions) -> None:
+        self._options = options
+        self._found = detect(source, options)
+        self._stream = TextStream(source, self._found, options)
+        self._judge = Judge(options, self._found.fallback)
+        self._out = PartBuilder(source.file)
+        self._line = 1
+        self._position = 0
+        self._long: _Long | None = None
+
+    def report(self) -> FileReport:
+        size = self._stream.size_bytes + self._found.bom_bytes
+        return self._out.tally.report(
+            NdjsonFormat.name, encoding=self._found.to_json(), preamble=self._found.bom_bytes, size=size
+        )
+
+    def parts(self) -> Iterator[RawPart]:
+        tail = b""
+        for block in self._stream.blocks():
+            data = self._finish_long(tail + block if tail else block)
+            cut = 0 if self._long else last_line_end(data)
+            self._take(data[:cut])
+            tail = self._begin_long(data[cut:])
+            self._stream.forget(self._position)
+            if self._out.pending_bytes >= self._options.part_bytes:
+                yield self._out.take()
+        tail = self._finish_long(tail, final=True)
+        self._take(tail)
+        if not self._out.is_empty:
+            yield self._out.take()
+
+    def _begin_long(self, tail: bytes) -> bytes:
+        """Drop an unfinished line beyond the limit; its start is kept for the reject."""
+        if self._long or len(tail) <= self._options.record_limit:
+            return tail
+        keep = 1 if tail.endswith(b"\r") else 0
+        gone = len(tail) - keep
+        self._long = _Long(
+            offset=self._stream.offset(self._position), raw=self._stream.raw(tail[:RAW_LIMIT], self._position)
+        )
+        self._position += gone
+        return tail[gone:]
+
+    def _finish_long(self, data: bytes, *, final: bool = False) -> bytes:
+        """Inside a line that is too long: drop up to its end, if that is here, and reject it."""
+        if self._long is None:
+            return data
+        end = LINE_END.search(data)
+        if end is None:
+            self._position += len(data)
+            if not final:
+                return b""
+        elif end.end() == len(data) and data.endswith(b"\r") and not final:
+            # a line feed may follow
+            self._position += end.start()
+            return data[end.start() :]
+        stop, rest = (end.start(), end.end()) if end else (0, 0)
+        length = self._stream.offset(self._position + stop) - self._long.offset
+        row, self._position = self._out.next_row, self._position + rest
+        problem = _too_long(length, self._options.record_limit)
+        self._out.reject(problem, row=row, line=self._line, offset=self._long.offset, length=length, raw=self._long.raw)
+        self._line += 1
+        self._long = None
+        return data[rest:] if end else b""
+
+    def _take(self, data: bytes) -> None:
+        """Take whole lines."""
+        if not data:
+            return
+        window = _Window(data, self._position)
+        odd = self._odd(window)
+        faults = {number: fault for number in odd if (fault := self._look(window, number))}
+        kept = np.flatnonzero(window.kinds == _ROW)
+        numbers = np.cumsum(window.kinds != _BLANK) + self._out.next_row - 1
+        starts, ends = window.starts[kept], window.starts[kept] + window.lengths[kept]
+        offsets = self._stream.offsets(starts)
+        texts = window.lines if len(kept) == len(window.lines) else [window.lines[number] for number in kept]
+        places = {int(number): place for place, number in enumerate(kept)} if window.encodings else {}
+        self._out.add(
+            Records(
+                text=b"".join(texts),
+                sizes=np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)),
+                rows=numbers[kept],
+                lines=kept + self._line,
+                offsets=offsets,
+                lengths=self._stream.offsets(ends) - offsets,
+                encodings={places[number]: name for number, name in window.encodings.items()},
+            )
+        )
+        for number, problem in faults.items():
+            self._reject(window, number, problem, int(numbers[number]))
+        self._position += len(data)
+        self._line += len(window.lines)
+
+    def _odd(self, window: _Window) -> list[int]:
+        """The lines that need a closer look, in order."""
+        found = [*_refused(window.lines), *window.spaced(), *window.deep(self._judge.depth_limit)]
+        found.extend(np.flatnonzero(window.lengths > self._options.record_limit).tolist())
+        bad = self._stream.undecoded(self._position, self._position + len(window.data))
+        if len(bad):
+            found.extend(np.searchsorted(window.starts, bad, side="right") - 1)
+        return sorted(set(found))
+
+    def _look(self, window: _Window, number: int) -> Problem | None:
+        """Look closely at one line: sets its kind, its bounds without white space, its text; or says what is wrong."""
+        text = window.lines[number]
+        left = text.lstrip(SPACE).removeprefix(_MARK).lstrip(SPACE)
+        window.starts[number] += len(text) - len(left)
+        record = left.rstrip(SPACE)
+        window.lengths[number] = len(record)
+        window.lines[number] = record
+        if not record:
+            window.kinds[number] = _BLANK
+            self._out.tally.blank += 1
+            self._out.tally.blank_bytes += self._original_width(window, number)
+            return None
+        verdict = self._verdict(window, number, record)
+        if verdict.problem is None and verdict.text is not None:
+            window.lines[number] = verdict.text.encode()
+            if verdict.encoding:
+                window.encodings[number] = verdict.encoding
+            return None
+        window.kinds[number] = _REJECT
+        return verdict.problem
+
+    def _original_width(self, window: _Window, number: int) -> int:
+        start = self._position + int(window.ends[number] - window.widths[number])
+        return self._stream.offset(self._position + int(window.ends[number])) - self._stream.offset(start)
+
+    def _verdict(self, window: _Window, number: int, record: bytes) -> Verdict:
+        start = int(window.starts[number])
+        offset, line = self._stream.offset(start), self._line + number
+        if len(record) > self._options.record_limit:
+            return Verdict(problem=_too_long(len(record), self._options.record_limit))
+        bad = self._stream.undecoded(start, start + len(record))
+        if len(bad):
+            place = self._stream.offset(int(bad[0]))
+            message = f"not valid in {self._found.name}: line {line:,}, byte {place:,}"
+            return Verdict(problem=Problem(code="invalid_encoding", message=message))
+        column = start - int(window.ends[number] - window.widths[number]) - self._position + 1
+        return self._judge.verdict(record, Place(line=line, offset=offset, column=column))
+
+    def _reject(self, window: _Window, number: int, problem: Problem, row: int) -> None:
+        start, text = int(window.starts[number]), window.lines[number]
+        raw = self._stream.raw(text, start)
+        self._out.reject(
+            problem, row=row, line=self._line + number, offset=self._stream.offset(start), length=len(raw), raw=raw
+        )
+
+
+_ROW, _BLANK, _REJECT = 0, 1, 2
+
+
+class _Window:
+    """Whole lines of the text, without their ends, and where they stand."""
+
+    def __init__(self, data: bytes, position: int) -> None:
+        self.data = data
+        self.lines, self.widths = _cut_lines(data)
+        self.ends = np.cumsum(self.widths)
+        """Behind each line and its end, in the window."""
+        self.starts = self.ends - self.widths + position
+        """In the whole text."""
+        self.lengths = np.fromiter(map(len, self.lines), dtype=np.int64, count=len(self.lines))
+        self.kinds = np.zeros(len(self.lines), dtype=np.int8)
+        self.encodings: dict[int, str] = {}
+
+    def spaced(self) -> list[int]:
+        """Lines that begin or end with white space."""
+        octets = np.frombuffer(self.data, dtype=np.uint8)
+        begin = self.ends - self.widths
+        filled = np.flatnonzero(self.lengths > 0)
+        first, last = octets[begin[filled]], octets[begin[filled] + self.lengths[filled] - 1]
+        found: list[int] = filled[(first <= 32) | (last <= 32)].tolist()
+        return found
+
+    def deep(self, limit: int) -> list[int]:
+        """Lines with more opening brackets than levels are allowed."""
+        if not len(self.lengths) or self.lengths.max() <= 2 * limit:
+            return []
+        octets = np.frombuffer(self.data, dtype=np.uint8)
+        opening = np.flatnonzero((octets == 0x7B) | (octets == 0x5B))
+        counts = np.diff(np.searchsorted(opening, np.concatenate(([0], self.ends))))
+        found: list[int] = np.flatnonzero(counts > limit).tolist()
+        return found
+
+
+def _cut_lines(data: bytes) -> tuple[list[bytes], Positions]:
+    """The lines without their ends, and their widths with them. LF, CRLF and CR end a line."""
+    if b"\r" in data:
+        whole = data.splitlines(keepends=True)
+        widths = np.fromiter(map(len, whole), dtype=np.int64, count=len(whole))
+        return [line.rstrip(b"\r\n") for line in whole], widths
+    lines = data.split(b"\n")
+    widths = np.fromiter(map(len, lines), dtype=np.int64, count=len(lines)) + 1
+    if lines[-1]:
+        widths[-1] -= 1
+        return lines, widths
+    return lines[:-1], widths[:-1]
+
+
+def last_line_end(data: bytes) -> int:
+    """Behind the last line end in `data`; a CR at the very end does not count, since an LF may follow."""
+    return max(data.rfind(b"\n"), data.rfind(b"\r", 0, max(0, len(data) - 1))) + 1
+
+
+def _refused(lines: list[bytes]) -> list[int]:
+    """The numbers of the lines that orjson does not take."""
+    refused = []
+    remaining = iter(lines)
+    while True:
+        try:
+            deque(map(orjson.loads, remaining), maxlen=0)
+        except orjson.JSONDecodeError:
+            refused.append(len(lines) - length_hint(remaining) - 1)
+        else:
+            return refused
+
+
+def _too_long(length: int, limit: int) -> Problem:
+    message = f"the record has {length:,} bytes; the limit is {limit:,}"
+    return Problem(code="record_too_long", message=message)

@@ -1,0 +1,91 @@
+"""Which format a file has, and reading it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from loadlock.errors import SourceError
+from loadlock.intake import _guess
+from loadlock.intake.base import ByteSource, Format, ReadResult, SourceOptions
+from loadlock.intake.encoding import bom_of
+from loadlock.registry import component, components
+
+_EXTENSION_WEIGHT = 0.25
+"""What the file's extension adds to the score of a format."""
+_NUL_SHARE = 0.01
+_MAGIC = (
+    (b"\x7fELF", "a program (ELF)"),
+    (b"MZ", "a program (Windows)"),
+    (b"\xfe\xed\xfa", "a program (Mach-O)"),
+    (b"\xcf\xfa\xed\xfe", "a program (Mach-O)"),
+    (b"%PDF-", "a PDF document"),
+    (b"\x89PNG\r\n\x1a\n", "an image (PNG)"),
+    (b"\xff\xd8\xff", "an image (JPEG)"),
+    (b"GIF8", "an image (GIF)"),
+    (b"PAR1", "a Parquet file"),
+    (b"ARROW1", "an Arrow file"),
+    (b"PK\x03\x04", "a zip archive within another"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel workbook or office document"),
+    (b"SQLite format 3\x00", "an SQLite database"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
+    (b"Rar!\x1a\x07", "a RAR archive"),
+    (b"{\\rtf", "a rich text document"),
+)
+
+
+def read_file(source: ByteSource, options: SourceOptions) -> ReadResult:
+    """Choose the format and read the file. An empty file gives no rows and no error."""
+    return choose_format(source, options).read(source, options)
+
+
+def choose_format(source: ByteSource, options: SourceOptions) -> Format:
+    """The pinned format, else the one that suits the file's head and extension best.
+
+    UsageError for an unknown pinned name; SourceError for what is no data file at all, named as what it seems to be.
+    """
+    head = source.head()
+    _refuse_binary(head, source.file.path, pinned=options.format is not None)
+    if options.format is not None:
+        chosen: Format = component("formats", options.format)()
+        return chosen
+    text = _readable(head, options)
+    found: list[tuple[float, Any]] = [
+        (_score(format_class(), text, source.file.name), format_class)
+        for format_class in components("formats").values()
+    ]
+    score, best = max(found, key=lambda pair: pair[0])
+    if score <= 0 and head:
+        raise SourceError(
+            f"{source.file.path} looks like none of the known formats ({', '.join(components('formats'))})",
+            hint="Say which it is: --option format=csv.",
+        )
+    suited: Format = best()
+    return suited
+
+
+def _score(candidate: Format, head: bytes, name: str) -> float:
+    extension = "." + name.lower().removesuffix(".gz").removesuffix(".zst").rpartition(".")[2]
+    named = extension in candidate.extensions
+    return candidate.sniff(head, name) + (_EXTENSION_WEIGHT if named else 0.0)
+
+
+def _readable(head: bytes, options: SourceOptions) -> bytes:
+    """The head in UTF-8 where it is UTF-16 or UTF-32; else as it is."""
+    name, mark = bom_of(head)
+    wide = options.encoding if (options.encoding or "").lower().startswith(("utf-16", "utf-32", "utf_16")) else None
+    wide = wide or (name if name and name != "utf-8" else _guess.wide_by_nuls(head))
+    return head[mark:].decode(wide, "replace").encode("utf-8", "replace") if wide else head[mark:]
+
+
+def _refuse_binary(head: bytes, path: str, *, pinned: bool) -> None:
+    kind = next((kind for magic, kind in _MAGIC if head.startswith(magic)), None)
+    if kind == "a program (Windows)" and b"\0" not in head:
+        # two capitals may as well begin a header
+        kind = None
+    nuls = head.count(0)
+    if kind is None and nuls and bom_of(head)[0] is None and _guess.wide_by_nuls(head) is None:
+        kind = "filled with NUL bytes" if nuls == len(head) else None
+        if kind is None and not pinned and nuls > _NUL_SHARE * len(head) + 1:
+            kind = "binary data"
+    if kind:
+        raise SourceError(f"{path} seems to be {kind}, no text", hint="Export the data as CSV or JSON and load that.")
