@@ -1,0 +1,291 @@
+"""Compiles one column: its rules in order, then its type."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from loadlock.cleanup import formats, typing_sql
+from loadlock.cleanup._sql import clean_ends
+from loadlock.cleanup.base import ArrowRule, FindingRule, SqlRule, Surveyed
+from loadlock.cleanup.draft import Draft
+from loadlock.cleanup.plan import Change, Finding, SurveyItem
+from loadlock.cleanup.steps import ArrowStep, JsonStep, PythonStep
+from loadlock.cleanup.typing_sql import TypeSpec
+from loadlock.pipeline.model import RuleUse
+
+
+def compile_column(draft: Draft, index: int) -> None:
+    """Add the column's rules and type to the draft; sets its final value."""
+    value = draft.staged(index)
+    first = len(draft.build.findings)
+    for number, (path, use) in enumerate(draft.chains[index]):
+        value = rule_step(draft, index, f"c{index}_{number}", value, path, use)
+    own = [finding.condition for finding in draft.build.findings[first:]]
+    _type_step(draft, index, value, own)
+
+
+def rule_step(draft: Draft, index: int, name: str, value: str, path: str, use: RuleUse) -> str:
+    """One rule over a text; gives the internal name of the result (the input where the rule is a mistake)."""
+    if use.name == "sql":
+        after = _sql_rule(draft, index, name, value, path, use)
+    elif use.name == "python":
+        after = _python_rule(draft, index, name, value, path, use)
+    else:
+        after = _component_rule(draft, index, name, value, path, use)
+    if after is None:
+        return value
+    _count_change(draft, index, path, use.name, value, after)
+    return after
+
+
+def _count_change(draft: Draft, index: int, path: str, rule: str, before: str, after: str) -> None:
+    draft.build.changes.append(
+        Change(
+            path=path,
+            kind="rule",
+            column=draft.columns[index].name,
+            rule=rule,
+            before=before,
+            after=after,
+            condition=f"{after} is distinct from {before}",
+            input=draft.staged(index),
+            masked=draft.columns[index].mask,
+        )
+    )
+
+
+def _sql_rule(draft: Draft, index: int, name: str, value: str, path: str, use: RuleUse) -> str | None:
+    """SQL in a column's own rules: `value` (or the column's name) is its text so far, other columns as staged."""
+    names = draft.source_names() | {c.name: draft.staged(i) for i, c in enumerate(draft.columns)}
+    names |= {"value": value, draft.columns[index].name: value}
+    expression = draft.expression(path, use.options.get("sql", ""), names)
+    if expression is None:
+        return None
+    return tried(draft, name, f"({expression})::varchar", path, draft.columns[index].name, value)
+
+
+def tried(draft: Draft, name: str, expression: str, path: str, column: str | None, value: str | None) -> str:
+    """A user's expression as a column that is null where it fails; failing is a problem of the row."""
+    draft.build.add(name, f"try({expression})")
+    failed = f"({name} is null and try([{expression}]) is null)"
+    draft.bad.append(failed)
+    draft.build.findings.append(
+        Finding(
+            path=path,
+            source="rule",
+            name="sql",
+            column=column,
+            code="sql_error",
+            message="the SQL failed for this row",
+            condition=failed,
+            value=value,
+        )
+    )
+    return name
+
+
+def _python_rule(draft: Draft, index: int, name: str, value: str, path: str, use: RuleUse) -> str | None:
+    found = draft.function(path, use)
+    if found is None:
+        return None
+    function, kind = found
+    if kind == "table":
+        draft.mistake(path, f"{function.name} works on the whole table", "Write it under `rules:` without a column.")
+        return None
+    error = f"e{draft.number('error')}"
+    draft.build.flush([value])
+    step = PythonStep(function=function, kind=kind, before=value, after=name, error=error)
+    draft.build.step(step, name, error)
+    python_finding(draft, path, draft.columns[index].name, error, value)
+    return name
+
+
+def python_finding(draft: Draft, path: str, column: str | None, error: str, value: str | None) -> None:
+    """A Python rule that raised is a problem of the row."""
+    condition = f"({error} is not null)"
+    draft.bad.append(condition)
+    draft.build.findings.append(
+        Finding(
+            path=path,
+            source="rule",
+            name="python",
+            column=column,
+            code="python_error",
+            message="",
+            condition=condition,
+            value=value,
+            error=error,
+        )
+    )
+
+
+def _component_rule(draft: Draft, index: int, name: str, value: str, path: str, use: RuleUse) -> str | None:
+    rule = draft.component(path, "rules", use)
+    if rule is None:
+        return None
+    key = f"{path}:{draft.columns[index].name}"
+    context = draft.context(index, draft.decisions.get(key))
+    return draft.attempt(path, lambda: _apply(draft, name, value, path, (rule, key, context)))
+
+
+def _apply(draft: Draft, name: str, value: str, path: str, what: tuple[Any, str, Any]) -> str:
+    rule, key, context = what
+    if isinstance(rule, Surveyed) and (counts := rule.survey(value, context)):
+        draft.surveys.append(
+            SurveyItem(key=key, column=context.column, counts=tuple(counts.items()), rule=rule, context=context)
+        )
+    if isinstance(rule, FindingRule):
+        for found in rule.findings(value, context):
+            condition = f"({found.sql})"
+            draft.bad.append(condition)
+            draft.build.findings.append(
+                Finding(
+                    path=path,
+                    source="rule",
+                    name=rule.name,  # type: ignore[attr-defined]  # every rule has one
+                    column=context.column,
+                    code=found.code,
+                    message=found.message,
+                    condition=condition,
+                    value=value,
+                )
+            )
+    if isinstance(rule, SqlRule):
+        return draft.build.add(name, rule.sql(value, context))
+    assert isinstance(rule, ArrowRule)
+    draft.build.flush([value])
+    draft.build.step(ArrowStep(rule=rule, context=context, before=value, after=name), name)
+    return name
+
+
+def _type_step(draft: Draft, index: int, value: str, own: list[str]) -> None:
+    column = draft.columns[index]
+    spec = type_spec(draft, index)
+    if column.type.kind == "text" or spec is None:
+        _set(draft, index, value, value, value)
+        return
+    if column.type.kind == "json":
+        text = draft.build.add(
+            f"x{index}", f"case when {clean_ends(value)} then {value} else {typing_sql.trimmed(value)} end"
+        )
+        final, canonical = json_value(draft, text)
+        _set(draft, index, final, text, canonical)
+    else:
+        text, final = _read(draft, index, value, spec)
+        _set(draft, index, final, text, final)
+    _count_trimming(draft, index, value, text)
+    type_findings(draft, index, spec, (text, final), own)
+    _survey_formats(draft, index, spec, text)
+
+
+def _set(draft: Draft, index: int, final: str, text: str, digest: str) -> None:
+    assert len(draft.finals) == index
+    draft.finals.append(final)
+    draft.texts.append(text)
+    draft.digests.append(digest)
+
+
+def json_value(draft: Draft, text: str) -> tuple[str, str]:
+    """(value, canonical form) of a text that must be JSON."""
+    number = draft.number("json")
+    names = f"j{number}", f"k{number}"
+    draft.build.flush([text])
+    draft.build.step(JsonStep(before=text, value=names[0], canonical=names[1]), *names)
+    return names
+
+
+def _read(draft: Draft, index: int, value: str, spec: TypeSpec) -> tuple[str, str]:
+    """(text, value): read as it stands; only what doesn't fit is trimmed and read again."""
+    build = draft.build
+    reading = typing_sql.reading(spec, value, f"t{index}")
+    for name, expression in reading.helpers:
+        build.add(name, expression)
+    quick = build.add(f"q{index}", reading.value)
+    text = build.add(f"x{index}", f"case when {quick} is not null then {value} else {typing_sql.trimmed(value)} end")
+    again = f"case when {text} is distinct from {value} then {typing_sql.strict(spec, text)} end"
+    return text, build.add(f"v{index}", f"case when {quick} is not null then {quick} else {again} end")
+
+
+def _count_trimming(draft: Draft, index: int, value: str, text: str) -> None:
+    column = draft.columns[index]
+    for kind, condition in (
+        ("trimmed", f"({text} is distinct from {value} and {text} is not null)"),
+        ("emptied", f"({text} is null and {value} is not null)"),
+    ):
+        draft.build.changes.append(
+            Change(
+                path=f"columns.{column.name}.type",
+                kind=kind,
+                column=column.name,
+                rule=kind,
+                before=value,
+                after=text,
+                condition=condition,
+                input=draft.staged(index),
+                masked=column.mask,
+            )
+        )
+
+
+def type_spec(draft: Draft, index: int) -> TypeSpec | None:
+    """How the column's text is read, or None with a mistake."""
+    column = draft.columns[index]
+    path = f"columns.{column.name}.formats"
+    kind = column.type.kind
+    known = len(draft.mistakes)
+    for number, text in enumerate(column.formats):
+        if fault := formats.check(text):
+            draft.mistake(f"{path}[{number}]", f"{text!r} is no format: {fault}", "Write strptime codes, as %d/%m/%Y.")
+        elif kind == "timestamptz" and not formats.ZONED.search(text) and column.timezone is None:
+            draft.mistake(f"{path}[{number}]", f"{text!r} has no zone", "Add %z, or `timezone:` for such times.")
+        elif kind != "timestamptz" and formats.ZONED.search(text):
+            draft.mistake(
+                f"{path}[{number}]", f"{text!r} has a zone, the type {kind} has none", "Use type timestamptz."
+            )
+    if column.formats and kind not in ("date", "time", "timestamp", "timestamptz"):
+        draft.mistake(path, f"a {kind} column takes no formats", "Leave them out, or make it a date.")
+    if len(draft.mistakes) > known:
+        return None
+    decided = draft.decisions.get(f"{column.name}.formats", {})
+    pairs = formats.collisions(column.formats)
+    winners = {f"{first}-{second}": decided.get(f"{first}-{second}") for first, second in pairs}
+    return TypeSpec(type=column.type, formats=column.formats, timezone=column.timezone, winners=winners)
+
+
+def type_findings(draft: Draft, index: int, spec: TypeSpec, names: tuple[str, str], own: list[str]) -> None:
+    """Problems of a text without typed value: one for each, the first that holds, and none where a rule had its say."""
+    text, final = names
+    column = draft.columns[index]
+    unfit = f"({final} is null and {text} is not null)"
+    draft.bad.append(unfit)
+    before = [f"coalesce({condition}, false)" for condition in own]
+    for fault in typing_sql.faults(spec, text):
+        quiet = "".join(f" and not {condition}" for condition in before)
+        draft.build.findings.append(
+            Finding(
+                path=f"columns.{column.name}.type",
+                source="type",
+                name="type",
+                column=column.name,
+                code=fault.code,
+                message=fault.message,
+                condition=f"({unfit} and ({fault.condition}){quiet})",
+                value=text,
+            )
+        )
+        before.append(f"coalesce({fault.condition}, false)")
+
+
+def _survey_formats(draft: Draft, index: int, spec: TypeSpec, text: str) -> None:
+    if not spec.winners:
+        return
+    counts = []
+    for pair in spec.winners:
+        first, second = (f"({formats.parse(text, spec.formats[int(number)])})" for number in pair.split("-"))
+        counts += [
+            (f"{pair}:first", f"{first} is not null and {second} is null"),
+            (f"{pair}:second", f"{second} is not null and {first} is null"),
+            (f"{pair}:both", f"coalesce({first} <> {second}, false)"),
+        ]
+    name = draft.columns[index].name
+    draft.surveys.append(SurveyItem(key=f"{name}.formats", column=name, counts=tuple(counts), formats=spec.formats))

@@ -1,0 +1,117 @@
+"""A plan in the making: what the compilers of columns, rows and checks share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+
+from loadlock.cleanup.base import RuleContext
+from loadlock.cleanup.building import Building
+from loadlock.cleanup.components import make
+from loadlock.cleanup.expressions import ExpressionError, Scope, rewrite
+from loadlock.cleanup.plan import Input, PythonCheck, SurveyItem
+from loadlock.cleanup.python_rules import PythonFunction, PythonRuleError, python_function
+from loadlock.errors import LoadlockError, Mistake
+from loadlock.pipeline.model import CheckUse, Column, Pipeline, RuleUse
+
+T = TypeVar("T")
+
+
+@dataclass(kw_only=True)
+class Draft:
+    """State while compiling. Lists by column are in the declared order."""
+
+    pipeline: Pipeline
+    columns: Sequence[Column]
+    decisions: Mapping[str, Any]
+    run_time: datetime
+    inputs: list[Input]
+    build: Building
+    mistakes: list[Mistake] = field(default_factory=list)
+    chains: list[list[tuple[str, RuleUse]]] = field(default_factory=list)
+    """(path, rule) of each column, in order."""
+    finals: list[str] = field(default_factory=list)
+    """Internal name of each column's typed value so far."""
+    texts: list[str] = field(default_factory=list)
+    """Internal name of each column's text before its type."""
+    digests: list[str] = field(default_factory=list)
+    """Internal name of what the digest sees of each column."""
+    bad: list[str] = field(default_factory=list)
+    """SQL conditions that keep a row out, cheap ones; null counts as fine."""
+    skips: list[tuple[str, str]] = field(default_factory=list)
+    surveys: list[SurveyItem] = field(default_factory=list)
+    python_checks: list[PythonCheck] = field(default_factory=list)
+    _numbers: dict[str, int] = field(default_factory=dict)
+
+    def number(self, kind: str) -> int:
+        """The next number for internal names of a kind."""
+        self._numbers[kind] = self._numbers.get(kind, -1) + 1
+        return self._numbers[kind]
+
+    def staged(self, index: int) -> str:
+        """Internal name of a declared column's staged text."""
+        return f"s{index}"
+
+    def context(self, index: int, decision: Any = None) -> RuleContext:
+        column = self.columns[index]
+        return RuleContext(
+            column=column.name,
+            type=column.type,
+            base_folder=self.pipeline.base_folder,
+            lookups=self.pipeline.lookups,
+            decision=decision,
+        )
+
+    def mistake(self, path: str, message: str, remedy: str) -> None:
+        self.mistakes.append(Mistake(path=path, message=message, remedy=remedy))
+
+    def attempt(self, path: str, work: Callable[[], T]) -> T | None:
+        """What `work` gives, or None with a mistake written down."""
+        try:
+            return work()
+        except (ExpressionError, PythonRuleError) as error:
+            self.mistake(path, str(error), error.remedy)
+        except LoadlockError as error:
+            self.mistake(path, str(error), error.hint or "Correct it.")
+        except ValueError as error:
+            message, _, remedy = str(error).partition("; ")
+            self.mistake(path, message, remedy[:1].upper() + remedy[1:] + "." if remedy else "Correct it.")
+        return None
+
+    def component(self, path: str, kind: str, use: RuleUse | CheckUse) -> Any | None:
+        """The rule or check of a use, or None with a mistake."""
+        return self.attempt(path, lambda: make(kind, use.name, dict(use.options)))
+
+    def function(self, path: str, use: RuleUse | CheckUse) -> tuple[PythonFunction, str] | None:
+        """The Python function of a use and its kind, or None with a mistake."""
+
+        def load() -> tuple[PythonFunction, str]:
+            function = python_function(use.options)
+            return function, function.kind()
+
+        return self.attempt(path, load)
+
+    def expression(self, path: str, text: Any, names: Mapping[str, str]) -> str | None:
+        """The user's SQL over internal names, or None with a mistake."""
+        scope = Scope(names=names, run_time=self.run_time)
+        return self.attempt(path, lambda: rewrite(str(text), scope))
+
+    def row_names(self) -> dict[str, str]:
+        """What SQL over the row may name: the columns' values so far, then the files' columns where not hidden."""
+        names = dict(zip((column.name for column in self.columns), self.finals, strict=True))
+        return names | {name: staged for name, staged in self.source_names().items() if name not in names}
+
+    def source_names(self) -> dict[str, str]:
+        """The files' columns by every name they are looked for."""
+        return {name: entry.name for entry in reversed(self.inputs) for name in entry.candidates}
+
+    def types(self) -> list[tuple[str, str]]:
+        """(internal name, DuckDB type) of everything that SQL over the row may name."""
+        listed = [(entry.name, "varchar") for entry in self.inputs]
+        return listed + [
+            (name, column.type.duckdb)
+            for name, column in zip(self.finals, self.columns, strict=False)
+            if name not in dict(listed)
+        ]

@@ -1,0 +1,216 @@
+"""Compiles what judges: required columns, keys, checks of columns, rows and the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from loadlock.cleanup.batch_sql import check_query
+from loadlock.cleanup.draft import Draft
+from loadlock.cleanup.expressions import result_type
+from loadlock.cleanup.plan import BatchCheck, Finding, PythonCheck, UniqueCheck
+from loadlock.model import Severity, WriteMode
+from loadlock.pipeline.model import CheckUse
+
+
+def add_finding(draft: Draft, finding: Finding) -> None:
+    """A finding; those that reject also keep the row out."""
+    draft.build.findings.append(finding)
+    if finding.severity == Severity.REJECT:
+        draft.bad.append(finding.condition)
+
+
+def compile_required(draft: Draft, keys: Sequence[Sequence[str]]) -> None:
+    """Columns that must have a value: `required`, and keys of destinations."""
+    in_key = {name for key in keys for name in key}
+    for index, column in enumerate(draft.columns):
+        if column.required:
+            _must_have(draft, index, "required", "required", f"{column.name} is missing")
+        elif column.name in in_key:
+            _must_have(draft, index, "key", "key_missing", f"{column.name} is part of the key and is empty")
+
+
+def _must_have(draft: Draft, index: int, name: str, code: str, message: str) -> None:
+    """No value; a value that its type refused has its own problem. Empty text is missing where it is required."""
+    column = draft.columns[index]
+    final, text = draft.finals[index], draft.texts[index]
+    condition = f"({final} is null and {text} is null)"
+    if name == "required" and column.type.kind == "text":
+        condition = f"({final} is null or {final} = '')"
+    path = f"columns.{column.name}"
+    add_finding(
+        draft,
+        Finding(
+            path=path, source="check", name=name, column=column.name, code=code, message=message, condition=condition,
+            value=text,
+        ),
+    )  # fmt: skip
+
+
+def compile_column_checks(draft: Draft, index: int) -> None:
+    """The checks written at a column, over its final value. `unique` is the batch's to judge."""
+    column = draft.columns[index]
+    for number, use in enumerate(column.checks):
+        path = f"columns.{column.name}.checks[{number}]"
+        if use.name == "sql":
+            _sql_check(draft, path, use, index)
+        elif use.name == "python":
+            _python_check(draft, path, use, index)
+        elif use.name != "unique":
+            _component_check(draft, path, use, index)
+
+
+def _component_check(draft: Draft, path: str, use: CheckUse, index: int) -> None:
+    check = draft.component(path, "checks", use)
+    if check is None:
+        return
+    context = draft.context(index)
+    found = draft.attempt(path, lambda: check.findings(draft.finals[index], draft.texts[index], context))
+    for finding in found or ():
+        add_finding(
+            draft,
+            Finding(
+                path=path,
+                source="check",
+                name=use.name,
+                column=context.column,
+                code=finding.code,
+                message=use.message or finding.message,
+                condition=f"({finding.sql})",
+                severity=use.severity,
+                value=draft.texts[index],
+            ),
+        )
+
+
+def compile_row_check(draft: Draft, path: str, use: CheckUse) -> None:
+    """A check over the row (`sql`, `python`)."""
+    named = use.options.get("column")
+    index = next((i for i, column in enumerate(draft.columns) if column.name == named), None)
+    if use.name == "sql":
+        _sql_check(draft, path, use, index)
+    elif use.name == "python":
+        _python_check(draft, path, use, index)
+    else:
+        draft.mistake(path, f"the check {use.name!r} needs a column", "Add `column:`, or write it at the column.")
+
+
+def _sql_check(draft: Draft, path: str, use: CheckUse, index: int | None) -> None:
+    names = draft.row_names()
+    if index is not None and "value" not in names:
+        names["value"] = draft.finals[index]
+    text = str(use.options.get("sql", ""))
+    expression = draft.expression(path, text, names)
+    if (
+        expression is None
+        or draft.attempt(path, lambda: result_type(f"({expression})::boolean", draft.types())) is None
+    ):
+        return
+    name = draft.build.add(f"y{draft.number('row')}", f"try(({expression})::boolean)")
+    failed = f"({name} is null and try([({expression})::boolean]) is null)"
+    message = use.message or f"the check {text} failed"
+    for code, condition, said in (
+        ("sql_check", f"(not {name})", message),
+        ("sql_error", failed, f"the SQL of the check failed for this row: {text}"),
+    ):
+        finding = Finding(
+            path=path,
+            source="check",
+            name="sql",
+            column=None if index is None else draft.columns[index].name,
+            code=code,
+            message=said,
+            condition=condition,
+            severity=use.severity,
+            value=None if index is None else draft.texts[index],
+        )
+        add_finding(draft, finding)
+
+
+def _python_check(draft: Draft, path: str, use: CheckUse, index: int | None) -> None:
+    found = draft.function(path, use)
+    if found is None:
+        return
+    function, kind = found
+    if (kind == "table") != (index is None):
+        draft.mistake(
+            path,
+            f"{function.name} judges a {kind}" + (", and no column is named" if index is None else ""),
+            "Add `column:`, or decorate the function for the table.",
+        )
+        return
+    finding = Finding(
+        path=path,
+        source="check",
+        name="python",
+        column=None if index is None else draft.columns[index].name,
+        code="python_error",
+        message=use.message or f"the check {function.name} failed",
+        condition="false",
+        severity=use.severity,
+        value=None if index is None else draft.texts[index],
+    )
+    draft.python_checks.append(PythonCheck(function=function, kind=kind, finding=finding))
+
+
+def keys_of(draft: Draft) -> tuple[tuple[str, ...], ...]:
+    """The keys of destinations into which rows are merged by key; each must be unique in the batch."""
+    known = {column.name for column in draft.columns}
+    keys = []
+    for number, spec in enumerate(draft.pipeline.destinations):
+        if spec.mode not in (WriteMode.UPSERT, WriteMode.MIRROR):
+            continue
+        for name in spec.key:
+            if name not in known:
+                draft.mistake(f"destinations[{number}].key", f"there is no column {name!r}", "Name declared columns.")
+        if spec.key and set(spec.key) <= known:
+            keys.append(spec.key)
+    return tuple(dict.fromkeys(keys))
+
+
+def uniques_of(draft: Draft) -> tuple[UniqueCheck, ...]:
+    """`unique: true`, the check `unique` of a column, and `unique` over several columns."""
+    found = []
+    for column in draft.columns:
+        uses = [(n, use) for n, use in enumerate(column.checks) if use.name == "unique"]
+        if column.unique and not uses:
+            found.append(_unique((column.name,), f"columns.{column.name}.unique", None))
+        found += [_unique((column.name,), f"columns.{column.name}.checks[{n}]", use) for n, use in uses]
+    for number, use in enumerate(draft.pipeline.checks):
+        if use.name == "unique":
+            found += _unique_of_row(draft, f"checks[{number}]", use)
+    return tuple(found)
+
+
+def _unique(columns: tuple[str, ...], path: str, use: CheckUse | None) -> UniqueCheck:
+    severity = Severity.REJECT if use is None else use.severity
+    return UniqueCheck(columns=columns, severity=severity, message=use.message if use else None, path=path)
+
+
+def _unique_of_row(draft: Draft, path: str, use: CheckUse) -> list[UniqueCheck]:
+    known = [column.name for column in draft.columns]
+    columns: Any = use.options.get("columns") or ()
+    columns = (columns,) if isinstance(columns, str) else tuple(columns)
+    for name in columns:
+        if name not in known:
+            draft.mistake(path, f"there is no column {name!r}", f"Columns: {', '.join(known[:12])}.")
+    if not columns:
+        draft.mistake(path, "unique names no column", "Write `unique: [order_id, line]`.")
+    return [_unique(columns, path, use)] if columns and set(columns) <= set(known) else []
+
+
+def batch_checks_of(draft: Draft) -> tuple[BatchCheck, ...]:
+    """Checks over all clean rows, their SQL tried on an empty `rows`."""
+    uses = [(f"checks[{number}]", use) for number, use in enumerate(draft.pipeline.checks) if use.name == "batch"]
+    checks = (_batch_check(draft, path, use) for path, use in uses)
+    return tuple(check for check in checks if check is not None)
+
+
+def _batch_check(draft: Draft, path: str, use: CheckUse) -> BatchCheck | None:
+    text = str(use.options.get("batch", ""))
+    columns = [(column.name, column.type.duckdb) for column in draft.columns]
+    sql = draft.attempt(path, lambda: check_query(text, columns, draft.run_time))
+    if sql is None:
+        return None
+    message = use.message or f"the batch check {text} failed"
+    return BatchCheck(path=path, sql=sql, severity=use.severity, message=message)

@@ -1,0 +1,180 @@
+"""The kernel: one raw part and a plan in, clean rows, rejects and tallies out. Pure; the same on every engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from loadlock.cleanup import queries
+from loadlock.cleanup.binding import Bound, bind, drift
+from loadlock.cleanup.counting import Counted, count_part
+from loadlock.cleanup.flatten import flatten
+from loadlock.cleanup.plan import Plan
+from loadlock.cleanup.python_checks import run_checks
+from loadlock.cleanup.rejecting import record_rejects, row_rejects
+from loadlock.cleanup.steps import query, whole
+from loadlock.cleanup.tallies import Tallies
+from loadlock.digest import MODULUS
+from loadlock.errors import LoadlockError
+from loadlock.model import Problem
+from loadlock.rows import FILE, JSON_RECORD, PROVENANCE, ROW, SUB
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, kw_only=True)
+class CleanPart:
+    """What became of one raw part."""
+
+    clean: pa.Table
+    """The declared columns, typed; then `_file` int32, `_row` int64, `_sub` int32."""
+    rejects: pa.Table
+    """`rows.reject_schema()`, `raw` not yet filled in; all problems of each row."""
+    dropped: pa.Table
+    """Rows that a rule skipped: `_file`, `_row`, `_sub`, `reason`."""
+    tallies: Tallies
+    digest: int
+    """Of the clean rows (sum of the rows' hashes modulo 2^128)."""
+    staged: int
+    exploded: int
+
+
+def clean(raw: pa.Table, plan: Plan, *, file_index: int) -> CleanPart:
+    """Clean one raw part of the file with this index. Bad rows become rejects; only a broken plan raises."""
+    import duckdb
+
+    try:
+        rows, problems, exploded = flat_rows(raw, plan)
+        bound = bind(plan.inputs, rows.column_names)
+        part = staged_part(rows, plan, bound)
+        for step in plan.program.steps:
+            part = step.run(part)
+        return _Part(plan, rows, part, file_index).cleaned(raw, bound, problems, exploded)
+    except duckdb.Error as error:
+        raise LoadlockError(
+            f"cleanup failed: {str(error).strip().splitlines()[0]}", hint="Please report this with the pipeline."
+        ) from error
+
+
+def flat_rows(raw: pa.Table, plan: Plan) -> tuple[pa.Table, list[tuple[int, Problem]], int]:
+    """The part's rows with text columns; for JSON, the records flattened: (rows, bad records, rows added)."""
+    import pyarrow as pa
+
+    if JSON_RECORD in raw.column_names:
+        found = flatten(raw, plan.flatten, plan.wanted)
+        return found.table, found.problems, found.exploded
+    zeros = pa.array(np.zeros(raw.num_rows, np.int32))
+    return raw.append_column(SUB, zeros), [], 0
+
+
+def staged_part(rows: pa.Table, plan: Plan, bound: Bound) -> pa.Table:
+    """The inputs of the plan under their internal names; null where the part has no such column."""
+    import pyarrow as pa
+
+    arrays: dict[str, Any] = {}
+    for entry in plan.inputs:
+        index = bound.indexes.get(entry.name)
+        column = pa.nulls(rows.num_rows, pa.string()) if index is None else whole(rows.column(index))
+        arrays[entry.name] = column if column.type == pa.string() else column.cast(pa.string())
+    return pa.table(arrays or {"nothing": pa.nulls(rows.num_rows)})
+
+
+class _Part:
+    """One part on its way through the plan's queries."""
+
+    def __init__(self, plan: Plan, rows: pa.Table, part: pa.Table, file_index: int) -> None:
+        self.plan = plan
+        self.rows = rows
+        self.part = part
+        self.file_index = file_index
+        self.main = query(plan.queries["main"], part)
+
+    def cleaned(self, raw: pa.Table, bound: Bound, problems: list[tuple[int, Problem]], exploded: int) -> CleanPart:
+        import pyarrow as pa
+
+        checks = run_checks(self.plan, [self.final(name) for name in self.plan.finals])
+        bad = flags(self.main[queries.BAD]) | checks.rejecting(self.rows.num_rows)
+        skipped = ~bad & ~flags(whole(self.main[queries.SKIP]).is_null())
+        keep = ~bad & ~skipped
+        table = self.clean_table(keep)
+        rejects = [record_rejects(raw, problems, file_index=self.file_index)] if problems else []
+        found = row_rejects(self.plan, self.rows, self.part, np.flatnonzero(bad), checks, file_index=self.file_index)
+        counted = Counted(
+            staged=raw.num_rows, exploded=exploded, clean=table, keep=keep, skipped=int(skipped.sum()), main=self.main,
+            part=self.part, codes=found.codes, rejected_by=found.by_finding, records=problems, checks=checks,
+            bound=bound, found=self.found(bound), unnamed=self.unnamed(),
+        )  # fmt: skip
+        return CleanPart(
+            clean=table,
+            rejects=pa.concat_tables([*rejects, found.table]),
+            dropped=self.dropped(skipped),
+            tallies=count_part(self.plan, counted),
+            digest=self.digest(keep),
+            staged=raw.num_rows,
+            exploded=exploded,
+        )
+
+    def final(self, name: str) -> pa.Array:
+        """A final value: handed out by the query, or lying in the part unchanged."""
+        return whole(self.main[name] if name in self.main.column_names else self.part[name])
+
+    def clean_table(self, keep: np.ndarray[Any, Any]) -> pa.Table:
+        import pyarrow as pa
+
+        arrays = [
+            self.final(name) if self.final(name).type == kind.arrow() else self.final(name).cast(kind.arrow())
+            for name, (_, kind) in zip(self.plan.finals, self.plan.columns, strict=True)
+        ]
+        arrays += self.identity()
+        fields = [pa.field(name, kind.arrow()) for name, kind in self.plan.columns]
+        fields += [pa.field(FILE, pa.int32()), pa.field(ROW, pa.int64()), pa.field(SUB, pa.int32())]
+        table = pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+        return table if keep.all() else table.filter(pa.array(keep))
+
+    def identity(self) -> list[pa.Array]:
+        import pyarrow as pa
+
+        files = pa.array(np.full(self.rows.num_rows, self.file_index, np.int32))
+        return [files, whole(self.rows[ROW]), whole(self.rows[SUB])]
+
+    def dropped(self, skipped: np.ndarray[Any, Any]) -> pa.Table:
+        import pyarrow as pa
+
+        table = pa.table(dict(zip((FILE, ROW, SUB), self.identity(), strict=True))).filter(pa.array(skipped))
+        which = whole(self.main[queries.SKIP]).filter(pa.array(skipped))
+        reasons = pa.array([reason for reason, _ in self.plan.skips], pa.string())
+        return table.append_column("reason", reasons.take(which))
+
+    def digest(self, keep: np.ndarray[Any, Any]) -> int:
+        """The sum of the kept rows' hashes, by 32-bit limbs so that nothing overflows."""
+        total = 0
+        for name, shift in ((queries.LOW, 0), (queries.HIGH, 64)):
+            half = whole(self.main[name]).fill_null(0).to_numpy()[keep]
+            total += int((half & np.uint64(0xFFFFFFFF)).sum(dtype=np.uint64)) << shift
+            total += int((half >> np.uint64(32)).sum(dtype=np.uint64)) << (shift + 32)
+        return total % MODULUS
+
+    def found(self, bound: Bound) -> list[str]:
+        """Declared columns that this part has. Flattening makes every wanted column: there it must have a value."""
+        nested = self.plan.wanted is not None and SUB in self.rows.column_names
+        return [
+            entry.column
+            for entry in self.plan.inputs
+            if entry.name in bound.indexes
+            and not (nested and self.part[entry.name].null_count == self.part.num_rows > 0)
+        ]
+
+    def unnamed(self) -> dict[str, int]:
+        """Values in columns that the pipeline doesn't name."""
+        names = [name for name in self.rows.column_names if name not in PROVENANCE]
+        extra = drift(names, self.plan)
+        return {name: self.rows.num_rows - self.rows[names.index(name)].null_count for name in extra}
+
+
+def flags(column: Any) -> np.ndarray[Any, Any]:
+    """A boolean column as NumPy."""
+    found: np.ndarray[Any, Any] = whole(column).to_numpy(zero_copy_only=False)
+    return found.astype(bool)

@@ -1,0 +1,89 @@
+"""What only a whole column can tell (date order, decimal mark): counted part by part, then decided once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from loadlock.cleanup.binding import bind
+from loadlock.cleanup.compile import compile_plan
+from loadlock.cleanup.kernel import flat_rows, staged_part
+from loadlock.cleanup.plan import Plan, SurveyItem
+from loadlock.cleanup.steps import query
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What was decided for a column, and why: recorded with the run and shown."""
+
+    column: str
+    what: str
+    reason: str
+
+
+def survey(raw: pa.Table, plan: Plan) -> dict[str, int]:
+    """Counts of one raw part; those of the batch are their sums. Empty where nothing is to be decided."""
+    open_items = [item for item in plan.survey_items if item.key not in plan.decisions]
+    if not open_items:
+        return {}
+    rows, _, _ = flat_rows(raw, plan)
+    part = staged_part(rows, plan, bind(plan.inputs, rows.column_names))
+    for step in plan.survey_program.steps:
+        part = step.run(part)
+    asked = [(f"{item.key}/{name}", sql) for item in open_items for name, sql in item.counts]
+    listed = ", ".join(f"count(*) filter (where {sql}) as n{number}" for number, (_, sql) in enumerate(asked))
+    row = query(f"select {listed} from {plan.survey_program.layers}", part).to_pylist()[0]
+    return {name: row[f"n{number}"] for number, (name, _) in enumerate(asked)}
+
+
+def decide(plan: Plan, counts: Mapping[str, int]) -> tuple[Plan, list[Decision]]:
+    """The plan with everything decided that was open, and the decisions. Without counts everything stays undecided."""
+    decisions = dict(plan.decisions)
+    made: list[Decision] = []
+    for item in plan.survey_items:
+        if item.key not in decisions:
+            own = {name: counts.get(f"{item.key}/{name}", 0) for name, _ in item.counts}
+            decisions[item.key], found = _decide_rule(item, own) if item.rule else _decide_formats(item, own)
+            made += found
+    if not made and decisions == dict(plan.decisions):
+        return plan, []
+    return compile_plan(plan.pipeline, plan.names, decisions=decisions, run_time=plan.run_time), made
+
+
+def _decide_rule(item: SurveyItem, counts: dict[str, int]) -> tuple[Any, list[Decision]]:
+    decision, reason = item.rule.decide(counts, item.context)
+    return decision, [Decision(column=item.column, what=f"{item.rule.name}: {decision}", reason=reason)]
+
+
+def _decide_formats(item: SurveyItem, counts: dict[str, int]) -> tuple[dict[str, int | None], list[Decision]]:
+    winners: dict[str, int | None] = {}
+    made = []
+    for pair in dict.fromkeys(name.partition(":")[0] for name, _ in item.counts):
+        first, second = (int(number) for number in pair.split("-"))
+        only = counts[f"{pair}:first"], counts[f"{pair}:second"]
+        winners[pair] = {(True, False): first, (False, True): second}.get((only[0] > 0, only[1] > 0))
+        if counts[f"{pair}:both"]:
+            made.append(_format_decision(item, (first, second), winners[pair], only, counts[f"{pair}:both"]))
+    return winners, made
+
+
+def _format_decision(
+    item: SurveyItem, pair: tuple[int, int], winner: int | None, only: tuple[int, int], both: int
+) -> Decision:
+    names = item.formats[pair[0]], item.formats[pair[1]]
+    seen = f"{only[0]:,} values fit only {names[0]}, {only[1]:,} only {names[1]}"
+    if winner is None:
+        return Decision(
+            column=item.column,
+            what=f"date format: undecided between {names[0]} and {names[1]}",
+            reason=f"{both:,} values fit both with different dates; {seen}: they are rejected",
+        )
+    return Decision(
+        column=item.column,
+        what=f"date format: {item.formats[winner]}",
+        reason=f"{both:,} values fit both with different dates; {seen}",
+    )
