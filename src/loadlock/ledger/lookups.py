@@ -23,6 +23,7 @@ NEWEST_RUN = (
     .label("newest_run")
 )
 _CANDIDATES = 6
+_NAMES_A_QUERY = 500
 _PLURALS = {"run": "runs", "batch": "batches"}
 
 
@@ -53,17 +54,15 @@ def batch(connection: Connection, batch: str) -> BatchRecord | None:
 
 
 def batches(connection: Connection, query: Select[Any]) -> list[BatchRecord]:
-    """The batches of a query, each with its files, in two queries whatever their number."""
+    """The batches of a query, each with its files."""
     rows = connection.execute(query).all()
-    chosen = query.with_only_columns(tables.batches.c.batch).subquery()
     of_batch: dict[str, list[SourceFile]] = {row.batch: [] for row in rows}
-    listed = (
-        select(tables.files)
-        .join(chosen, chosen.c.batch == tables.files.c.batch)
-        .order_by(tables.files.c.batch, tables.files.c.file_index)
-    )
-    for row in connection.execute(listed):
-        of_batch[row.batch].append(records.source_file(row))
+    names = list(of_batch)
+    for start in range(0, len(names), _NAMES_A_QUERY):
+        chosen = tables.files.c.batch.in_(names[start : start + _NAMES_A_QUERY])
+        listed = select(tables.files).where(chosen).order_by(tables.files.c.batch, tables.files.c.file_index)
+        for row in connection.execute(listed):
+            of_batch[row.batch].append(records.source_file(row))
     return [records.batch_record(row, of_batch[row.batch]) for row in rows]
 
 

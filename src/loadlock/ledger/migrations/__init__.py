@@ -9,13 +9,14 @@ from alembic.config import Config
 from sqlalchemy import Connection
 
 FOLDER = Path(__file__).parent
+"""Holds `env.py` and `versions`."""
 
 
-def settings(connection: Connection, folder: Path = FOLDER) -> Config:
-    """Alembic's settings for a connection; `folder` holds `env.py` and `versions`."""
+def settings(connection: Connection) -> Config:
+    """Alembic's settings for a connection."""
     config = Config()
     # Alembic reads settings like an ini file, where % begins a reference
-    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     return config
