@@ -79,7 +79,7 @@ def check_names(pipeline: Pipeline, rules: list[Step], checks: list[Step], readi
     for step in (*rules, *checks):
         _check_step(step, known, reading)
     for index, spec in enumerate(pipeline.destinations):
-        path = "destination" if reading.notes.document.place("destinations") is None else join("destinations", index)
+        path = join("destinations", index) if "destinations" in reading.notes.document.value else "destination"
         _unknown(spec.columns or (), known, join(path, "columns"), reading)
         _unknown(spec.key, known, join(path, "key"), reading)
         _twice(spec.columns or (), join(path, "columns"), reading)

@@ -70,7 +70,7 @@ def _column(name: str, value: Any, path: str, reading: Reading) -> Column:
             dict.fromkeys((*(found["from"] or ((name,) if found["aliases"] else ())), *(found["aliases"] or ())))
         ),
         type=kind,
-        formats=_formats(found["formats"] or (), kind, join(path, "formats"), reading),
+        formats=_formats(value.get("formats"), found["formats"] or (), kind, join(path, "formats"), reading),
         timezone=_timezone(found["timezone"], kind, join(path, "timezone"), reading),
         required=found["required"],
         unique=found["unique"],
@@ -101,20 +101,21 @@ def _type(text: str, path: str, reading: Reading) -> ColumnType:
     except ValueError as error:
         word = text.split("(")[0].strip()
         unknown = str(error).startswith("unknown")
-        message = f"unknown type {text!r}" if unknown else str(error)
+        message = f"unknown type {text!r}" if unknown else str(error).partition(", as ")[0]
         remedy = written.suggest(word, KINDS) if unknown else "Write it as in decimal(12,2)."
         reading.notes.wrong(path, message, remedy)
         return TEXT
 
 
-def _formats(formats: tuple[str, ...], kind: ColumnType, path: str, reading: Reading) -> tuple[str, ...]:
+def _formats(value: Any, formats: tuple[str, ...], kind: ColumnType, path: str, reading: Reading) -> tuple[str, ...]:
+    """Check the formats; `value` is how they are written (a text or a list)."""
     if formats and kind.kind not in _TIME_KINDS:
         reading.notes.wrong(
             path, f"a column of type {kind} has no formats", f"Make the type one of {', '.join(_TIME_KINDS)}."
         )
     for index, text in enumerate(formats):
         if wrong := _format_fault(text, kind.kind):
-            reading.notes.wrong(path if len(formats) == 1 else join(path, index), *wrong)
+            reading.notes.wrong(path if isinstance(value, str) else join(path, index), *wrong)
     return formats
 
 

@@ -89,7 +89,7 @@ def _not_one(names: list[str], path: str, kind: str, reading: Reading) -> None:
         reading.notes.wrong(path, f"no {noun} is named here", f"Write sql, python or a {noun}'s name.")
         return
     known = _known(kind)
-    unknown = [name for name in names if name not in known] or names[1:]
+    unknown = [name for name in names if name not in known]
     for name in unknown:
         remedy = written.suggest(name, {*known, *written.RULE, *(written.VERDICT if kind == "checks" else ())})
         reading.notes.wrong(join(path, name), f"unknown key {name!r} beside {names[0]!r}", remedy, at_key=True)
