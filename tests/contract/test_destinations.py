@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 
 import psycopg
 import pytest
 
 from loadlock.delivery.base import Target
+from loadlock.delivery.destinations.mysql import MysqlDestination
 from loadlock.delivery.destinations.postgres import PostgresDestination
 from loadlock.testing.contracts.destinations import Case, DestinationContract
+from loadlock.testing.databases import connect_mysql
 
 
 @pytest.mark.postgres
@@ -27,3 +30,20 @@ class TestPostgres(DestinationContract):
             connection.execute("create schema s")
         target = Target(url=postgres, table="s.people")
         return Case(destination=PostgresDestination(), target=target, count=count)
+
+
+@pytest.mark.mysql
+class TestMysql(DestinationContract):
+    """MariaDB or MySQL, whatever `LOADLOCK_TEST_MYSQL` names."""
+
+    @pytest.fixture
+    def case(self, mysql: str) -> Case:
+        def count() -> int | None:
+            with closing(connect_mysql(mysql)) as connection, connection.cursor() as cursor:
+                cursor.execute("show tables like 'people'")
+                if cursor.fetchone() is None:
+                    return None
+                cursor.execute("select count(*) from people")
+                return int(cursor.fetchall()[0][0])
+
+        return Case(destination=MysqlDestination(), target=Target(url=mysql, table="people"), count=count)

@@ -57,3 +57,9 @@ def test_names_that_fit_exactly_are_taken() -> None:
 def test_names_that_differ_in_case_collide_where_case_is_folded() -> None:
     with pytest.raises(RefusedError, match="columns 'A' and 'a' are one name"):
         check_names(["A", "a"], fold_case=True)
+
+
+def test_a_four_byte_name_is_refused_where_the_destination_has_none() -> None:
+    check_names(["😀"])
+    with pytest.raises(RefusedError, match="no 4-byte characters"):
+        check_names(["ok €", "😀"], bmp_only=True)

@@ -90,17 +90,21 @@ def check_names(
     max_bytes: int | None = None,
     max_chars: int | None = None,
     fold_case: bool = False,
+    bmp_only: bool = False,
     what: str = "column",
 ) -> None:
     """Raise RefusedError, with all findings, for names that are empty, too long, hold NUL, or collide.
 
     `fold_case`: names that differ only in case are the same to the destination. A name that is too long would be cut
-    silently by some databases, and two cut names may become one.
+    silently by some databases, and two cut names may become one. `bmp_only`: no character beyond U+FFFF.
     """
     findings: list[str] = []
     seen: dict[str, str] = {}
     for name in names:
-        if fault := _fault(name, max_bytes, max_chars):
+        fault = _fault(name, max_bytes, max_chars)
+        if fault is None and bmp_only and name and max(name) > "\uffff":
+            fault = "the destination's names hold no 4-byte characters"
+        if fault:
             findings.append(f"{what} {name!r}: {fault}")
         folded = name.casefold() if fold_case else name
         if folded in seen:

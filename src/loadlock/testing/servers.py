@@ -116,6 +116,7 @@ def start_mariadb(*, durable: bool = False, settings: dict[str, str] | None = No
         "local-infile": "ON",
         "innodb-buffer-pool-size": "1G" if durable else "64M",
         "innodb-flush-log-at-trx-commit": "1" if durable else "0",
+        **({} if durable else {"innodb-flush-method": "nosync", "innodb-doublewrite": "0", "sync-frm": "0"}),
         **(settings or {}),
     }
     options = [f"--{name}={value}" for name, value in chosen.items()]

@@ -7,7 +7,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from loadlock.delivery.destinations._postgres_types import Wire
-from loadlock.types import ColumnType
+from loadlock.delivery.tabtext import parse_csv
 
 if TYPE_CHECKING:
     import psycopg
@@ -54,66 +54,3 @@ def receive(
                 buffer = BytesIO()
     if buffer.tell():
         yield parse_csv(buffer.getvalue(), types)
-
-
-def parse_csv(data: bytes, types: Sequence[pa.DataType]) -> list[pa.ChunkedArray]:
-    """CSV as COPY writes it: null is nothing, empty text is `""`.
-
-    Values that a declared type can't hold (they were changed by others) become null, so that the comparison fails.
-    """
-    import pyarrow as pa
-
-    try:
-        return list(_read(data, types).columns)
-    except pa.ArrowInvalid:
-        texts = _read(data, [pa.string()] * len(types))
-        return [_lenient(texts[index], wanted) for index, wanted in enumerate(types)]
-
-
-def _read(data: bytes, types: Sequence[pa.DataType]) -> pa.Table:
-    import pyarrow as pa
-    from pyarrow import csv
-
-    names = [f"c{index}" for index in range(len(types))]
-    return csv.read_csv(
-        pa.py_buffer(data),
-        read_options=csv.ReadOptions(column_names=names, block_size=len(data) + 1, use_threads=False),
-        parse_options=csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
-        convert_options=csv.ConvertOptions(
-            column_types=dict(zip(names, types, strict=True)),
-            null_values=[""],
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
-            true_values=["t", "true"],
-            false_values=["f", "false"],
-        ),
-    )
-
-
-def _lenient(texts: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:
-    import duckdb
-    import pyarrow as pa
-
-    kind = _duckdb_type(wanted)
-    if kind == "varchar":
-        return texts
-    with duckdb.connect() as connection:
-        connection.register("texts", pa.table({"v": texts}))
-        value = f"try_cast(replace(v, ' BC', ' (BC)') as {kind})"
-        if pa.types.is_integer(wanted) or pa.types.is_decimal(wanted):
-            # a cast would round: a number with more decimals than the type has is a changed value
-            scale = wanted.scale if pa.types.is_decimal(wanted) else 0
-            value = f"case when regexp_full_match(v, '-?[0-9]+([.][0-9]{{0,{scale}}}0*)?') then {value} end"
-        found = connection.sql(f"select {value} as v from texts").to_arrow_table()["v"]
-    return found.cast(wanted)
-
-
-def _duckdb_type(wanted: pa.DataType) -> str:
-    import pyarrow as pa
-
-    if pa.types.is_decimal(wanted):
-        return f"decimal({wanted.precision},{wanted.scale})"
-    for kind in ("integer", "float", "boolean", "date", "time", "timestamp", "timestamptz"):
-        if ColumnType(kind=kind).arrow() == wanted:
-            return ColumnType(kind=kind).duckdb
-    return "varchar"

@@ -73,9 +73,8 @@ class PostgresSession:
     def open(self) -> Opened:
         """Lock, look for an earlier publish, create what is absent, check the contract, find receipts."""
         check_names((column.name for column in self._columns), max_bytes=NAME_BYTES)
-        check_names(
-            [part for part in (self._name.schema, self._name.table) if part], max_bytes=NAME_BYTES, what="table"
-        )
+        for name in filter(None, (self._name.schema, self._name.table)):
+            check_names([name], max_bytes=NAME_BYTES, what="table")
         self._connect()
         with translated():
             catalog.create_control_tables(self._connection, self._name)

@@ -153,7 +153,7 @@ class DestinationContract:
         assert deliver(case, job(case, ALL_TYPES, mode, "run2"), [part(ALL_TYPES, ALL_VALUES)]).equal
 
     def test_hostile_texts_and_names_arrive_as_they_are(self, case: Case) -> None:
-        given = columns("id:integer", f"{HOSTILE_NAME}:text", "select:text", "Größe 😀:text", "a.b:text")
+        given = columns("id:integer", f"{HOSTILE_NAME}:text", "select:text", "Größe €:text", "a.b:text")
         rows = [(number, text, text, text, text) for number, text in enumerate(HOSTILE_TEXTS)]
         receipt = deliver(case, job(case, given, self._any_mode(case)), [part(given, rows)])
         assert (receipt.equal, receipt.level) == (True, VerifyLevel.CONTENT)

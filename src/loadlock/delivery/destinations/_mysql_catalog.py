@@ -1,0 +1,118 @@
+"""Questions to information_schema, and the statements that make control tables, target and staging table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from loadlock.delivery.base import CHUNK_TABLE, CONTROL_TABLE, DeliveryColumn, Job
+from loadlock.delivery.destinations._mysql_types import CatalogColumn, CatalogTable, created_type
+from loadlock.delivery.destinations._mysql_wire import WireConnection, run
+from loadlock.delivery.names import TableName
+from loadlock.delivery.names import quote_backtick as quote
+from loadlock.delivery.sqltext import CHUNK_COLUMNS, DELIVERY_COLUMNS, FILE_COLUMN
+
+_CONTROL_TYPES = {
+    "key": "varchar(255)",
+    "name": "varchar(512)",
+    "integer": "bigint",
+    "text": "longtext",
+    "now": "datetime(6) not null default current_timestamp(6)",
+}
+_COLUMNS = """
+select column_name, lower(data_type), column_type, is_nullable = 'YES',
+    (column_default is not null and column_default <> 'NULL') or extra like '%%auto_increment%%'
+        or extra like '%%DEFAULT_GENERATED%%', generation_expression <> '',
+    character_maximum_length, character_octet_length, numeric_precision, numeric_scale, datetime_precision,
+    character_set_name
+from information_schema.columns where table_schema = %s and table_name = %s order by ordinal_position
+"""
+_UNIQUE = """
+select index_name, column_name, sub_part from information_schema.statistics
+where table_schema = %s and table_name = %s and non_unique = 0 order by index_name, seq_in_index
+"""
+
+
+def find_table(connection: WireConnection, name: TableName) -> CatalogTable | None:
+    """The table as information_schema has it, or None."""
+    found = run(
+        connection,
+        "select table_type, coalesce(engine, '') from information_schema.tables"
+        " where table_schema = %s and table_name = %s",
+        name.schema,
+        name.table,
+    )
+    if not found:
+        return None
+    columns = tuple(
+        CatalogColumn(
+            name=row[0],
+            type=row[1],
+            shown_type=row[2],
+            nullable=bool(row[3]),
+            has_default=bool(row[4]),
+            generated=bool(row[5]),
+            max_chars=row[6],
+            max_bytes=row[7],
+            precision=row[8],
+            scale=row[9],
+            fraction=row[10],
+            charset=row[11],
+        )
+        for row in run(connection, _COLUMNS, name.schema, name.table)
+    )
+    return CatalogTable(kind=found[0][0], engine=found[0][1], columns=columns, unique=_unique(connection, name))
+
+
+def _unique(connection: WireConnection, name: TableName) -> tuple[tuple[str, ...], ...]:
+    """Column sets with a unique index; an index over prefixes of columns is left out."""
+    indexes: dict[str, list[str | None]] = {}
+    for index, column, prefix in run(connection, _UNIQUE, name.schema, name.table):
+        indexes.setdefault(index, []).append(None if prefix is not None else column)
+    return tuple(tuple(c for c in columns if c) for columns in indexes.values() if all(columns))
+
+
+def collation(connection: WireConnection) -> str:
+    """The server's collation of utf8mb4 that compares bytes and does not pad: MariaDB and MySQL name it differently."""
+    wanted = ("utf8mb4_nopad_bin", "utf8mb4_0900_bin")
+    found = run(
+        connection, "select collation_name from information_schema.collations where collation_name in (%s, %s)", *wanted
+    )
+    return str(found[0][0]) if found else "utf8mb4_bin"
+
+
+def create_control_tables(connection: WireConnection, beside: TableName) -> None:
+    """Make both control tables in the target's database where they are absent."""
+    for table, columns, key in (
+        (CONTROL_TABLE, DELIVERY_COLUMNS, "delivery_id"),
+        (CHUNK_TABLE, CHUNK_COLUMNS, "delivery_id, chunk_id"),
+    ):
+        name = beside.beside(table)
+        if find_table(connection, name) is None:
+            body = ", ".join(f"{quote(column)} {_CONTROL_TYPES[kind]}" for column, kind in columns.items())
+            run(
+                connection,
+                f"create table if not exists {name.sql(quote)} ({body}, primary key ({key}))"
+                " engine = InnoDB default character set utf8mb4 collate utf8mb4_bin",
+            )
+
+
+def create_target_sql(name: TableName, job: Job, lineage: Sequence[DeliveryColumn], collation_name: str) -> str:
+    """CREATE TABLE from the job's columns; the key is the primary key of an upsert's target."""
+    keys = sum(column.type.kind == "text" for column in job.columns if column.name in job.key)
+    lines = []
+    for column in (*job.columns, *lineage):
+        is_key = column.name in job.key
+        kind = created_type(column.type, collation_name, key=is_key, keys=keys)
+        lines.append(f"{quote(column.name)} {kind}{' not null' if column.required or is_key else ''}")
+    if job.key:
+        lines.append(f"primary key ({', '.join(map(quote, job.key))})")
+    return (
+        f"create table {name.sql(quote)} ({', '.join(lines)})"
+        f" engine = InnoDB default character set utf8mb4 collate {collation_name}"
+    )
+
+
+def create_staging(connection: WireConnection, staging: TableName, target: TableName) -> None:
+    """An empty table like the target, with its unique indexes and checks, so that rows are refused while they are loaded."""
+    run(connection, f"create table {staging.sql(quote)} like {target.sql(quote)}")
+    run(connection, f"alter table {staging.sql(quote)} add column {quote(FILE_COLUMN)} int not null")
