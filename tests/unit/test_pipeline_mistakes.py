@@ -121,7 +121,7 @@ CASES = [
     ("destination: {url: out.csv, options: {header: false, x: 1}}", 2, 54, "unknown option 'x'", "header"),
     ("columns: {a: text}\ndestination: {url: out.csv, columns: [a, a]}", 3, 29, "stands twice", "once"),
     ("columns: {a: text}\ndestination: {url: out.csv, columns: [b]}", 3, 29, "no column 'b'", "One of: a."),
-    ("columns: {a: , b: }\ndestination: {url: a.csv, mode: upsert, columns: [a], key: b}", 3, 60, "key 'b' is not delivered", "Add"),
+    ("columns: {a: , b: }\ndestination: {url: a.csv, mode: upsert, columns: [a], key: b}", 3, 60, "'b' is not delivered", "Add"),
     ("destination: {url: out.csv, filter: 'a >'}", 2, 37, "does not parse", "Correct the SQL"),
     ("destination: out.csv\ndestinations: [out.csv]", 2, 1, "stand both here", "Move it"),
     ("destinations: out.csv", 2, 15, "must be a list", "`- url:`"),

@@ -6,6 +6,7 @@ import ast
 import builtins
 import importlib
 import inspect
+import re
 import textwrap
 import types
 from collections.abc import Callable
@@ -59,6 +60,8 @@ def _add(name: str, value: Any, user: types.FunctionType, imports: dict[str, str
         _collect(inner, imports, definitions)
     elif _importable(value, user):
         imports[name] = f"from {value.__module__} import {value.__qualname__} as {name}"
+    elif isinstance(value, re.Pattern):
+        definitions[name] = f"{name} = __import__('re').compile({value.pattern!r}, {value.flags})\n"
     elif _is_constant(value):
         definitions[name] = f"{name} = {value!r}\n"
     else:
