@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -170,7 +171,7 @@ def _option(option: registry.OptionInfo) -> dict[str, Any]:
 def _option_type(text: str) -> dict[str, Any]:
     """The schema of an option from its annotation; empty (anything) where that says more than JSON knows."""
     if match := _LITERAL.fullmatch(text.strip()):
-        return {"enum": [word.strip().strip("\"'") for word in re.split(r",(?=\s*[\"'])", match[1])]}
+        return {"enum": list(ast.literal_eval(f"[{match[1]}]"))}
     if text.startswith("tuple["):
         return {}
     kinds = [_OPTION_TYPES.get(part.strip()) for part in text.split("|")]
