@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-WIDTH, HEIGHT = 960, 300
+WIDTH = 960
 _TOP, _SCALE, _NODE, _LEAST = 36, 190.0, 14, 1.5
-_COLUMNS = (20, 300, 580, 860)
+_COLUMNS = (0, 311, 622, WIDTH - _NODE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,14 +48,15 @@ def flow_svg(balance: dict[str, Any]) -> str:
     pieces: list[str] = []
     unit = _SCALE / received
     for index, (name, rows, exits) in enumerate(stages):
-        x, height = _COLUMNS[index], _height(rows, unit)
+        x, tall = _COLUMNS[index], _height(rows, unit)
         if index:
             before = stages[index - 1]
             pieces += _bands(index, before[1], rows, exits, unit)
-        pieces.append(f'<rect class="node" x="{x}" y="{_TOP}" width="{_NODE}" height="{height:.1f}" rx="2"/>')
+        pieces.append(f'<rect class="node" x="{x}" y="{_TOP}" width="{_NODE}" height="{tall:.1f}" rx="2"/>')
         pieces.append(_label(x, _TOP - 18, name, rows))
+    height = _TOP + _SCALE + (70 if balance["received"] != delivered else 8)
     return (
-        f'<svg class="flow" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="Rows from received to delivered">'
+        f'<svg class="flow" viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="Rows from received to delivered">'
         + "".join(pieces)
         + "</svg>"
     )

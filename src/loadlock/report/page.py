@@ -98,8 +98,8 @@ def _rules(document: dict[str, Any]) -> list[dict[str, Any]]:
 def _columns(document: dict[str, Any]) -> list[dict[str, Any]]:
     found = []
     for column in (document.get("tallies") or {}).get("columns", []):
-        rows = column["rows"]
-        found.append({**column, "filled": 1 - column["nulls"] / rows if rows else 0.0})
+        rows = column["values"] + column["nulls"]
+        found.append({**column, "filled": column["values"] / rows if rows else 0.0})
     return found
 
 

@@ -27,6 +27,7 @@ from loadlock.ledger.base import BatchRecord, PartRecord, RunRecord
 from loadlock.model import Balance, BatchStatus, PartKind, RunStatus, Severity, Stage
 from loadlock.pipeline.codec import to_json
 from loadlock.pipeline.model import Pipeline
+from loadlock.rows import PROVENANCE
 from loadlock.workflow import cleaning
 from loadlock.workflow.delivering import Deliveries, DeliveryWork
 from loadlock.workflow.destinations import BoundDestination
@@ -162,7 +163,7 @@ class Runner:
         headers = [report.header for report in self.reports.values() if report.header]
         if not headers or len(headers) < len(self.reports):
             return  # JSON: judged by what was found while cleaning
-        if missing := plan.missing_sources(headers):
+        if missing := plan.missing_sources([*headers, list(PROVENANCE)]):
             raise StoppedError(
                 f"no file has a column for {', '.join(missing)}",
                 hint="Correct `from:`, or add an alias. The files have: " + ", ".join(dict.fromkeys(chain(*headers))),
