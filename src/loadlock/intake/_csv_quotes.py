@@ -33,14 +33,25 @@ class Quotes:
         octets = view.octets[:used]
         self._is_delimiter = (octets == view.delimiter).view(np.uint8)
         self.positions: Positions = np.flatnonzero(octets == view.quote) if view.quote >= 0 else np.empty(0, np.int64)
+        self._before = self._delimiters_before_quotes()
         self._upto = np.searchsorted(self.positions, lines.next)
         self.count = np.diff(self._upto, prepend=0)
+
+    def _delimiters_before_quotes(self) -> Positions:
+        """Number of delimiters between the first quote and each quote."""
+        if self._view.delimiter < 0 or not len(self.positions):
+            return np.zeros(len(self.positions), dtype=np.int64)
+        behind = np.add.reduceat(self._is_delimiter, self.positions, dtype=np.int32)
+        before = np.zeros(len(self.positions), dtype=np.int64)
+        np.cumsum(behind[:-1], out=before[1:])
+        return before
 
     def check(self, first: Positions, last: Positions) -> QuoteCheck:
         """Check groups of lines `first` to `last` (ascending, apart, each with an even number of quotes, at least 2)."""
         begin = self._upto[first] - self.count[first]
         pairs = (self._upto[last] - begin) // 2
-        opening, closing = self._pairs(begin, pairs)
+        chosen = self._chosen(begin, pairs)
+        opening, closing = self.positions[chosen][0::2], self.positions[chosen][1::2]
         left = np.repeat(self._lines.start[first], pairs)
         right = np.repeat(self._lines.end[last], pairs)
         open_good = self._open_good(opening, left)
@@ -52,16 +63,16 @@ class Quotes:
             good = self._with_padding(good, opening, closing, left, right)
             plain = open_good & close_good
             padded = np.logical_or.reduceat(good & ~plain, group_at)
-        return QuoteCheck(np.logical_and.reduceat(good, group_at), padded, self._covered(opening, closing, group_at))
+        return QuoteCheck(np.logical_and.reduceat(good, group_at), padded, self._covered(chosen, group_at))
 
-    def _pairs(self, begin: Positions, pairs: Positions) -> tuple[Positions, Positions]:
+    def _chosen(self, begin: Positions, pairs: Positions) -> Positions | slice:
+        """Which quotes belong to the groups, in order."""
         total = int(pairs.sum()) * 2
         if total == len(self.positions):
-            chosen = self.positions
-        else:
-            shift = begin - (np.cumsum(pairs) - pairs) * 2
-            chosen = self.positions[np.arange(total) + np.repeat(shift, pairs * 2)]
-        return chosen[0::2], chosen[1::2]
+            return slice(None)
+        shift = begin - (np.cumsum(pairs) - pairs) * 2
+        chosen: Positions = np.arange(total) + np.repeat(shift, pairs * 2)
+        return chosen
 
     def _open_good(self, opening: Positions, left: Positions) -> Flags:
         """At the start of a field, or the second half of a doubled quote (the first half closes, so it is a quote)."""
@@ -87,10 +98,15 @@ class Quotes:
         self, good: Flags, opening: Positions, closing: Positions, left: Positions, right: Positions
     ) -> Flags:
         """`good`, with the pairs that become good when white space outside the quotes is passed over."""
-        doubtful = np.flatnonzero(~good)
+        octets = self._view.octets
+        spaces = np.zeros(256, dtype=bool)
+        spaces[np.frombuffer(self._padding, dtype=np.uint8)] = True
+        beside = spaces[octets[np.maximum(opening - 1, 0)]] | spaces[octets[np.minimum(closing + 1, len(octets) - 1)]]
+        doubtful = np.flatnonzero(~good & beside)
+        if not len(doubtful):
+            return good
         start = self._skip(opening[doubtful], left[doubtful], -1)
         end = self._skip(closing[doubtful] + 1, right[doubtful], +1)
-        octets = self._view.octets
         before = octets[np.maximum(start - 1, 0)]
         behind = octets[np.minimum(end, len(octets) - 1)]
         touching = (before == self._view.quote) & (start == opening[doubtful])
@@ -119,15 +135,11 @@ class Quotes:
             at += space * step
         return at
 
-    def _covered(self, opening: Positions, closing: Positions, group_at: Positions) -> Positions:
+    def _covered(self, chosen: Positions | slice, group_at: Positions) -> Positions:
         """Delimiters between each opening quote and its closing one, summed by group."""
-        if self._view.delimiter < 0 or not len(opening):
-            return np.zeros(len(group_at), dtype=np.int64)
-        bounds = np.empty(len(opening) * 2, dtype=np.int64)
-        bounds[0::2] = opening
-        bounds[1::2] = closing
-        inside = np.add.reduceat(self._is_delimiter, bounds, dtype=np.int32)[0::2]
-        return np.add.reduceat(inside, group_at, dtype=np.int64)
+        before = self._before[chosen]
+        inside: Positions = np.add.reduceat(before[1::2] - before[0::2], group_at)
+        return inside
 
     def delimiters(self) -> Positions:
         """Number of delimiters in each line, in quotes or not."""

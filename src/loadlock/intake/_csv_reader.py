@@ -391,14 +391,20 @@ def _faults(data: bytes, encoding: str, cuts: Positions) -> Positions:
         return faults(data, encoding)
     if _valid_utf8(data, 0, len(data)):
         return np.empty(0, dtype=np.int64)
-    at = np.unique(np.searchsorted(cuts, np.arange(0, len(data), _PIECE // 4)))
-    bounds = np.unique(np.concatenate([[0], cuts[at[at < len(cuts)]], [len(data)]])).tolist()
     found = [
         faults(data[start:end], encoding) + start
-        for start, end in pairwise(bounds)
-        if not _valid_utf8(data, start, end)
+        for first, last in _invalid_pieces(data, cuts, 0, len(data), _PIECE)
+        for start, end in _invalid_pieces(data, cuts, first, last, _PIECE >> 5)
     ]
     return np.concatenate(found) if found else np.empty(0, dtype=np.int64)
+
+
+def _invalid_pieces(data: bytes, cuts: Positions, start: int, end: int, step: int) -> list[tuple[int, int]]:
+    """The pieces of about `step` bytes between two offsets, cut behind records, that are not valid UTF-8."""
+    at = np.searchsorted(cuts, np.arange(start + step, end, step))
+    inner = cuts[at[at < len(cuts)]]
+    bounds = np.unique(np.concatenate([[start], inner[inner < end], [end]])).tolist()
+    return [piece for piece in pairwise(bounds) if not _valid_utf8(data, *piece)]
 
 
 def _valid_utf8(data: bytes, start: int, end: int) -> bool:

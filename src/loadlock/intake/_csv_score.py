@@ -97,9 +97,9 @@ def best_shapes(
         scores.append(usual)
         if b"'" in quotes[1:] and _uses_apostrophes(pieces, delimiter):
             scores.append(_with_escape(pieces, Shape(delimiter, b"'", bool(escape), record_end), escape))
-        if b"" in quotes[1:] and usual.faulty >= UNQUOTED_SHARE and usual.faulty * usual.records >= UNQUOTED_RECORDS:
-            if not _opens_fields(pieces, delimiter):
-                scores.append(score_shape(pieces, Shape(delimiter, b"", bool(escape), record_end)))
+        often = usual.faulty >= UNQUOTED_SHARE and usual.faulty * usual.records >= UNQUOTED_RECORDS
+        if b"" in quotes[1:] and often and not _opens_fields(pieces, delimiter):
+            scores.append(score_shape(pieces, Shape(delimiter, b"", bool(escape), record_end)))
     return sorted(scores, key=lambda entry: entry.score, reverse=True)
 
 

@@ -86,11 +86,46 @@ class TableMaker:
         by_value = np.flatnonzero(records.status[chosen] == Status.EXACT)
         if len(by_value) == len(chosen):
             columns = self._columns_by_value(batch, chosen)
+        elif self._writes_back(batch):
+            columns = self._without_missing(batch, chosen, by_value, self._columns_parsed(batch, chosen))
         else:
-            columns = self._columns_parsed(batch, chosen)
-            if len(by_value):
-                columns = self._patched(columns, by_value, self._columns_by_value(batch, chosen[by_value]))
+            values = self._columns_by_value(batch, chosen[by_value])
+            parsed = self._columns_parsed(batch, chosen)
+            flags = _flags(len(chosen), by_value)
+            columns = [pc.replace_with_mask(old, flags, new) for old, new in zip(parsed, values, strict=True)]
         return pa.table([*columns, *self._provenance(batch, chosen)], schema=self.schema())
+
+    def _writes_back(self, batch: Batch) -> bool:
+        """Whether rows known by value can go through Arrow's parser with the others, quoted afresh."""
+        return self._quote is not False and not (batch.foreign and self._layout.encoding != "utf-8")
+
+    def _written(self, batch: Batch, index: int) -> bytes:
+        """A row known by value, as CSV."""
+        if not self._writes_back(batch):
+            return self._placeholder
+        foreign = batch.foreign.get(index)
+        values = batch.records.exact[index] if foreign is None else [value.encode() for value in foreign[1]]
+        quote = self._layout.shape.quote
+        cells = (quote + (value or b"").replace(quote, quote + quote) + quote for value in values)
+        return self._delimiter.join(cells) + b"\n"
+
+    def _without_missing(
+        self, batch: Batch, chosen: Positions, by_value: Positions, columns: list[pa.Array]
+    ) -> list[pa.Array]:
+        """The columns with null where a row lacks the field."""
+        exact = batch.records.exact
+        lacking: dict[int, list[int]] = {}
+        for place, index in zip(by_value.tolist(), chosen[by_value].tolist(), strict=True):
+            values = exact.get(index, ())
+            # fields are only ever missing at a row's end
+            for column in range(len(values) - 1, -1, -1):
+                if values[column] is not None:
+                    break
+                lacking.setdefault(column, []).append(place)
+        for column, places in lacking.items():
+            missing = pa.nulls(len(places), pa.string())
+            columns[column] = pc.replace_with_mask(columns[column], _flags(len(chosen), places), missing)
+        return columns
 
     def _columns_parsed(self, batch: Batch, chosen: Positions) -> list[pa.Array]:
         clean = self._clean(batch, chosen)
@@ -124,12 +159,12 @@ class TableMaker:
         begin, end = records.start[chosen[first]], records.next[chosen[last]]
         inner = records.end[chosen[first]] - records.trim[chosen[first]]
         exact = records.status[chosen[first]] == Status.EXACT
-        columns = (special[first], exact, begin, end, inner)
-        for alone, by_value, at, stop, content in zip(*(column.tolist() for column in columns), strict=True):
+        columns = (special[first], exact, chosen[first], begin, end, inner)
+        for alone, by_value, index, at, stop, content in zip(*(column.tolist() for column in columns), strict=True):
             if not alone:
                 pieces.append(data[at:stop])
             elif by_value:
-                pieces.append(self._placeholder)
+                pieces.append(self._written(batch, index))
             else:
                 pieces += (data[at:content], b"\n")
         return b"".join(pieces)
@@ -147,13 +182,6 @@ class TableMaker:
         encoding = self._layout.encoding
         return [None if value is None else value.decode(encoding) for value in batch.records.exact[index]]
 
-    @staticmethod
-    def _patched(columns: list[pa.Array], at: Positions, values: list[pa.Array]) -> list[pa.Array]:
-        mask = np.zeros(len(columns[0]), dtype=bool)
-        mask[at] = True
-        flags = pa.array(mask)
-        return [pc.replace_with_mask(column, flags, part) for column, part in zip(columns, values, strict=True)]
-
     def _provenance(self, batch: Batch, chosen: Positions) -> list[pa.Array]:
         size = len(chosen)
         name = pa.DictionaryArray.from_arrays(
@@ -161,8 +189,9 @@ class TableMaker:
         )
         encodings = pa.nulls(size, pa.string())
         if batch.foreign:
-            found = {index: encoding for index, (encoding, _) in batch.foreign.items()}
-            encodings = pa.array([found.get(index) for index in chosen.tolist()], pa.string())
+            places = np.searchsorted(chosen, sorted(batch.foreign))
+            found = [batch.foreign[index][0] for index in sorted(batch.foreign)]
+            encodings = pc.replace_with_mask(encodings, _flags(size, places), pa.array(found, pa.string()))
         return [
             name,
             pa.array(_row_numbers(batch)[chosen]),
@@ -210,6 +239,12 @@ class TableMaker:
                 made[key] = (CODES[Status(status)], _message(Status(status), detail, names))
             found.append(made[key])
         return found
+
+
+def _flags(size: int, places: Positions | list[int]) -> pa.Array:
+    flags = np.zeros(size, dtype=bool)
+    flags[places] = True
+    return pa.array(flags)
 
 
 def _absent_byte(data: bytes | memoryview) -> bytes:

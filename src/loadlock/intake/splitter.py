@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ from loadlock.intake._csv_exact import FieldParser, Fields, Shape
 from loadlock.intake._csv_lines import LF, Flags, Lines, Positions, View, find_lines, lone_returns, view_of
 from loadlock.intake._csv_quotes import Quotes
 
+_Entry = TypeVar("_Entry")
 BOM = b"\xef\xbb\xbf"
 LOOK_LINES = 64
 """Lines after an open quote that decide, where they all look like rows, that the quote was never meant to span them."""
@@ -133,7 +135,8 @@ class _Split:
 
     def _pass_boms(self) -> None:
         """Let lines that begin with a byte order mark (concatenated files) begin behind it."""
-        at = self.data.find(BOM)
+        # one byte is looked up much faster than three
+        at = self.data.find(BOM) if BOM[:1] in self.data else -1
         while at >= 0:
             line = int(np.searchsorted(self.lines.start, at, "right")) - 1
             if 0 <= line < len(self.lines) and self.lines.start[line] == at and at < self.lines.end[line]:
@@ -448,7 +451,6 @@ class _Split:
         head = np.flatnonzero(self.head[: self.size])
         last = self.last[head]
         consumed = int(lines.next[self.size - 1]) if self.size else 0
-        place = {line: place for place, line in enumerate(head.tolist())} if self.exact or self.where else {}
         return Records(
             start=lines.start[head],
             end=lines.end[last],
@@ -457,8 +459,8 @@ class _Split:
             status=self.status[head],
             fields=self.fields[head],
             trim=self.trim[head],
-            exact={place[line]: values for line, values in self.exact.items() if self.status[line] == Status.EXACT},
-            where={place[line]: where for line, where in self.where.items()},
+            exact=_renumber(self.exact, head, self.status == Status.EXACT),
+            where=_renumber(self.where, head, self.status >= Status.FIELD_COUNT),
             consumed=consumed,
             lines=self._line_count(consumed),
             counts=self.counts,
@@ -475,3 +477,9 @@ class _Split:
             return self.size
         real = find_lines(np.frombuffer(self.data, dtype=np.uint8), self.shape.record_end, final=self.final)
         return int(np.searchsorted(real.next, consumed, "right"))
+
+
+def _renumber(found: dict[int, _Entry], head: Positions, keep: Flags) -> dict[int, _Entry]:
+    """Entries by first line → entries by record, where `keep` says so."""
+    lines = [line for line in found if keep[line]]
+    return dict(zip(np.searchsorted(head, lines).tolist(), (found[line] for line in lines), strict=True))
