@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -17,9 +18,10 @@ from alembic.script import ScriptDirectory
 
 from loadlock.errors import WorkspaceError
 from loadlock.ledger import migrations, schema, sqlite_file
+from loadlock.ledger.base import RunRecord
 from loadlock.ledger.sql_ledger import SqlLedger, open_ledger
 from loadlock.ledger.sqlite_file import FILE, sqlite_engine, writing
-from loadlock.model import SourceFile
+from loadlock.model import RunStatus, SourceFile
 
 NEXT = """
 from alembic import op
@@ -213,6 +215,25 @@ def test_processes_may_make_and_use_a_ledger_at_the_same_time(tmp_path: Path) ->
     for who in "012":
         assert [event.data["number"] for event in ledger.events() if event.data["who"] == who] == list(range(10))
     ledger.close()
+
+
+def test_two_ledgers_of_one_file_merge_their_states(tmp_path: Path) -> None:
+    """A writer that began as a reader would fail here: the other one changed what it had read."""
+    ledgers = [open_ledger(tmp_path) for _ in range(2)]
+    ledgers[0].begin_batch("b1", "orders", [])
+    ledgers[0].begin_run(RunRecord(run="r1", batch="b1", pipeline="orders", status=RunStatus.RECEIVED, started="x"))
+
+    def save(which: int) -> None:
+        for number in range(40):
+            ledgers[which].save_state("r1", {f"{which}-{number}": number})
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(save, range(2)))
+    found = ledgers[0].run("r1")
+    assert found is not None
+    assert len(found.state) == 80
+    for ledger in ledgers:
+        ledger.close()
 
 
 def test_commits_are_flushed_to_the_disk_and_keys_are_held(tmp_path: Path) -> None:

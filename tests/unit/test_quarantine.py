@@ -220,7 +220,7 @@ def test_raw_text_stays_null_where_place_or_bytes_are_unknown() -> None:
 
 
 def test_raw_text_of_all_rejects_together_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(read, "RAW_TOTAL", 25)
+    monkeypatch.setattr(read, "RAW_TOTAL", 20)
     rows = [row(number, FIELDS, offset=0, length=10) for number in range(4)]
     found = raws(rows, Store(a=b"x" * 10), source_files("a"))
     assert [raw is None for raw, _ in found] == [False, False, True, True]
