@@ -7,21 +7,24 @@
         receipt = delivery.verify()
 
 Nothing is published before `publish`; leaving the block closes the session, and what was not published is undone (a
-staging table with receipts stays for a resumed run). Not thread-safe.
+staging table with receipts stays for a resumed run). Not thread-safe; fitting and hashing run in a thread of its own.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from loadlock import rows as names
+from loadlock.delivery.ahead import ahead
 from loadlock.delivery.base import Destination, Job, Opened, Published, Session
 from loadlock.delivery.chunks import CHUNK_ROWS, Pieces, cut, name_chunk
-from loadlock.delivery.fit import Misfit, misfits
+from loadlock.delivery.fit import misfits
 from loadlock.delivery.retry import LostTransactionError, RetryPolicy
 from loadlock.digest import MODULUS, digest_table, to_hex
 from loadlock.errors import RefusedError, RowsRefusedError, StoppedError, UnavailableError
@@ -49,6 +52,15 @@ class RefusedRow:
     def problem(self) -> Problem:
         """The first problem."""
         return self.problems[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Prepared:
+    """A chunk ready to be sent; `unfit` = rows that the target can't hold, each with its problems."""
+
+    chunk: Chunk
+    rows: pa.Table
+    unfit: tuple[tuple[pa.Table, tuple[Problem, ...]], ...]
 
 
 class Delivery:
@@ -79,6 +91,7 @@ class Delivery:
         self._digest = 0
         self._by_file: Counter[int] = Counter()
         self._duckdb: Any = None
+        self._lock = Lock()
 
     def __enter__(self) -> Delivery:
         return self
@@ -119,9 +132,11 @@ class Delivery:
         when a direct load must begin anew with a new Delivery.
         """
         opened = self._opened()
-        for seq, part in parts:
-            for index, rows in enumerate(cut(part, self._chunk_rows)):
-                self._load_chunk(opened, seq, index, rows, done)
+        slices = ((seq, index, rows) for seq, part in parts for index, rows in enumerate(cut(part, self._chunk_rows)))
+        prepared = ahead(slices, lambda piece: self._prepare(opened, *piece))
+        with closing(prepared):
+            for chunk in prepared:
+                self._load_chunk(opened, chunk, done)
 
     def publish(self) -> Published:
         """Make the rows visible in one step. Again after a lost answer: the control row decides."""
@@ -179,11 +194,30 @@ class Delivery:
         if row is not None and row["delivery_id"] == self.job.delivery_id:
             self._digest = int(row["digest"], 16)
 
-    def _load_chunk(self, opened: Opened, seq: int, index: int, rows: pa.Table, done: Callable[[Chunk], None]) -> None:
-        rows = self._keep_fitting(opened, rows)
-        if not rows.num_rows:
+    def _prepare(self, opened: Opened, seq: int, index: int, rows: pa.Table) -> _Prepared:
+        """Part the rows that fit from those that don't, and name the chunk. Runs in the thread that works ahead."""
+        import numpy as np
+        import pyarrow as pa
+
+        key = self.job.key if self.job.mode == WriteMode.UPSERT else ()
+        found: dict[int, list[Problem]] = {}
+        for misfit in misfits(rows, self.job.columns, opened.table, key):
+            found.setdefault(misfit.index, []).append(misfit.problem)
+        unfit = tuple((rows.slice(row, 1), tuple(problems)) for row, problems in found.items())
+        if found:
+            mask = np.ones(rows.num_rows, bool)
+            mask[list(found)] = False
+            rows = rows.filter(pa.array(mask))
+        digest = self._digest_of(rows) if rows.num_rows else 0
+        chunk = name_chunk(self.job.delivery_id, seq, index, rows.num_rows, digest)
+        return _Prepared(chunk=chunk, rows=rows, unfit=unfit)
+
+    def _load_chunk(self, opened: Opened, prepared: _Prepared, done: Callable[[Chunk], None]) -> None:
+        for row, problems in prepared.unfit:
+            self._refuse(row, problems)
+        chunk, rows = prepared.chunk, prepared.rows
+        if not chunk.rows:
             return
-        chunk = name_chunk(self.job.delivery_id, seq, index, rows.num_rows, self._digest_of(rows))
         if chunk.id in opened.loaded:
             self._count(rows, chunk.digest)
         else:
@@ -239,23 +273,6 @@ class Delivery:
         arrays[names.FILE] = rows[names.FILE].cast(pa.int32())
         return pa.table(arrays)
 
-    def _keep_fitting(self, opened: Opened, rows: pa.Table) -> pa.Table:
-        """The rows that the target can hold; the others are refused with all their misfits."""
-        import numpy as np
-        import pyarrow as pa
-
-        key = self.job.key if self.job.mode == WriteMode.UPSERT else ()
-        found: dict[int, list[Misfit]] = {}
-        for misfit in misfits(rows, self.job.columns, opened.table, key):
-            found.setdefault(misfit.index, []).append(misfit)
-        if not found:
-            return rows
-        for index, row_misfits in found.items():
-            self._refuse(rows.slice(index, 1), tuple(misfit.problem for misfit in row_misfits))
-        mask = np.ones(rows.num_rows, bool)
-        mask[list(found)] = False
-        return rows.filter(pa.array(mask))
-
     def _refuse(self, row: pa.Table, problems: tuple[Problem, ...]) -> None:
         values = row.to_pylist()[0]
         self.refused.append(
@@ -284,18 +301,23 @@ class Delivery:
             self._on_rows(rows.num_rows)
 
     def _digest_of(self, rows: pa.Table) -> int:
-        if self._duckdb is None:
-            import duckdb
+        """Called from both threads, so each call has a cursor of its own."""
+        with self._lock:
+            if self._duckdb is None:
+                import duckdb
 
-            self._duckdb = duckdb.connect()
-        return digest_table(rows.select([column.name for column in self.job.columns]), self.columns, self._duckdb)
+                self._duckdb = duckdb.connect()
+            cursor = self._duckdb.cursor()
+        try:
+            return digest_table(rows.select([column.name for column in self.job.columns]), self.columns, cursor)
+        finally:
+            cursor.close()
 
     def _digest_back(self, tables: Iterator[pa.Table]) -> tuple[int, int]:
         count = digest = 0
-        for table in tables:
-            if table.num_rows:
-                count += table.num_rows
-                digest += self._digest_of(table)
+        with closing(ahead(tables, lambda table: (table.num_rows, self._digest_of(table)))) as found:
+            for rows, part in found:
+                count, digest = count + rows, digest + part
         return count, digest % MODULUS
 
     def _count_back(self, tables: Iterator[pa.Table]) -> tuple[int, int]:

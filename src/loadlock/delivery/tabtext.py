@@ -122,8 +122,8 @@ def _read(data: bytes, types: Sequence[pa.DataType]) -> pa.Table:
             null_values=[""],
             strings_can_be_null=True,
             quoted_strings_can_be_null=False,
-            true_values=["t", "true"],
-            false_values=["f", "false"],
+            true_values=["t", "true", "1"],
+            false_values=["f", "false", "0"],
         ),
     )
 

@@ -147,7 +147,8 @@ def read_sql(column: CatalogColumn, kind: ColumnType, sql: str) -> tuple[str, pa
     import pyarrow as pa
 
     if column.type in TEXTS or column.type in ("json", "uuid"):
-        text = f"convert({sql} using utf8mb4) collate utf8mb4_bin"
+        text = sql if column.charset == "utf8mb4" else f"convert({sql} using utf8mb4)"
+        text = f"{text} collate utf8mb4_bin"
         field = f"""ifnull(concat('"', replace({text}, '"', '""'), '"'), '')"""
         return field, pa.string() if kind.kind in ("text", "json", "uuid") else kind.arrow()
     read_as = pa.timestamp("us") if kind.kind == "timestamptz" else kind.arrow()

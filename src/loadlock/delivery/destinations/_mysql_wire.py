@@ -6,7 +6,7 @@ Both use names of PyMySQL that begin with an underscore, so the tests of this pr
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,8 @@ SQL_MODE = (
 )
 _PACKET_BYTES = 1 << 20
 _FULL_PACKET = 0xFFFFFF
+_LENGTH_BYTES = {252: 3, 253: 4, 254: 9}
+"""First byte of a long value → bytes before the value itself: the length in 2, 3 or 8 bytes."""
 _LOST = 2013
 
 
@@ -68,48 +70,52 @@ class WireConnection(_Connection):
         result: Any = connections.MySQLResult(self)
         private._result = result
         result.init_unbuffered_query()
-        while (packet := self._row_packet()) is not None:
-            yield _first_value(packet)
+        yield from self._values(private._rfile.read)
         result.unbuffered_active = False
         result.connection = None
 
-    def _row_packet(self) -> bytes | None:
-        """The next row's payload, None at the end. PyMySQL's own reader takes ten times as long."""
-        payload = self._payload()
-        if payload[:1] == b"\xfe" and len(payload) < 9:
-            return None
-        if payload[:1] == b"\xff":
-            private: Any = self
-            private._result.unbuffered_active = False
-            _library.MysqlPacket(payload, private.encoding).raise_for_error()
-        return payload
+    def _values(self, read: Callable[[int], bytes]) -> Iterator[bytes | None]:
+        """The first value of each row packet up to the end. PyMySQL's own reader takes ten times as long."""
+        while True:
+            header = read(4)
+            size = int.from_bytes(header[:3], "little")
+            packet = read(size)
+            if len(header) < 4 or len(packet) < size:
+                self._lose()
+            if size == _FULL_PACKET:
+                packet += self._rest(read)
+            first = packet[0]
+            if first < 251:
+                yield packet[1:]
+            elif first == 254 and len(packet) < 9:
+                return
+            elif first == 255:
+                self._fail(packet)
+            else:
+                yield None if first == 251 else packet[_LENGTH_BYTES[first] :]
 
-    def _payload(self) -> bytes:
+    def _rest(self, read: Callable[[int], bytes]) -> bytes:
+        """What follows a packet of the greatest size: packets up to the first shorter one."""
         parts = []
         while True:
-            header = self._exactly(4)
-            size = header[0] | header[1] << 8 | header[2] << 16
-            parts.append(self._exactly(size))
+            header = read(4)
+            size = int.from_bytes(header[:3], "little")
+            parts.append(read(size))
+            if len(header) < 4 or len(parts[-1]) < size:
+                self._lose()
             if size < _FULL_PACKET:
-                return parts[0] if len(parts) == 1 else b"".join(parts)
+                return b"".join(parts)
 
-    def _exactly(self, size: int) -> bytes:
+    def _fail(self, packet: bytes) -> None:
         private: Any = self
-        data: bytes = private._rfile.read(size)
-        if len(data) < size:
-            private._force_close()
-            raise err.OperationalError(_LOST, "Lost connection to MySQL server during query")
-        return data
+        private._result.unbuffered_active = False
+        _library.MysqlPacket(packet, private.encoding).raise_for_error()
 
-
-def _first_value(packet: bytes) -> bytes | None:
-    """A row's first value; its length stands before it in 1, 3, 4 or 9 bytes."""
-    first = packet[0]
-    if first < 251:
-        return packet[1:]
-    if first == 251:
-        return None
-    return packet[{252: 3, 253: 4, 254: 9}[first] :]
+    def _lose(self) -> None:
+        private: Any = self
+        private._result.unbuffered_active = False
+        private._force_close()
+        raise err.OperationalError(_LOST, "Lost connection to MySQL server during query")
 
 
 _library: Any = connections
