@@ -45,7 +45,8 @@ class Verdict:
 class Judge:
     """Decides on records that orjson did not take at once. Strict, whatever the library: grammar, UTF-8, depth."""
 
-    def __init__(self, options: SourceOptions, fallback: str) -> None:
+    def __init__(self, options: SourceOptions, fallback: str, encoding: str = "utf-8") -> None:
+        self._encoding = encoding
         self.depth_limit = options.depth_limit
         self._fallback = codec_name(fallback)
         self._nan = "nan" in options.tolerate
@@ -57,7 +58,7 @@ class Judge:
             text, encoding = decode_record(raw, self._fallback), self._fallback
         if text is None:
             return Verdict(problem=_undecodable(raw, place, self._fallback))
-        problem = self._problem(text, place, encoding or "utf-8", truncated=truncated)
+        problem = self._problem(text, place, encoding or self._encoding, truncated=truncated)
         return Verdict(text=text, encoding=encoding, problem=problem)
 
     def _problem(self, text: str, place: Place, encoding: str, *, truncated: bool) -> Problem | None:
@@ -68,8 +69,8 @@ class Judge:
         if fault is None:
             return None
         reason, at = fault
-        code = "truncated" if truncated and at >= len(text.rstrip()) - 1 else "invalid_json"
-        byte = place.offset + len(text[:at].encode(encoding))
+        code = "truncated" if truncated else "invalid_json"
+        byte = place.offset + len(text[:at].encode(encoding, "replace"))
         line, column = _line_and_column(text, at, place)
         shown = text[max(0, at - _SHOWN // 2) : at + _SHOWN // 2]
         return Problem(
@@ -146,4 +147,16 @@ def depth(text: str) -> int:
     return deepest
 
 
+def is_open(text: bytes) -> bool:
+    """Whether an object, an array or a string is not closed at the end of the text."""
+    level = 0
+    for match in _BRACKETS.finditer(text.decode("utf-8", "replace")):
+        if match[1] or match[2]:
+            level += 1 if match[1] else -1
+        elif _STRING.fullmatch(match[0]) is None:
+            return True
+    return level > 0
+
+
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|$)|([\[{])|([\]}])', re.DOTALL)

@@ -69,7 +69,7 @@ class _Reader:
         self._options = options
         self._found = detect(source, options)
         self._stream = TextStream(source, self._found, options)
-        self._judge = Judge(options, self._found.fallback)
+        self._judge = Judge(options, self._found.fallback, self._found.name)
         self._out = PartBuilder(source.file)
         self._line = 1
         self._position = 0

@@ -1,0 +1,455 @@
+"""The elements of a JSON array (or objects one behind the other) as records; rejects for what is between and broken."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from dataclasses import dataclass
+from operator import length_hint
+from typing import Literal
+
+import numpy as np
+import orjson
+
+from loadlock.intake._json_records import PartBuilder, Records
+from loadlock.intake._json_resync import alike, find_record, parsed
+from loadlock.intake._json_scan import Skipper, Structure, structure
+from loadlock.intake._json_text import Judge, Place, Verdict
+from loadlock.intake._json_window import TextWindow
+from loadlock.intake.base import SourceOptions
+from loadlock.intake.decode import Positions
+from loadlock.model import Problem
+from loadlock.rows import RAW_LIMIT
+
+Follows = Literal["record", "close", "more", "end"]
+
+_TOKEN = re.compile(rb'[ \t\r\n]++|,|(?:"(?:[^"\\]|\\(?:.|\Z))*+(?:"|\Z)|[^,"])++', re.DOTALL)
+_SEPARATED = re.compile(rb"[ \t\r\n]*,[ \t\r\n]*")
+_BLANK = re.compile(rb"[ \t\r\n]*")
+_NARROW = 64 << 10
+"""Bytes looked at in one go behind a damaged record; more as soon as all is well again."""
+_SUSPICIOUS = 32 << 10
+_WIDE = 1 << 62
+
+
+@dataclass(frozen=True, kw_only=True)
+class Region:
+    """The start of a range that will be one reject, while its end is looked for."""
+
+    reason: str
+    code: str
+    place: Place
+    raw: bytes
+
+
+class Elements:
+    """Takes records from the window until the array is closed. Call `step` until it returns False."""
+
+    def __init__(self, window: TextWindow, out: PartBuilder, judge: Judge, options: SourceOptions) -> None:
+        self._window = window
+        self._out = out
+        self._judge = judge
+        self._limit = options.record_limit
+        self._separated = True
+        self._expect: Literal["first", "comma", "value"] = "first"
+        self._comma = 0
+        self._model: bytes | None = None
+        self._longest = 0
+        self._reach = _WIDE
+        self._lost: tuple[Region, Skipper] | None = None
+        self._truncated = False
+        self.started = False
+        self.closed = False
+
+    def begin(self, *, separated: bool) -> None:
+        """Start behind an array's bracket; or (not `separated`) at the first of several objects."""
+        self.started, self.closed = True, False
+        self._separated = separated
+        self._expect = "first"
+        self._truncated = False
+
+    def step(self, final: bool) -> bool:
+        """Take what the window holds. True: call again; False: closed, or more text is needed."""
+        if self._lost:
+            return self._find_lost(final)
+        window = self._window
+        low, high = window.at, min(len(window.data), window.at + self._reach)
+        if low >= high or self.closed:
+            return False
+        whole = high == len(window.data)
+        scan = _Scan(window.data, structure(window.data, low, high), separated=self._separated)
+        if not self._take(scan, held=scan.held(final=final and whole)):
+            self._reach = _NARROW
+            return True
+        return self._behind(scan, high, final=final and whole) or self._widen(whole)
+
+    def _widen(self, whole: bool) -> bool:
+        self._reach = min(_WIDE, self._reach * 4)
+        return not whole and not self.closed
+
+    def _take(self, scan: _Scan, *, held: int) -> bool:
+        """Take the complete records of a scan but the last `held`; False where it must be scanned anew."""
+        count = len(scan.ends) - held
+        number = 0
+        stops = [stop for stop in scan.irregular() if stop < count]
+        for stop in [*stops, count]:
+            if number < stop and not self._run(scan, number, stop):
+                return False
+            number = stop
+        return True
+
+    def _run(self, scan: _Scan, first: int, last: int) -> bool:
+        """Records with regular separators between them: the good ones at once, the odd ones one by one."""
+        self._gap(int(scan.starts[first]), "record")
+        texts = scan.texts(first, last)
+        begin = 0
+        for odd in [*self._odd(scan, texts, first), len(texts)]:
+            self._add(scan, texts, first + begin, first + odd, offset=first)
+            begin = odd + 1
+            if odd < len(texts) and not self._look(scan, first + odd, texts[odd]):
+                return False
+        self._window.at = int(scan.ends[last - 1])
+        return True
+
+    def _odd(self, scan: _Scan, texts: list[bytes], first: int) -> list[int]:
+        """Numbers within `texts` of the records that need a closer look, in order."""
+        last = first + len(texts)
+        found = [*refused(texts), *np.flatnonzero(scan.depths[first:last] > self._judge.depth_limit).tolist()]
+        found.extend(np.flatnonzero(scan.sizes[first:last] > self._limit).tolist())
+        bad = self._window.undecoded(int(scan.starts[first]), int(scan.ends[last - 1]))
+        if len(bad):
+            found.extend((np.searchsorted(scan.starts[first:last], bad, side="right") - 1).tolist())
+        return sorted(set(found))
+
+    def _add(self, scan: _Scan, texts: list[bytes], first: int, last: int, *, offset: int) -> None:
+        if first >= last:
+            return
+        chosen = texts[first - offset : last - offset]
+        self._store(scan.starts[first:last], scan.ends[first:last], chosen)
+        self._model = chosen[-1]
+        self._longest = max(self._longest, int(scan.sizes[first:last].max()))
+
+    def _store(self, starts: Positions, ends: Positions, texts: list[bytes], encoding: str | None = None) -> None:
+        offsets = self._window.offsets(starts)
+        number = self._out.next_row
+        self._out.add(
+            Records(
+                text=b"".join(texts),
+                sizes=np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)),
+                rows=np.arange(number, number + len(texts)),
+                lines=self._window.lines(starts),
+                offsets=offsets,
+                lengths=self._window.offsets(ends) - offsets,
+                encodings={0: encoding} if encoding else {},
+            )
+        )
+        self._expect = "comma"
+
+    def _look(self, scan: _Scan, number: int, text: bytes) -> bool:
+        """A record that orjson did not take. False where its end is in doubt and records behind it were found."""
+        start, end = int(scan.starts[number]), int(scan.ends[number])
+        verdict = self._verdict(start, end)
+        if verdict.problem is None:
+            self._accept(start, end, verdict)
+            return True
+        matching = text[-1:] == (b"}" if text[:1] == b"{" else b"]")
+        if self._model is not None or not matching:
+            found = find_record(self._window.data, start, end, self._model)
+            if found:
+                self._resume_at(start, found, verdict.problem)
+                return False
+        self._reject(start, end, verdict.problem)
+        self._expect = "comma"
+        return True
+
+    def _resume_at(self, start: int, found: tuple[int, int], problem: Problem) -> None:
+        end = self._window.trim(start, found[0])
+        if problem.code in ("invalid_json", "truncated"):
+            # said of the damaged record alone, not of all that it seemed to swallow
+            problem = self._verdict(start, end).problem or problem
+        self._reject(start, end, problem)
+        self._window.at = found[1]
+        self._expect = "value"
+
+    def _verdict(self, start: int, end: int, *, truncated: bool = False) -> Verdict:
+        place = self._window.place(start)
+        if end - start > self._limit:
+            message = f"the record has {end - start:,} bytes; the limit is {self._limit:,}: line {place.line:,}"
+            return Verdict(problem=Problem(code="record_too_long", message=message))
+        bad = self._window.undecoded(start, end)
+        if len(bad):
+            at = self._window.place(int(bad[0]))
+            message = f"not valid in the file's encoding: line {at.line:,}, byte {at.offset:,}"
+            return Verdict(problem=Problem(code="invalid_encoding", message=message))
+        return self._judge.verdict(self._window.data[start:end], place, truncated=truncated)
+
+    def _accept(self, start: int, end: int, verdict: Verdict) -> None:
+        text = (verdict.text or "").encode()
+        self._store(np.array([start]), np.array([end]), [text], verdict.encoding)
+
+    def scalar(self, start: int, end: int) -> None:
+        """A value without brackets: a record if it is valid, else a reject."""
+        verdict = self._verdict(start, end)
+        if verdict.problem is None:
+            self._accept(start, end, verdict)
+        else:
+            self._reject(start, end, verdict.problem)
+        self._expect = "comma"
+
+    def reject(self, start: int, end: int, reason: str, code: str = "invalid_json") -> None:
+        """A reject of a range of the window, for a reason that stands for itself."""
+        place = self._window.place(start)
+        message = f"{reason}: line {place.line:,}, column {place.column:,} (byte {place.offset:,})"
+        self._reject(start, end, Problem(code=code, message=message))
+
+    def _reject(self, start: int, end: int, problem: Problem) -> None:
+        place, raw = self._window.place(start), self._window.raw(start, end)
+        self._out.reject(
+            problem, row=self._out.next_row, line=place.line, offset=place.offset, length=len(raw), raw=raw
+        )
+
+    def _behind(self, scan: _Scan, high: int, *, final: bool) -> bool:
+        """What follows the complete records: an unfinished one, the closing bracket, something stray, or the end."""
+        if scan.stray is not None:
+            return self._stray(scan, scan.stray)
+        if scan.unfinished is not None and scan.held(final=final) == 0:
+            self._gap(scan.unfinished, "record")
+            return self._unfinished(scan.unfinished, high, final=final)
+        if scan.close is not None:
+            self._gap(scan.close, "close")
+            self._window.at = scan.close + 1
+            self.closed = True
+            return False
+        if scan.held(final=final) == 0:
+            self._gap(high, "end" if final else "more")
+        return False
+
+    def _gap(self, stop: int, follows: Follows) -> None:
+        """Read what stands between two records, from the window's place to `stop`: a comma, values, or junk."""
+        window = self._window
+        rejected = False
+        for match in _TOKEN.finditer(window.data, window.at, stop):
+            token, start = match[0], match.start()
+            if token == b"," and self._separated:
+                self._take_comma(start)
+            elif token[:1] not in b" \t\r\n":
+                if follows == "more" and match.end() == stop and stop - start <= self._limit:
+                    window.at = start
+                    return
+                rejected = self._take_segment(start, window.trim(start, match.end()), ends_file=follows == "end")
+        window.at = stop
+        if not self._separated:
+            return
+        if follows == "record" and self._expect == "comma" and not rejected:
+            self.reject(stop, stop, "a comma is missing before the record")
+        elif follows == "close" and self._expect == "value":
+            self.reject(self._comma, self._comma + 1, "a comma before the closing bracket")
+
+    def _take_comma(self, at: int) -> None:
+        if self._expect != "comma":
+            self.reject(at, at + 1, "a value is missing before the comma")
+        self._expect = "value"
+        self._comma = at
+
+    def _take_segment(self, start: int, end: int, *, ends_file: bool) -> bool:
+        """A value without brackets, or junk. Returns whether it was rejected."""
+        before = self._out.tally.rejected
+        if ends_file and self._separated:
+            # what stands at the very end of the file may have lost its rest
+            self.reject(start, end, "the file ends inside the array", "truncated")
+            self._truncated = True
+        elif self._separated and self._expect != "comma":
+            self.scalar(start, end)
+        else:
+            self.reject(start, end, "text that belongs to no record")
+        return self._out.tally.rejected > before
+
+    def _stray(self, scan: _Scan, place: int) -> bool:
+        """A closing bracket that closes nothing, or an array among objects."""
+        window = self._window
+        if not self._separated:
+            self._gap(place, "end")
+            following = window.data.find(b"{", place + 1)
+            end = following if following >= 0 else len(window.data)
+            self.reject(place, window.trim(place, end), "text that belongs to no record")
+            window.at = end
+            return True
+        start = window.at
+        if len(scan.ends):
+            # the record before may have been closed too early; it was held back
+            last = len(scan.ends) - 1
+            text = window.data[int(scan.starts[last]) : int(scan.ends[last])]
+            self._gap(int(scan.starts[last]), "record")
+            start = int(scan.starts[last])
+            if self._is_whole(text):
+                self.scalar(start, int(scan.ends[last]))
+                window.at = int(scan.ends[last])
+                start = window.skip_space(window.at)
+        self.reject(start, place + 1, "a closing bracket that closes nothing")
+        self._expect = "comma"
+        window.at = place + 1
+        return True
+
+    def _is_whole(self, text: bytes) -> bool:
+        """Whether a record has all that the one before had, so that a fault behind it is none of its own."""
+        like, value = (parsed(self._model) if self._model else None), parsed(text)
+        if not isinstance(like, dict) or not isinstance(value, dict):
+            return like is not None and alike(like, value)
+        return like.keys() <= value.keys()
+
+    def _unfinished(self, start: int, high: int, *, final: bool) -> bool:
+        """A record whose end is not in sight: damaged, cut off, too long, or just not read yet."""
+        window = self._window
+        tail = high - start
+        suspicious = self._model is not None and tail > max(_SUSPICIOUS, 8 * self._longest)
+        if final or suspicious:
+            found = find_record(window.data, start, high, self._model)
+            if found:
+                problem = self._verdict(start, found[0]).problem
+                self._resume_at(start, found, problem or Problem(code="invalid_json", message="a damaged record"))
+                self._reach = _NARROW
+                return True
+        if final:
+            end = window.trim(start, high)
+            verdict = self._verdict(start, end, truncated=True)
+            if verdict.problem:
+                self._reject(start, end, verdict.problem)
+            self._truncated = True
+            window.at = high
+            return False
+        if high == len(window.data) and tail > self._limit:
+            self._lost = (
+                self.open_region(f"the record is longer than {self._limit:,} bytes", "record_too_long"),
+                Skipper(0),
+            )
+            return True
+        return False
+
+    def _find_lost(self, final: bool) -> bool:
+        """Within a record that is too long: drop text up to its end, or up to a record like those before."""
+        assert self._lost is not None
+        region, skipper = self._lost
+        window = self._window
+        piece = window.data[window.at :]
+        skipped = skipper.feed(piece) if piece else None
+        end = len(window.data) if skipped is None else window.at + skipped
+        found = find_record(window.data, window.at, end, self._model) if self._model is not None else None
+        window.at = found[0] if found else end
+        if found or skipped is not None or final:
+            self.close_region(region)
+            self._lost = None
+            self._truncated = not found and skipped is None
+            self._expect = "value" if found else "comma"
+            window.at = found[1] if found else end
+            return True
+        return False
+
+    def open_region(self, reason: str, code: str = "invalid_json") -> Region:
+        """Remember that a reject starts where the window stands."""
+        window = self._window
+        raw = window.raw(window.at, min(len(window.data), window.at + RAW_LIMIT))
+        return Region(reason=reason, code=code, place=window.place(window.at), raw=raw)
+
+    def close_region(self, region: Region) -> None:
+        """The reject ends where the window stands."""
+        place = region.place
+        length = self._window.place(self._window.at).offset - place.offset
+        message = f"{region.reason}: line {place.line:,}, column {place.column:,} (byte {place.offset:,})"
+        self._out.reject(
+            Problem(code=region.code, message=message),
+            row=self._out.next_row,
+            line=place.line,
+            offset=place.offset,
+            length=length,
+            raw=region.raw[:length],
+        )
+
+    def resume(self, *, first: bool) -> bool:
+        """Behind an array that closed too early: go on at a record like those before, if the window holds one."""
+        window = self._window
+        if not first or self._model is None:
+            return False
+        found = find_record(window.data, window.at - 1, len(window.data), self._model)
+        if found is None:
+            return False
+        self.reject(window.at, max(window.at, window.trim(window.at, found[1])), "the array is closed, and goes on")
+        window.at = found[1]
+        self.closed = False
+        self._expect = "value"
+        return True
+
+    def reject_blank(self, reason: str) -> None:
+        """A document without a value: one reject for all of its white space."""
+        place = Place(line=1, offset=0)
+        problem = Problem(code="invalid_json", message=reason)
+        self._out.reject(problem, row=1, line=place.line, offset=place.offset, length=0, raw=b"")
+
+    def end_of_file(self, reason: str) -> None:
+        """The file ended before the document did; said once, by the unfinished record if there is one."""
+        if not self._truncated:
+            self.reject(len(self._window.data), len(self._window.data), reason, "truncated")
+
+
+class _Scan:
+    """The records of a piece: complete ones, and what comes behind the last of them."""
+
+    def __init__(self, data: bytes, found: Structure, *, separated: bool) -> None:
+        self._data = data
+        self._separated = separated
+        octets = np.frombuffer(data, dtype=np.uint8)
+        outer = found.levels < 0
+        if not separated:
+            outer |= (found.levels == 1) & (found.steps > 0) & (octets[found.places] == 0x5B)
+        stop = int(np.argmax(outer)) if outer.any() else len(outer)
+        place = int(found.places[stop]) if stop < len(outer) else None
+        is_close = place is not None and separated and data[place] == 0x5D
+        self.close = place if is_close else None
+        self.stray = None if is_close else place
+        places, steps, levels = found.places[:stop], found.steps[:stop], found.levels[:stop]
+        opens = np.flatnonzero((steps > 0) & (levels == 1))
+        starts = places[opens]
+        self.ends: Positions = places[(steps < 0) & (levels == 0)] + 1
+        self.starts: Positions = starts[: len(self.ends)]
+        self.sizes = self.ends - self.starts
+        self.unfinished = int(starts[-1]) if len(starts) > len(self.ends) else None
+        self.depths = np.maximum.reduceat(levels, opens)[: len(self.ends)] if len(opens) else levels[:0]
+
+    def held(self, *, final: bool) -> int:
+        """How many records at the end must wait for what follows them: a stray bracket would be their fault."""
+        if self.stray is not None:
+            return min(1, len(self.ends)) if self._separated else 0
+        open_end = self.close is None and self.unfinished is None
+        return min(1, len(self.ends)) if open_end and not final else 0
+
+    def texts(self, first: int, last: int) -> list[bytes]:
+        """The records from `first` to before `last`."""
+        data = self._data
+        bounds = zip(self.starts[first:last].tolist(), self.ends[first:last].tolist(), strict=True)
+        return [data[start:end] for start, end in bounds]
+
+    def irregular(self) -> list[int]:
+        """Numbers of the records before which something else stands than one comma and white space."""
+        behind = self.ends[:-1]
+        lengths = self.starts[1:] - behind
+        octets = np.frombuffer(self._data, dtype=np.uint8)
+        regular = np.zeros(len(lengths), dtype=bool)
+        for length in np.unique(lengths)[:8].tolist():
+            same = np.flatnonzero(lengths == length)
+            gaps = octets[behind[same][:, None] + np.arange(min(length, 64))]
+            if length <= 64 and (_SEPARATED if self._separated else _BLANK).fullmatch(gaps[0].tobytes()):
+                regular[same] = (gaps == gaps[0]).all(axis=1)
+        found: list[int] = (np.flatnonzero(~regular) + 1).tolist()
+        return found
+
+
+def refused(texts: list[bytes]) -> list[int]:
+    """The numbers of the texts that orjson does not take."""
+    found = []
+    remaining = iter(texts)
+    while True:
+        try:
+            deque(map(orjson.loads, remaining), maxlen=0)
+        except orjson.JSONDecodeError:
+            found.append(len(texts) - length_hint(remaining) - 1)
+        else:
+            return found

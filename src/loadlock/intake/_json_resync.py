@@ -1,0 +1,67 @@
+"""Finding the next record behind a damaged one, so that one fault costs one record."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import orjson
+
+from loadlock.intake._json_scan import value_end
+
+_CANDIDATE = re.compile(rb"(?:,[ \t\r\n]*|[ \t\r]*\n[ \t\r\n]*|(?<=[}\]])[ \t\r\n]*)(?=[{\[])")
+_BETWEEN = re.compile(rb"[ \t\r\n]*,?[ \t\r\n]*(?=[{\[])")
+_FIRST_KEY = re.compile(rb'\{[ \t\r\n]*"(?:[^"\\]|\\.)*"[ \t\r\n]*:')
+_MAX_TRIES = 2000
+
+
+def find_record(data: bytes, start: int, end: int, model: bytes | None) -> tuple[int, int] | None:
+    """The next plausible record in `data[start + 1:end]` behind a damaged one at `start`.
+
+    Returns the place where the damaged region ends (before the separator) and where the record starts. `model` is a
+    good record of the same array: what follows must parse and look like it. Without one, the record must begin with
+    the damaged one's first key, and its successor must look like it.
+    """
+    like = parsed(model) if model is not None else None
+    key = _first_key(data[start : start + 4096] if model is None else model)
+    if key is None and not isinstance(like, list):
+        return None
+    for tries, match in enumerate(_CANDIDATE.finditer(data, start + 1, end)):
+        if tries > _MAX_TRIES:
+            return None
+        place = match.end()
+        if (key is None or data.startswith(key, place)) and _plausible(data, place, end, like):
+            return match.start(), place
+    return None
+
+
+def _first_key(record: bytes) -> bytes | None:
+    match = _FIRST_KEY.match(record)
+    return match[0] if match else None
+
+
+def _plausible(data: bytes, place: int, end: int, like: Any) -> bool:
+    stop = value_end(data, place, end)
+    value = parsed(data[place:stop]) if stop else None
+    if stop is None or value is None:
+        return False
+    if like is not None:
+        return alike(like, value)
+    behind = _BETWEEN.match(data, stop)
+    next_stop = value_end(data, behind.end(), end) if behind else None
+    return behind is not None and next_stop is not None and alike(value, parsed(data[behind.end() : next_stop]))
+
+
+def parsed(record: bytes) -> Any:
+    try:
+        value = orjson.loads(record)
+    except orjson.JSONDecodeError:
+        return None
+    return value if isinstance(value, dict | list) else None
+
+
+def alike(model: Any, value: Any) -> bool:
+    """Objects that share at least half of their keys, or arrays of one length."""
+    if isinstance(model, dict) and isinstance(value, dict):
+        return 2 * len(model.keys() & value.keys()) >= max(len(model), len(value), 1)
+    return isinstance(model, list) and isinstance(value, list) and len(model) == len(value)

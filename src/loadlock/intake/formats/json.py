@@ -1,0 +1,38 @@
+"""JSON documents: one array of records, one object, objects one behind the other, or an array at a path."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from loadlock.intake._json_document import DocumentReader
+from loadlock.intake._json_text import SPACE, accepts
+from loadlock.intake.base import ByteSource, ReadResult, SourceOptions
+
+_MARK = "\ufeff".encode()
+
+
+class JsonFormat:
+    """A JSON document. Records are the elements of its top-level array, or of the array at `records_path`.
+
+    A top-level object is one record, several one behind the other are several; a top-level scalar is a record of its
+    own. Each record is staged as its own text. A broken record costs one record, a truncated tail is one reject.
+    """
+
+    name: ClassVar[str] = "json"
+    summary: ClassVar[str] = "JSON: an array of records, an object, or an array at a path"
+    extensions: ClassVar[tuple[str, ...]] = (".json", ".geojson")
+
+    def sniff(self, head: bytes, name: str) -> float:
+        """High where the file begins like an object or an array."""
+        text = head.removeprefix(_MARK).strip(SPACE)
+        named = name.lower().endswith(self.extensions)
+        if text[:1] == b"[":
+            return 0.9
+        if text[:1] == b"{":
+            return 0.9 if accepts(text) else 0.8
+        return 0.7 if named else 0.0
+
+    def read(self, source: ByteSource, options: SourceOptions) -> ReadResult:
+        """Read one document, in a window of a few blocks."""
+        reader = DocumentReader(source, options, self.name)
+        return ReadResult(parts=reader.parts(), report=reader.report)
