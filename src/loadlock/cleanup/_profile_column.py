@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from loadlock.cleanup import _profile_shapes
+from loadlock.cleanup._profile_numbers import EITHER_POINT, written_numbers
 from loadlock.cleanup._profile_shapes import Shape, classify
-from loadlock.cleanup.rules import _number_patterns as numbers
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,17 +32,6 @@ EXACT_HASHES = 20_000_000
 _EMAIL = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]*[A-Za-z0-9])+$"
 _UUID = "^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$"
 _MOJIBAKE = "[ÂÃâÄÅÐÑï][\\x{80}-\\x{bf}€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]"
-_CORES = {
-    "integer": f"{numbers.INTEGER}|{numbers.GROUPED}",
-    "point": f"{numbers.POINT}|{numbers.GROUPED_POINT}",
-    "comma": f"{numbers.COMMA}|{numbers.GROUPED_COMMA}",
-    "either_point": r"[1-9][0-9]{0,2}\.[0-9]{3}",
-    "either_comma": "[1-9][0-9]{0,2},[0-9]{3}",
-}
-_NUMBER_KINDS = {
-    name: (f"^(?:{numbers.whole(core, percent=False)})$", f"^(?:{numbers.whole(core, percent=True)})$")
-    for name, core in _CORES.items()
-}
 
 
 class ColumnCounter:
@@ -195,7 +184,7 @@ class ColumnCounter:
             phones = _mask(pc.match_substring_regex(part, r"^\+[0-9]{7}"))
             self.counts["plus_signs"] += int(weights[phones].sum())
         else:
-            either = _mask(pc.match_substring_regex(part, rf"^[+-]?(?:{_CORES['either_point']})$"))
+            either = _mask(pc.match_substring_regex(part, f"^[+-]?{EITHER_POINT}$"))
             self.counts["either_point"] += int(weights[either].sum())
 
     def _formats(
@@ -241,35 +230,20 @@ class ColumnCounter:
         """Numbers as people write them; all else is text."""
         import pyarrow.compute as pc
 
-        left = _mask(pc.match_substring_regex(part, "[0-9]"))
-        for name, (plain, with_percent) in _NUMBER_KINDS.items():
-            if not left.any():
-                break
-            matched = left & _mask(pc.match_substring_regex(part, with_percent))
-            if matched.any():
-                percent = matched & ~_mask(pc.match_substring_regex(part, plain))
-                self._written_numbers(name, part.filter(_array(matched)), weights[matched], int(weights[percent].sum()))
-                left &= ~matched
-                part, weights, left = part.filter(_array(~matched)), weights[~matched], left[~matched]
-        self._kind("other", part, weights)
-
-    def _written_numbers(self, name: str, part: pa.Array, weights: Any, percents: int) -> None:
-        import pyarrow.compute as pc
-
-        self._kind("number", part, weights)
-        self.counts[f"number_{name}"] += int(weights.sum())
-        self.counts["percent"] += percents
-        self.counts["currency"] += int(weights[_mask(pc.match_substring_regex(part, numbers.CURRENCY))].sum())
-        self._example(f"number_{name}", part.slice(0, EXAMPLES).to_pylist())
-        mark = {"point": ".", "comma": ",", "either_point": ".", "either_comma": ","}.get(name)
-        digits = pc.binary_length(pc.replace_substring_regex(part, "[^0-9]", ""))
-        decimals = 0
-        if mark:
-            tail = pc.replace_substring_regex(part, rf"^.*\{mark}", "")
-            decimals = pc.max(pc.binary_length(pc.replace_substring_regex(tail, "[^0-9]", ""))).as_py()
-        self.digits = max(self.digits, pc.max(digits).as_py() - (decimals if name in ("point", "comma") else 0))
-        if name in ("point", "comma"):
-            self.scale = max(self.scale, decimals)
+        digits = _mask(pc.match_substring_regex(part, "[0-9]"))
+        self._kind("other", part.filter(_array(~digits)), weights[~digits])
+        part, weights = part.filter(_array(digits)), weights[digits]
+        left = np.ones(len(part), dtype=bool)
+        for found in written_numbers(part):
+            numbers, weight = part.filter(_array(found.mask)), weights[found.mask]
+            self._kind("number", numbers, weight)
+            self._example(f"number_{found.kind}", numbers.slice(0, EXAMPLES).to_pylist())
+            self.counts[f"number_{found.kind}"] += int(weight.sum())
+            self.counts["percent"] += int(weights[found.percent].sum())
+            self.counts["currency"] += int(weights[found.currency].sum())
+            self.digits, self.scale = max(self.digits, found.digits), max(self.scale, found.scale)
+            left &= ~found.mask
+        self._kind("other", part.filter(_array(left)), weights[left])
 
     def _kind(self, kind: str, part: pa.Array, weights: Any) -> None:
         if len(part):

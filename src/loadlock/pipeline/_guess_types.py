@@ -61,7 +61,16 @@ def _verdict(
 
 
 def _all(column: ColumnProfile) -> str:
-    return "the one value" if column.values == 1 else f"all {column.values:,} values"
+    return f"all {values(column.values)}"
+
+
+def values(count: int) -> str:
+    """`1 value`, `2 values`."""
+    return f"{count:,} value{'s' if count != 1 else ''}"
+
+
+def _digits(count: int) -> str:
+    return f"{count} digit{'s' if count != 1 else ''}"
 
 
 def _nearly(column: ColumnProfile, fitting: int, kind: str, misfits: Iterable[str]) -> str | None:
@@ -72,9 +81,9 @@ def _nearly(column: ColumnProfile, fitting: int, kind: str, misfits: Iterable[st
     return f"stays text: {fitting:,} of {column.values:,} values could be {kind}, {missing:,} not, as {shown(misfits)}"
 
 
-def shown(values: Iterable[str], limit: int = 3) -> str:
+def shown(texts: Iterable[str], limit: int = 3) -> str:
     """Some values for a comment, on one line, each cut short."""
-    return ", ".join(repr(value if len(value) <= 40 else value[:39] + "…") for value in list(values)[:limit]) or "none"
+    return ", ".join(repr(value if len(value) <= 40 else value[:39] + "…") for value in list(texts)[:limit]) or "none"
 
 
 def _others(column: ColumnProfile, *kinds: str) -> list[str]:
@@ -102,9 +111,9 @@ def _integer(column: ColumnProfile) -> Verdict | str | None:
         if not _accepted(column, fitting):
             return None
         zeros = shown(column.examples.get("leading_zeros", ()))
-        return f"stays text: {column.count('leading_zeros'):,} values begin with 0, as {zeros}; a number would lose it"
+        return f"stays text: a number would lose the leading 0 of {values(column.count('leading_zeros'))}, as {zeros}"
     if column.count("plus_signs"):
-        return f"stays text: {column.count('plus_signs'):,} values are written like telephone numbers, with a +"
+        return f"stays text: like telephone numbers, with a + ({values(column.count('plus_signs'))})"
     misfits = _others(column, "integer")
     if not _accepted(column, fitting):
         return None
@@ -113,7 +122,7 @@ def _integer(column: ColumnProfile) -> Verdict | str | None:
     if column.digits > _BIGINT_DIGITS:
         return _verdict(column, f"decimal({_MAX_DIGITS},0)", fitting, f"whole, up to {column.digits} digits", misfits)
     also = ("only 0 and 1: make it boolean if that is meant",) if set(column.words or ("",)) <= {"0", "1"} else ()
-    what = "is a whole number" if column.values == 1 else f"are whole numbers of up to {column.digits} digits"
+    what = f"are whole numbers of up to {_digits(column.digits)}"
     return _verdict(column, "integer", fitting, what, misfits, also=also)
 
 
@@ -127,7 +136,7 @@ def _decimal(column: ColumnProfile) -> Verdict | str | None:
     decimals = column.kinds["decimal"]
     if column.count("either_point") == decimals and column.scale == 3:
         return (
-            f"stays text: {decimals:,} values such as {shown(column.examples['decimal'])} can be thousands or three decimals;"
+            f"stays text: {shown(column.examples['decimal'])} ... ({values(decimals)}) can be thousands or three decimals;"
             ' write type: "decimal(18,3)", or add {number: {decimal: ","}} to the rules if the point is a thousands mark'
         )
     if column.scale > _FINEST_SCALE or column.digits + column.scale > _MAX_DIGITS:
@@ -137,7 +146,7 @@ def _decimal(column: ColumnProfile) -> Verdict | str | None:
         column,
         _decimal_type(column.digits, column.scale),
         fitting,
-        f"are numbers with up to {column.digits} digits before and {column.scale} behind the point",
+        f"are numbers with up to {_digits(column.digits)} before and {column.scale} behind the point",
         _others(column, "integer", "decimal"),
     )
 
@@ -167,7 +176,7 @@ def _written_number(column: ColumnProfile) -> Verdict | str | None:
         return _nearly(column, fitting, "numbers", misfits)
     if column.count("percent"):
         return (
-            f"stays text: {column.count('percent'):,} values have a percent sign; add {{number: {{percent: divide}}}} (0.12)"
+            f"stays text: percent signs in {values(column.count('percent'))}; add {{number: {{percent: divide}}}} (0.12)"
             " or {number: {percent: strip}} (12) and a decimal type"
         )
     mark, reason = _decimal_mark(column)
@@ -203,17 +212,17 @@ def _decimal_mark(column: ColumnProfile) -> tuple[str | None, str]:
     if points and commas:
         if doubtful > MOST_MISFITS * column.values:
             return None, (
-                f"stays text: {points:,} values have a decimal point, {commas:,} a decimal comma, and {doubtful:,} such as"
-                f" {_doubtful_examples(column)} can be read both ways; see them right before naming a type"
+                f"stays text: decimal point in {values(points)}, decimal comma in {commas:,}, and {doubtful:,} can be read"
+                f" both ways, as {_doubtful_examples(column)}; find out before naming a type"
             )
-        return "auto", f"{points:,} values have a decimal point, {commas:,} a decimal comma: each value decides"
+        return "auto", f"decimal point in {values(points)}, decimal comma in {commas:,}: each value decides for itself"
     if points:
-        return ".", f"the decimal mark is the point in {points:,} values, never the comma"
+        return ".", f"the decimal mark is the point in {values(points)}, never the comma"
     if commas:
-        return ",", f"the decimal mark is the comma in {commas:,} values, never the point"
+        return ",", f"the decimal mark is the comma in {values(commas)}, never the point"
     if doubtful:
         return None, (
-            f"stays text: {doubtful:,} values such as {_doubtful_examples(column)} can be thousands or decimals;"
+            f"stays text: {_doubtful_examples(column)} ... ({values(doubtful)}) can be thousands or decimals;"
             ' add {number: {decimal: "."}} or {number: {decimal: ","}} to the rules, and a decimal type'
         )
     return ".", "no decimals"
@@ -279,18 +288,18 @@ def _order(column: ColumnProfile) -> tuple[set[str], list[str]] | str:
     if both and not first_day and not first_month:
         listed = " and ".join(sorted(names))
         return (
-            f"stays text: ambiguous, {both:,} values such as {shown(examples, 2)} fit {listed}, and none decides;"
-            " name one of them in formats: and make the type date"
+            f"stays text: ambiguous, {shown(examples, 2)} ... ({values(both)}) fit {listed}, and no value decides;"
+            " make the type date and name one of them in formats:"
         )
     rare = MOST_MISFITS * column.values
     if first_day and first_month <= min(rare, first_day / 10):
-        return months, [f"day before month: {first_day:,} values allow nothing else"] if both or first_month else []
+        return months, [f"day before month: {values(first_day)} can't be read otherwise"] if both or first_month else []
     if first_month and first_day <= min(rare, first_month / 10):
-        return days, [f"month before day: {first_month:,} values allow nothing else"] if both or first_day else []
+        return days, [f"month before day: {values(first_month)} can't be read otherwise"] if both or first_day else []
     if both:
         return (
-            f"stays text: {first_day:,} values have the day first, {first_month:,} the month, and {both:,} such as"
-            f" {shown(examples, 2)} can be read both ways"
+            f"stays text: the day comes first in {values(first_day)}, the month in {first_month:,}, and {both:,} can be read"
+            f" both ways, as {shown(examples, 2)}"
         )
     return set(), ["day and month come in both orders; a value that fits both will be rejected"] if first_day else []
 
@@ -302,7 +311,7 @@ def _day_first(text: str) -> bool:
 def _cover(column: ColumnProfile, dropped: set[str]) -> tuple[list[str], int, list[str]]:
     """The fewest formats (greedily) that read all values, how many they read, and examples of the rest."""
     chosen, covered = _greedy([(fitting - dropped, count) for fitting, count in column.moments.items()])
-    left = [v for fitting, values in column.moment_examples.items() if not fitting - dropped for v in values]
+    left = [v for fitting, some in column.moment_examples.items() if not fitting - dropped for v in some]
     return chosen, covered, left
 
 

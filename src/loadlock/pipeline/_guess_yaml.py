@@ -24,8 +24,7 @@ def write(proposal: Proposal) -> str:
 
 def _lines(proposal: Proposal) -> Iterator[str]:
     yield from _comment(
-        f"Proposed by `loadlock guess` from {proposal.rows:,} rows. Each line says why; change what is not so, then try it"
-        " with `loadlock preview`."
+        f"Proposed by `loadlock guess` from {proposal.rows:,} rows. Change what is not so, then try it with `loadlock preview`."
     )
     for note in proposal.notes:
         yield from _comment(f"Note: {note}.")
@@ -41,6 +40,8 @@ def _lines(proposal: Proposal) -> Iterator[str]:
 
 
 def _source(proposal: Proposal) -> Iterator[str]:
+    if proposal.found:
+        yield from _comment("What was found out about the files is not pinned: take the first # of its line away to pin it.")
     yield "source:"
     files = proposal.files
     yield f"  files: {scalar(files[0])}" if len(files) == 1 else "  files:"
@@ -51,9 +52,7 @@ def _source(proposal: Proposal) -> Iterator[str]:
         yield f"  {key}: {flow(value)}"
     for option, value, evidence in proposal.found:
         setting = f"{option}: {flow(value)}"
-        yield f"  # {setting}{' ' * max(24 - len(setting), 1)}found{': ' + _one_line(evidence) if evidence else ''}"
-    if proposal.found:
-        yield "  # (to pin one of these, remove its first # and what stands behind the value)"
+        yield f"  # {setting:<24} # found{': ' + _one_line(evidence) if evidence else ''}"
 
 
 def _column(column: ProposedColumn) -> Iterator[str]:

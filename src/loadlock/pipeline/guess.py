@@ -10,7 +10,7 @@ from typing import Any
 
 from loadlock.cleanup.profile import ColumnProfile, Profile, merged
 from loadlock.model import FileReport
-from loadlock.pipeline._guess_types import Verdict, judge, shown
+from loadlock.pipeline._guess_types import Verdict, judge, shown, values
 
 MOST_REJECTS = 0.04
 """Share of all rows that the proposals together may reject: below the default budget of 5 percent."""
@@ -51,7 +51,7 @@ class ProposedColumn:
         for key in ("required", "unique"):
             if getattr(self, key):
                 document[key] = True
-        return document
+        return self.type if len(document) == 1 else document
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,17 +130,13 @@ def _columns(profile: Profile) -> tuple[ProposedColumn, ...]:
     """A column for each of the files' columns; those that are one under two names come together."""
     groups: dict[str, list[ColumnProfile]] = {}
     for number, column in enumerate(profile.columns, start=1):
-        name = identifier(column.name, number)
+        plain = name = identifier(column.name, number)
+        copy = 1
         while name in groups and not all(profile.apart(column.name, other.name) for other in groups[name]):
-            name = _next_name(name)
+            copy += 1
+            name = f"{plain}_{copy}"
         groups.setdefault(name, []).append(column)
     return tuple(_column(name, group, profile) for name, group in groups.items())
-
-
-def _next_name(name: str) -> str:
-    """`city` → `city_2` → `city_3`."""
-    stem, _, number = name.rpartition("_")
-    return f"{stem}_{int(number) + 1}" if stem and number.isdigit() else f"{name}_2"
 
 
 def _column(name: str, group: list[ColumnProfile], profile: Profile) -> ProposedColumn:
@@ -149,7 +145,7 @@ def _column(name: str, group: list[ColumnProfile], profile: Profile) -> Proposed
         column = merged(column, other)
     verdict = judge(column)
     proposed = _with_rules(name, tuple(one.name for one in group), column, verdict)
-    reasons = [*verdict.reasons, *_more_reasons(column, group, profile)]
+    reasons = [*verdict.reasons, *_more_reasons(name, column, group, profile)]
     complete = column.values == profile.rows and column.values > 1
     if complete and column.unique and verdict.type in ("text", "integer", "uuid") and _KEY_NAME.search(name):
         reasons.append("never empty and never twice")
@@ -165,11 +161,13 @@ def _with_rules(name: str, sources: tuple[str, ...], column: ColumnProfile, verd
     if column.count("mojibake") and is_text:
         rules.append("fix_encoding")
         examples = shown(column.examples.get("mojibake", ()), 2)
-        reasons.append(f"{column.count('mojibake'):,} values were decoded wrongly before, as {examples}: fix_encoding")
+        reasons.append(
+            f"{values(column.count('mojibake'))} decoded wrongly before it came, as {examples}: fix_encoding"
+        )
     words = [word for word in column.null_words if not is_text or word in _SURE_NULLS]
     if column.count("padded") and (is_text or words):
         rules.append("trim")
-        reasons.append(f"{column.count('padded'):,} values have white space at their ends: trim")
+        reasons.append(f"white space at the ends of {values(column.count('padded'))}: trim")
     if words:
         rules.append({"null_if": words})
         counted = ", ".join(f"{word!r} ({column.null_words[word]:,})" for word in words)
@@ -185,22 +183,23 @@ def _with_rules(name: str, sources: tuple[str, ...], column: ColumnProfile, verd
     )
 
 
-def _more_reasons(column: ColumnProfile, group: list[ColumnProfile], profile: Profile) -> list[str]:
+def _more_reasons(name: str, column: ColumnProfile, group: list[ColumnProfile], profile: Profile) -> list[str]:
     """What else the reader should know: names, gaps, texts that may be null, e-mail addresses."""
     found = []
+    if name != (plain := identifier(column.name, 0)) and not plain.startswith("column_"):
+        found.append(f"the name {plain} is taken by another column")
     if len(group) > 1:
         found.append(f"{' and '.join(repr(one.name) for one in group)} never stand in one file: taken for one column")
     missing = profile.rows - column.rows
     empty = column.nulls + column.empties + missing
     if empty and column.values:
-        found.append(f"{empty:,} of {profile.rows:,} rows have no value")
+        found.append(f"no value in {empty:,} of {profile.rows:,} rows")
     if column.null_words and not any(word in _SURE_NULLS for word in column.null_words) and column.kinds.get("other"):
         counted = ", ".join(f"{word!r} ({count:,})" for word, count in list(column.null_words.items())[:5])
         found.append(f"{counted} may mean null: add {{null_if: [...]}} then")
     emails = column.count("email")
     if emails and emails >= 0.5 * column.values:
-        what = "all values are" if emails == column.values else f"{emails:,} of {column.values:,} values are"
-        found.append(f"{what} e-mail addresses: checks: [email] would demand it")
+        found.append(f"{emails:,} of {values(column.values)} are e-mail addresses: checks: [email] would demand it")
     return found
 
 
@@ -258,7 +257,7 @@ def _notes(columns: tuple[ProposedColumn, ...], reports: Sequence[FileReport]) -
     if rejected:
         notes.append(f"{rejected:,} rows can't be read whatever the rules; see loadlock preview")
     if misfits := sum(column.misfits for column in columns):
-        notes.append(f"at most {misfits:,} rows will be rejected for values that do not fit their column")
+        notes.append(f"{misfits:,} of these rows at most will be rejected, for values that do not fit their column")
     key = next((column.name for column in columns if column.unique), None)
     if key:
         notes.append(f"{key} can be a key: mode: upsert with key: [{key}] makes loading the same rows twice harmless")
