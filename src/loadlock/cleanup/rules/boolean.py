@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from loadlock.cleanup._sql import lowered, trimmed
+from loadlock.cleanup._sql import literals, lowered, trimmed
 from loadlock.cleanup.base import Example, RuleContext, option
 
 TRUE = ("true", "t", "yes", "y", "1", "on")
@@ -39,9 +40,15 @@ class Boolean:
         self.options = options
 
     def sql(self, value: str, context: RuleContext) -> str:
-        padded = self._words(f"lower({trimmed(value)})", value)
-        return self._words(f"lower({value})", padded)
+        """The usual spellings first, as they stand; then in lower case and trimmed."""
+        trimmed_words = self._words(f"lower({trimmed(value)})", value, lowered)
+        return self._words(value, trimmed_words, _spellings)
 
-    def _words(self, word: str, otherwise: str) -> str:
-        true, false = lowered(self.options.true), lowered(self.options.false)
+    def _words(self, word: str, otherwise: str, listed: Callable[[tuple[str, ...]], str]) -> str:
+        true, false = listed(self.options.true), listed(self.options.false)
         return f"case when {word} in ({true}) then 'true' when {word} in ({false}) then 'false' else {otherwise} end"
+
+
+def _spellings(words: tuple[str, ...]) -> str:
+    spelled = [form for word in words for form in (word, word.lower(), word.upper(), word.capitalize())]
+    return literals(tuple(dict.fromkeys(spelled)))

@@ -15,6 +15,7 @@ class Default:
     name: ClassVar[str] = "default"
     summary: ClassVar[str] = "Fill in a value where there is none."
     shorthand: ClassVar[str | None] = "value"
+    fills_nulls: ClassVar[bool] = True
     examples: ClassVar[tuple[Example, ...]] = (
         Example(options="unknown", before=None, after="unknown"),
         Example(options="unknown", before="", after=""),

@@ -53,24 +53,36 @@ class Number:
         self.options = options
 
     def sql(self, value: str, context: RuleContext) -> str:
-        """Plain numbers pass first; then one pattern for each decimal mark decides, and the marks are rewritten."""
+        """Plain numbers pass first; patterns alone tell the others apart, and only then is anything taken out."""
         mark = self._mark(context)
-        cases = [f"when regexp_full_match({value}, '{self._plain(mark)}') then {value}"]
+        cases = [
+            f"when regexp_full_match({value}, '{self._plain(mark)}') then {value}",
+            f"when not ({self._is_framed(value)}) then {value}",
+        ]
         for core, decimal, grouped in self._cores(mark):
-            cases.append(f"when {self._fits(value, core)} then {self._written(value, decimal, grouped=grouped)}")
-        return f"case {' '.join(cases)} else {value} end"
+            cases.append(f"when {_has_core(value, core)} then {_written(value, decimal, grouped=grouped)}")
+        for decimal, pattern in patterns.MARK_FIRST.items():
+            if self.options.decimal in ("auto", decimal):
+                digits = f"regexp_extract({value}, '[0-9]+')"
+                cases.append(
+                    f"when regexp_full_match({value}, '{pattern}') then concat({_sign(value)}, '0.', {digits})"
+                )
+        read = f"case {' '.join(cases)} else {value} end"
+        if self.options.percent == "divide":
+            return f"case when contains({value}, '%') and ({read}) <> {value} then {_hundredth(read)} else {read} end"
+        return read
 
     def findings(self, value: str, context: RuleContext) -> list[Finding]:
         """Values that can be read both ways, and plain numbers that are none with the decimal comma."""
         mark = self._mark(context)
         if mark is None:
             message = "{value} can be read with a decimal mark or with a thousands mark, and the column doesn't decide"
-            plain = f"regexp_full_match({value}, '-?[0-9]+(?:\\.[0-9]{{1,2}})?')"
-            sql = f"case when {plain} then false else {self._fits(value, patterns.EITHER)} end"
+            sql = self._fits(value, patterns.EITHER)
             return [Finding(code="ambiguous_number", sql=sql, message=message)]
         if self.options.decimal == ",":
             # left as it is, the type would read 12.50 as a number, though its mark is not the declared one
-            sql = f"contains({value}, '.') and regexp_full_match({value}, '{BLANK}*[-+]?(?:{patterns.lone(_DOT)}){BLANK}*')"
+            core = f"(?:{patterns.lone(_DOT)}|{_DOT}[0-9]+)"
+            sql = f"contains({value}, '.') and regexp_full_match({value}, '{BLANK}*[-+]?{core}{BLANK}*')"
             return [Finding(code="not_decimal", sql=sql, message="{value} is no number with the decimal mark `,`")]
         return []
 
@@ -78,13 +90,9 @@ class Number:
         """Counts the values that leave no doubt, by their decimal mark."""
         if self.options.decimal != "auto":
             return {}
-        point, comma = f"contains({value}, '.')", f"contains({value}, ',')"
-        points = self._fits(value, f"{patterns.POINT}|{patterns.GROUPED_POINT}")
-        commas = self._fits(value, f"{patterns.COMMA}|{patterns.GROUPED_COMMA}")
-        either = f"{point} or {comma}"
         return {
-            "point": f"case when {either} then {points} else false end",
-            "comma": f"case when {either} then {commas} else false end",
+            "point": self._fits(value, f"{patterns.POINT}|{patterns.GROUPED_POINT}"),
+            "comma": self._fits(value, f"{patterns.COMMA}|{patterns.GROUPED_COMMA}"),
         }
 
     def decide(self, counts: dict[str, int], context: RuleContext) -> tuple[Any, str]:
@@ -128,32 +136,41 @@ class Number:
         ]
         return [pair for pair in pairs if self.options.decimal in ("auto", pair[1])]
 
+    def _is_framed(self, value: str) -> str:
+        """Condition: nothing stands around the number but what may."""
+        frame = patterns.frame(percent=self.options.percent != "refuse", words=self.options.currencies)
+        one_sign = f"regexp_full_match({value}, '{patterns.ONE_SIGN}')"
+        whole = f"regexp_full_match({value}, {literal(frame)})"
+        return f"case when {_bare(value)} then true when {whole} then {one_sign} else false end"
+
     def _fits(self, value: str, core: str) -> str:
-        percent = self.options.percent != "refuse"
-        pattern = patterns.whole(core, percent=percent, words=self.options.currencies)
-        return f"regexp_full_match({value}, {literal(pattern)})"
-
-    def _written(self, value: str, decimal: str, *, grouped: bool) -> str:
-        """The plain number of a value that fits."""
-        bare = f"{value} between '0' and ':' and {value}[-1] between '0' and '9'"
-        signed = f"regexp_matches({value}, '{patterns.MINUS}|\\(')"
-        framed = f"concat(case when {signed} then '-' end, {_marks(_core(value), decimal, grouped=grouped)})"
-        if self.options.percent == "divide":
-            framed = f"case when contains({value}, '%') then {_hundredth(framed)} else {framed} end"
-        return f"case when {bare} then {_marks(value, decimal, grouped=grouped)} else {framed} end"
+        """Condition: a number with such a core; the quick test goes first."""
+        return f"case when {_has_core(value, core)} then {self._is_framed(value)} else false end"
 
 
-def _core(value: str) -> str:
-    """From the first digit (or the mark before it) to the last; a point behind letters belongs to a currency (`Rs.500`)."""
-    start = "[.,]?[0-9](?:.*[0-9])?"
-    dotted = f"regexp_replace({value}, '(\\p{{L}})\\.', '\\1', 'g')"
-    return f"regexp_extract(case when regexp_matches({value}, '\\p{{L}}\\.[0-9]') then {dotted} else {value} end, '{start}')"
+def _bare(value: str) -> str:
+    return f"({value} between '0' and ':' and {value}[-1] between '0' and '9')"
 
 
-def _marks(core: str, decimal: str, *, grouped: bool) -> str:
-    """The core without thousands marks, with a decimal point, and a digit before it."""
+def _has_core(value: str, core: str) -> str:
+    return f"regexp_full_match({value}, {literal(patterns.framed(core))})"
+
+
+def _sign(value: str) -> str:
+    return f"case when regexp_matches({value}, '{patterns.MINUS}|\\(') then '-' else '' end"
+
+
+def _written(value: str, decimal: str, *, grouped: bool) -> str:
+    """The plain number of a value whose kind of core is known."""
+    core = f"regexp_extract({value}, {literal(patterns.CORE)})"
+    taken_out = f"concat({_sign(value)}, {_without_marks(core, decimal, grouped)})"
+    return f"case when {_bare(value)} then {_without_marks(value, decimal, grouped)} else {taken_out} end"
+
+
+def _without_marks(core: str, decimal: str, grouped: bool) -> str:
+    """The core without thousands marks and with a decimal point."""
     if grouped:
-        core = f"regexp_replace({core}, '{patterns.NEUTRAL.replace(chr(39), chr(39) * 2)}', '', 'g')"
+        core = f"regexp_replace({core}, {literal(patterns.NEUTRAL)}, '', 'g')"
     return f"replace({core}, ',', '')" if decimal == "." else f"replace(replace({core}, '.', ''), ',', '.')"
 
 
