@@ -31,9 +31,9 @@ class DocumentReader:
         self._path = tuple(options.records_path.split(".")) if options.records_path else ()
         self._file = source.file
         self._found = detect(source, options)
-        self._stream = TextStream(source, self._found, options)
+        self._stream = TextStream(source, self._found)
         self._window = TextWindow(self._stream)
-        self._out = PartBuilder(source.file)
+        self._out = PartBuilder(source.file, options.part_bytes)
         judge = Judge(options, self._found.fallback, self._found.name)
         self._elements = Elements(self._window, self._out, judge, options)
         self._state: State = self._top
@@ -53,12 +53,10 @@ class DocumentReader:
             self._window.push(block)
             while self._state(False):
                 pass
-            if self._out.pending_bytes >= self._options.part_bytes:
-                yield self._out.take()
+            yield from self._out.full_parts()
         while self._state(True):
             pass
-        if not self._out.is_empty:
-            yield self._out.take()
+        yield from self._out.full_parts(final=True)
 
     def _top(self, final: bool) -> bool:
         """Between the values at the top of the document."""
@@ -83,7 +81,7 @@ class DocumentReader:
 
     def _nothing_there(self) -> bool:
         self._state = self._done
-        if not self._seen and self._stream.size_bytes:
+        if not self._seen and self._stream.size_bytes + self._found.bom_bytes:
             self._elements.reject_blank("the file holds no JSON value")
         return False
 

@@ -58,6 +58,8 @@ class Elements:
         self._reach = _WIDE
         self._lost: tuple[Region, Skipper] | None = None
         self._truncated = False
+        self._final = False
+        self._waiting = False
         self.started = False
         self.closed = False
 
@@ -77,15 +79,17 @@ class Elements:
         if low >= high or self.closed:
             return False
         whole = high == len(window.data)
+        self._final = final and whole
         scan = _Scan(window.data, structure(window.data, low, high), separated=self._separated)
+        self._waiting = False
         if not self._take(scan, held=scan.held(final=final and whole)):
             self._reach = _NARROW
-            return True
+            return not self._waiting
         return self._behind(scan, high, final=final and whole) or self._widen(whole)
 
     def _widen(self, whole: bool) -> bool:
         self._reach = min(_WIDE, self._reach * 4)
-        return not whole and not self.closed
+        return not whole and not self.closed and not self._waiting
 
     def _take(self, scan: _Scan, *, held: int) -> bool:
         """Take the complete records of a scan but the last `held`; False where it must be scanned anew."""
@@ -100,7 +104,8 @@ class Elements:
 
     def _run(self, scan: _Scan, first: int, last: int) -> bool:
         """Records with regular separators between them: the good ones at once, the odd ones one by one."""
-        self._gap(int(scan.starts[first]), "record")
+        if not self._gap(int(scan.starts[first]), "record"):
+            return False
         texts = scan.texts(first, last)
         begin = 0
         for odd in [*self._odd(scan, texts, first), len(texts)]:
@@ -224,26 +229,47 @@ class Elements:
             self._gap(high, "end" if final else "more")
         return False
 
-    def _gap(self, stop: int, follows: Follows) -> None:
-        """Read what stands between two records, from the window's place to `stop`: a comma, values, or junk."""
+    def _gap(self, stop: int, follows: Follows) -> bool:
+        """Read what stands between two records, from the window's place to `stop`: a comma, values, or junk.
+
+        False where there was junk between objects: then the window stands behind it, or waits for more text.
+        """
         window = self._window
+        if not self._separated:
+            start = window.skip_space(window.at)
+            window.at = min(start, stop)
+            return start >= stop or self._junk(start)
         rejected = False
         for match in _TOKEN.finditer(window.data, window.at, stop):
             token, start = match[0], match.start()
-            if token == b"," and self._separated:
+            if token == b",":
                 self._take_comma(start)
             elif token[:1] not in b" \t\r\n":
                 if follows == "more" and match.end() == stop and stop - start <= self._limit:
                     window.at = start
-                    return
+                    return True
                 rejected = self._take_segment(start, window.trim(start, match.end()), ends_file=follows == "end")
         window.at = stop
-        if not self._separated:
-            return
-        if follows == "record" and self._expect == "comma" and not rejected:
-            self.reject(stop, stop, "a comma is missing before the record")
+        if follows == "record":
+            if self._expect == "comma" and not rejected:
+                self.reject(stop, stop, "a comma is missing before the record")
+            self._expect = "value"
         elif follows == "close" and self._expect == "value":
             self.reject(self._comma, self._comma + 1, "a comma before the closing bracket")
+        return True
+
+    def _junk(self, start: int) -> bool:
+        """Text between objects that is no object: one reject up to the next object like those before. Returns False."""
+        window = self._window
+        end = len(window.data)
+        window.at = start
+        found = find_record(window.data, start, end, self._model)
+        if found is None and not self._final and end - start <= self._limit:
+            self._waiting = True
+            return False
+        self.reject(start, window.trim(start, found[0] if found else end), "text that belongs to no record")
+        window.at = found[1] if found else end
+        return False
 
     def _take_comma(self, at: int) -> None:
         if self._expect != "comma":
@@ -254,11 +280,11 @@ class Elements:
     def _take_segment(self, start: int, end: int, *, ends_file: bool) -> bool:
         """A value without brackets, or junk. Returns whether it was rejected."""
         before = self._out.tally.rejected
-        if ends_file and self._separated:
+        if ends_file:
             # what stands at the very end of the file may have lost its rest
             self.reject(start, end, "the file ends inside the array", "truncated")
             self._truncated = True
-        elif self._separated and self._expect != "comma":
+        elif self._expect != "comma":
             self.scalar(start, end)
         else:
             self.reject(start, end, "text that belongs to no record")
@@ -268,12 +294,7 @@ class Elements:
         """A closing bracket that closes nothing, or an array among objects."""
         window = self._window
         if not self._separated:
-            self._gap(place, "end")
-            following = window.data.find(b"{", place + 1)
-            end = following if following >= 0 else len(window.data)
-            self.reject(place, window.trim(place, end), "text that belongs to no record")
-            window.at = end
-            return True
+            return self._gap(place, "end") and self._junk(place)
         start = window.at
         if len(scan.ends):
             # the record before may have been closed too early; it was held back

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +26,6 @@ class Tally:
     row_bytes: int = 0
     reject_bytes: int = 0
     blank_bytes: int = 0
-    notes: list[str] = field(default_factory=list)
 
     def report(self, name: str, *, encoding: dict[str, Any], preamble: int, size: int) -> FileReport:
         """The file's report; `size` is that of the whole file, `preamble` of its byte order mark."""
@@ -44,7 +44,7 @@ class Tally:
             staged=self.staged,
             rejected=self.rejected,
             blank=self.blank,
-            notes=list(self.notes),
+            notes=[] if self.staged + self.rejected else ["the file holds no records"],
         )
 
 
@@ -70,13 +70,13 @@ _NUMBERS = ("rows", "lines", "offsets", "lengths")
 class PartBuilder:
     """Takes records and rejects in file order, gives parts."""
 
-    def __init__(self, file: SourceFile) -> None:
+    def __init__(self, file: SourceFile, part_bytes: int) -> None:
         self._file = file
+        self._part_bytes = part_bytes
         self._records: list[Records] = []
         self._rejects: list[dict[str, Any]] = []
         self.tally = Tally()
-        self.pending_bytes = 0
-        """Source bytes of what was taken since the last part."""
+        self._pending_bytes = 0
 
     @property
     def next_row(self) -> int:
@@ -92,7 +92,7 @@ class PartBuilder:
         self.tally.staged += len(records.rows)
         self.tally.fallback_rows += len(records.encodings)
         self.tally.row_bytes += size
-        self.pending_bytes += size
+        self._pending_bytes += size
 
     def reject(self, problem: Problem, *, row: int, line: int, offset: int, length: int, raw: bytes) -> None:
         """Take a reject; `raw` may be only the start of it, `length` is that of all its bytes."""
@@ -111,17 +111,33 @@ class PartBuilder:
         self._rejects.append(entry)
         self.tally.rejected += 1
         self.tally.reject_bytes += length
-        self.pending_bytes += length
+        self._pending_bytes += length
 
-    def take(self) -> RawPart:
-        """All that was taken since the last part, as a part; possibly empty."""
+    def full_parts(self, *, final: bool = False) -> Iterator[RawPart]:
+        """The parts that are full; with `final` also the last one."""
+        if not final and self._pending_bytes < self._part_bytes:
+            return
         records, rejects = self._records, self._rejects
-        self._records, self._rejects, self.pending_bytes = [], [], 0
-        return RawPart(rows=_table(records, self._file.name), rejects=names.reject_table(rejects))
+        self._records, self._rejects, self._pending_bytes = [], [], 0
+        if records or rejects:
+            yield from _cut(_table(records, self._file.name), names.reject_table(rejects), self._part_bytes)
 
-    @property
-    def is_empty(self) -> bool:
-        return not self._records and not self._rejects
+
+def _cut(rows: pa.Table, rejects: pa.Table, part_bytes: int) -> Iterator[RawPart]:
+    """Slices of about `part_bytes` source bytes each, by row number; mostly there is only one."""
+    numbers = np.concatenate([rows[names.ROW].to_numpy(), rejects[names.ROW].to_numpy()])
+    lengths = np.concatenate([rows[names.LENGTH].to_numpy(), rejects[names.LENGTH].to_numpy()])
+    order = np.argsort(numbers, kind="stable")
+    # evenly, so that none is a mere rest; a block more than a part is one part
+    size = max(1, int(lengths.sum()) // max(1, round(int(lengths.sum()) / part_bytes))) + 1
+    slices = (np.cumsum(lengths[order]) - 1) // size
+    last = [*numbers[order][np.flatnonzero(np.diff(slices))].tolist(), int(numbers.max())]
+    row_numbers, reject_numbers = rows[names.ROW].to_numpy(), rejects[names.ROW].to_numpy()
+    row, reject = 0, 0
+    for number in last:
+        row_end, reject_end = (int(np.searchsorted(kind, number, "right")) for kind in (row_numbers, reject_numbers))
+        yield RawPart(rows=rows.slice(row, row_end - row), rejects=rejects.slice(reject, reject_end - reject))
+        row, reject = row_end, reject_end
 
 
 def _table(records: list[Records], source_file: str) -> pa.Table:

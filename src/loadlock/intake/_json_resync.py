@@ -9,7 +9,7 @@ import orjson
 
 from loadlock.intake._json_scan import value_end
 
-_CANDIDATE = re.compile(rb"(?:,[ \t\r\n]*|[ \t\r]*\n[ \t\r\n]*|(?<=[}\]])[ \t\r\n]*)(?=[{\[])")
+_CANDIDATE = re.compile(rb"(?:,[ \t\r\n]*|[ \t\r\n]+|(?<=[}\]])[ \t\r\n]*)(?=[{\[])")
 _BETWEEN = re.compile(rb"[ \t\r\n]*,?[ \t\r\n]*(?=[{\[])")
 _FIRST_KEY = re.compile(rb'\{[ \t\r\n]*"(?:[^"\\]|\\.)*"[ \t\r\n]*:')
 _MAX_TRIES = 2000
@@ -20,19 +20,29 @@ def find_record(data: bytes, start: int, end: int, model: bytes | None) -> tuple
 
     Returns the place where the damaged region ends (before the separator) and where the record starts. `model` is a
     good record of the same array: what follows must parse and look like it. Without one, the record must begin with
-    the damaged one's first key, and its successor must look like it.
+    the damaged one's first key (or, if that is damaged, in the same column of its line), and its successor must look
+    like it.
     """
     like = parsed(model) if model is not None else None
     key = _first_key(data[start : start + 4096] if model is None else model)
-    if key is None and not isinstance(like, list):
-        return None
+    column = _column(data, start) if key is None and like is None else None
     for tries, match in enumerate(_CANDIDATE.finditer(data, start + 1, end)):
         if tries > _MAX_TRIES:
             return None
         place = match.end()
-        if (key is None or data.startswith(key, place)) and _plausible(data, place, end, like):
+        if key is not None and not data.startswith(key, place):
+            continue
+        if key is None and like is None and (column is None or _column(data, place) != column):
+            continue
+        if _plausible(data, place, end, like):
             return match.start(), place
     return None
+
+
+def _column(data: bytes, place: int) -> int | None:
+    """How far a record that begins its line is indented; None for one within a line."""
+    line = data[data.rfind(b"\n", 0, place) + 1 : place]
+    return None if line.strip() else len(line)
 
 
 def _first_key(record: bytes) -> bytes | None:

@@ -6,21 +6,21 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from loadlock.intake.base import ByteSource, SourceOptions
+from loadlock.intake.base import ByteSource
 from loadlock.intake.decode import Positions
 from loadlock.intake.encoding import EncodingFound
 from loadlock.intake.transcode import OriginMap, Transcoder
 
 BLOCK_BYTES = 4 << 20
+"""Size of a block. How a damaged record is mended may depend on it, so it is no setting."""
 
 
 class TextStream:
     """UTF-8 blocks of a file. Positions count from the first byte behind the byte order mark, in UTF-8."""
 
-    def __init__(self, source: ByteSource, found: EncodingFound, options: SourceOptions) -> None:
+    def __init__(self, source: ByteSource, found: EncodingFound) -> None:
         self._source = source
         self._found = found
-        self._block_bytes = max(64, min(BLOCK_BYTES, options.part_bytes))
         self._origin = None if found.name == "utf-8" else OriginMap()
         self.size_bytes = 0
         """Original bytes handed out so far, the byte order mark left out."""
@@ -45,11 +45,11 @@ class TextStream:
 
     def _small(self) -> Iterator[bytes]:
         for block in self._source.open():
-            if len(block) <= self._block_bytes:
+            if len(block) <= BLOCK_BYTES:
                 yield block
                 continue
-            for start in range(0, len(block), self._block_bytes):
-                yield block[start : start + self._block_bytes]
+            for start in range(0, len(block), BLOCK_BYTES):
+                yield block[start : start + BLOCK_BYTES]
 
     def offsets(self, positions: Positions) -> Positions:
         """Offsets in the original file of positions in the text."""

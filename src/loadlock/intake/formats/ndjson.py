@@ -68,9 +68,9 @@ class _Reader:
     def __init__(self, source: ByteSource, options: SourceOptions) -> None:
         self._options = options
         self._found = detect(source, options)
-        self._stream = TextStream(source, self._found, options)
+        self._stream = TextStream(source, self._found)
         self._judge = Judge(options, self._found.fallback, self._found.name)
-        self._out = PartBuilder(source.file)
+        self._out = PartBuilder(source.file, options.part_bytes)
         self._line = 1
         self._position = 0
         self._long: _Long | None = None
@@ -89,12 +89,10 @@ class _Reader:
             self._take(data[:cut])
             tail = self._begin_long(data[cut:])
             self._stream.forget(self._position)
-            if self._out.pending_bytes >= self._options.part_bytes:
-                yield self._out.take()
+            yield from self._out.full_parts()
         tail = self._finish_long(tail, final=True)
         self._take(tail)
-        if not self._out.is_empty:
-            yield self._out.take()
+        yield from self._out.full_parts(final=True)
 
     def _begin_long(self, tail: bytes) -> bytes:
         """Drop an unfinished line beyond the limit; its start is kept for the reject."""
