@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from loadlock.cleanup.plan import Change, Finding, Program
+from loadlock.cleanup.plan import Change, Finding
 from loadlock.cleanup.steps import PART, SqlStep, Step
 
 _WORD = re.compile(r"\b[a-z]\w*\b")
@@ -24,8 +24,7 @@ class Building:
 
     def add(self, name: str, expression: str) -> str:
         """A new internal column by SQL over earlier ones; gives its name."""
-        used = {word for word in _WORD.findall(expression) if word in self._level}
-        self._level[name] = 1 + max((self._level[word] for word in used), default=0)
+        self._level[name] = 1 + max((self._level[word] for word in self._words(expression)), default=0)
         self._columns[name] = expression
         return name
 
@@ -34,7 +33,7 @@ class Building:
         names = list(self._columns) if wanted is None else self._needed(wanted)
         if not names:
             return
-        self.steps.append(SqlStep(sql=f"select {', '.join(names)} from {self.layers(names)}"))
+        self.steps.append(SqlStep(sql=f"select {', '.join(names)} from {self.relation(names)}"))
         for name in names:
             del self._columns[name]
             self.given(name)
@@ -55,24 +54,38 @@ class Building:
         """Whether the column lies in the part, so that SQL need not hand it out."""
         return name not in self._columns
 
-    def layers(self, names: Sequence[str] | None = None) -> str:
-        """A relation with all columns: one projection a level, so that nothing is computed twice."""
-        chosen = self._columns if names is None else {name: self._columns[name] for name in names}
+    def relation(self, uses: Sequence[str]) -> str:
+        """A relation with the columns that the expressions `uses` name.
+
+        One projection a level, so that nothing is computed twice; each hands on only what is still needed: DuckDB's
+        binder takes its time for every column of every layer.
+        """
+        needed = self._needed(uses)
+        levels = sorted({self._level[name] for name in needed})
+        later = {level: self._later(level, needed, uses) for level in levels}
         found = PART
-        for level in sorted({self._level[name] for name in chosen}):
-            made = ", ".join(f"{chosen[name]} as {name}" for name in chosen if self._level[name] == level)
-            found = f"(select *, {made} from {found})"
+        for level in levels:
+            kept = [name for name in later[level] if self._level[name] < level]
+            made = [f"{self._columns[name]} as {name}" for name in needed if self._level[name] == level]
+            found = f"(select {', '.join([*kept, *made])} from {found})"
         return found
 
-    def program(self) -> Program:
-        return Program(steps=tuple(self.steps), layers=self.layers())
+    def _later(self, level: int, needed: Sequence[str], uses: Sequence[str]) -> list[str]:
+        """The columns up to a level that expressions behind it name."""
+        behind = [self._columns[name] for name in needed if self._level[name] > level]
+        words = dict.fromkeys(word for text in (*behind, *uses) for word in self._words(text))
+        return [word for word in words if self._level[word] <= level]
 
-    def _needed(self, wanted: Sequence[str]) -> list[str]:
+    def _words(self, text: str) -> list[str]:
+        return [word for word in _WORD.findall(text) if word in self._level]
+
+    def _needed(self, uses: Sequence[str]) -> list[str]:
+        """The columns not yet computed that the expressions come from, in the order of their making."""
         needed: set[str] = set()
-        open_names = [name for name in wanted if name in self._columns]
-        while open_names:
-            name = open_names.pop()
-            if name not in needed:
+        todo = [word for text in uses for word in self._words(text)]
+        while todo:
+            name = todo.pop()
+            if name in self._columns and name not in needed:
                 needed.add(name)
-                open_names += [word for word in _WORD.findall(self._columns[name]) if word in self._columns]
+                todo += self._words(self._columns[name])
         return [name for name in self._columns if name in needed]

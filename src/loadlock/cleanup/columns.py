@@ -67,8 +67,7 @@ def _sql_rule(draft: Draft, index: int, name: str, value: str, path: str, use: R
 def tried(draft: Draft, name: str, expression: str, path: str, column: str | None, value: str | None) -> str:
     """A user's expression as a column that is null where it fails; failing is a problem of the row."""
     draft.build.add(name, f"try({expression})")
-    failed = f"({name} is null and try([{expression}]) is null)"
-    draft.bad.append(failed)
+    failed = failure(name, expression)
     draft.build.findings.append(
         Finding(
             path=path,
@@ -82,6 +81,12 @@ def tried(draft: Draft, name: str, expression: str, path: str, column: str | Non
         )
     )
     return name
+
+
+def failure(name: str, expression: str) -> str:
+    """Condition: a tried expression is null because it failed, not because it gave null."""
+    # CASE, because AND would work out the expression twice for every row
+    return f"case when {name} is null then try([{expression}]) is null else false end"
 
 
 def _python_rule(draft: Draft, index: int, name: str, value: str, path: str, use: RuleUse) -> str | None:
@@ -102,8 +107,6 @@ def _python_rule(draft: Draft, index: int, name: str, value: str, path: str, use
 
 def python_finding(draft: Draft, path: str, column: str | None, error: str, value: str | None) -> None:
     """A Python rule that raised is a problem of the row."""
-    condition = f"({error} is not null)"
-    draft.bad.append(condition)
     draft.build.findings.append(
         Finding(
             path=path,
@@ -112,7 +115,7 @@ def python_finding(draft: Draft, path: str, column: str | None, error: str, valu
             column=column,
             code="python_error",
             message="",
-            condition=condition,
+            condition=f"({error} is not null)",
             value=value,
             error=error,
         )
@@ -136,8 +139,6 @@ def _apply(draft: Draft, name: str, value: str, path: str, what: tuple[Any, str,
         )
     if isinstance(rule, FindingRule):
         for found in rule.findings(value, context):
-            condition = f"({found.sql})"
-            draft.bad.append(condition)
             draft.build.findings.append(
                 Finding(
                     path=path,
@@ -146,7 +147,7 @@ def _apply(draft: Draft, name: str, value: str, path: str, what: tuple[Any, str,
                     column=context.column,
                     code=found.code,
                     message=found.message,
-                    condition=condition,
+                    condition=f"({found.sql})",
                     value=value,
                 )
             )
@@ -257,10 +258,9 @@ def type_findings(draft: Draft, index: int, spec: TypeSpec, names: tuple[str, st
     text, final = names
     column = draft.columns[index]
     unfit = f"({final} is null and {text} is not null)"
-    draft.bad.append(unfit)
     before = [f"coalesce({condition}, false)" for condition in own]
     for fault in typing_sql.faults(spec, text):
-        quiet = "".join(f" and not {condition}" for condition in before)
+        holds = " and ".join([f"({fault.condition})", *(f"not {condition}" for condition in before)])
         draft.build.findings.append(
             Finding(
                 path=f"columns.{column.name}.type",
@@ -269,7 +269,7 @@ def type_findings(draft: Draft, index: int, spec: TypeSpec, names: tuple[str, st
                 column=column.name,
                 code=fault.code,
                 message=fault.message,
-                condition=f"({unfit} and ({fault.condition}){quiet})",
+                condition=f"case when {unfit} then {holds} else false end",
                 value=text,
             )
         )

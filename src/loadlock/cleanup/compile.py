@@ -19,7 +19,7 @@ from loadlock.cleanup.judging import (
     keys_of,
     uniques_of,
 )
-from loadlock.cleanup.plan import Input, Plan, Program, SurveyItem
+from loadlock.cleanup.plan import Input, Plan
 from loadlock.cleanup.rows import compile_row_rule
 from loadlock.errors import Mistake, PipelineError
 from loadlock.model import Severity
@@ -174,8 +174,7 @@ def _finished(draft: Draft, names: Sequence[str] | None) -> Plan:
     uniques, batch_checks = uniques_of(draft), batch_checks_of(draft)
     if draft.mistakes:
         raise PipelineError(draft.mistakes)
-    surveys, survey_program = _survey(draft, names)
-    program = draft.build.program()
+    survey = _survey(draft, names)
     plan = Plan(
         pipeline=draft.pipeline,
         names=None if names is None else tuple(names),
@@ -183,15 +182,15 @@ def _finished(draft: Draft, names: Sequence[str] | None) -> Plan:
         decisions=dict(draft.decisions),
         columns=tuple((column.name, column.type) for column in draft.columns),
         inputs=tuple(draft.inputs),
-        program=program,
+        steps=tuple(draft.build.steps),
         finals=tuple(draft.finals),
         digest_values=tuple(draft.digests),
         findings=tuple(draft.build.findings),
         changes=tuple(draft.build.changes),
         skips=tuple(draft.skips),
         python_checks=tuple(draft.python_checks),
-        survey_items=surveys,
-        survey_program=survey_program,
+        survey_items=tuple(survey.surveys if survey else ()),
+        survey_steps=tuple(survey.build.steps if survey else ()),
         batch_checks=batch_checks,
         uniques=uniques,
         keys=keys,
@@ -199,7 +198,10 @@ def _finished(draft: Draft, names: Sequence[str] | None) -> Plan:
         keep_unique=draft.pipeline.keep_unique,
         keep_duplicates=draft.pipeline.keep_duplicates,
     )
-    plan = replace(plan, queries=queries.of(plan, bad=draft.bad, given=draft.build.is_given))
+    texts = queries.of(plan, draft.build)
+    if survey:
+        texts["survey"] = queries.survey(plan.open_items, survey.build)
+    plan = replace(plan, queries=texts)
     queries.try_out(plan)
     return plan
 
@@ -215,18 +217,17 @@ def _required(draft: Draft, keys: Sequence[Sequence[str]]) -> frozenset[str]:
     return frozenset(declared | checked | {name for key in keys for name in key})
 
 
-def _survey(draft: Draft, names: Sequence[str] | None) -> tuple[tuple[SurveyItem, ...], Program]:
-    """The survey's own program: only the columns that have something to decide."""
+def _survey(draft: Draft, names: Sequence[str] | None) -> Draft | None:
+    """A draft of only the columns that have something to decide; None if there are none."""
     asked = {item.column for item in draft.surveys}
     if not asked:
-        return (), Program(steps=(), layers="")
+        return None
     again = _draft(draft.pipeline, draft.columns, names, draft.decisions, draft.run_time)
     again.chains = draft.chains
     for index, column in enumerate(draft.columns):
         if column.name in asked:
             compile_column(again, index)
         else:
-            again.finals.append(again.staged(index))
-            again.texts.append(again.staged(index))
-            again.digests.append(again.staged(index))
-    return tuple(again.surveys), again.build.program()
+            for listed in (again.finals, again.texts, again.digests):
+                listed.append(again.staged(index))
+    return again

@@ -9,12 +9,10 @@ import numpy as np
 
 from loadlock.cleanup.binding import Bound
 from loadlock.cleanup.plan import Change, Plan
-from loadlock.cleanup.python_checks import CheckResult
-from loadlock.cleanup.queries import counted
-from loadlock.cleanup.rejecting import set_rows
-from loadlock.cleanup.steps import query, whole
+from loadlock.cleanup.rejecting import Hits, Texts
+from loadlock.cleanup.steps import whole
 from loadlock.cleanup.tallies import MAX_EXAMPLES, CheckTally, ColumnTally, RuleTally, Tallies
-from loadlock.model import Problem
+from loadlock.model import Problem, Severity
 from loadlock.types import ColumnType
 
 if TYPE_CHECKING:
@@ -31,35 +29,44 @@ class Counted:
     staged: int
     exploded: int
     clean: pa.Table
-    keep: np.ndarray[Any, Any]
+    rejected: int
     skipped: int
-    main: pa.Table
     part: pa.Table
-    codes: list[tuple[str, str | None, int]]
-    rejected_by: dict[int, int]
+    changed: list[np.ndarray[Any, Any]]
+    """The rows that each of the plan's changes touched."""
+    hits: list[Hits]
+    texts: Texts
     records: list[tuple[int, Problem]]
-    checks: CheckResult
+    """Problems of records that could not be flattened."""
     bound: Bound
     found: list[str]
     unnamed: dict[str, int]
 
 
+def examples_of(plan: Plan, changed: list[np.ndarray[Any, Any]]) -> list[np.ndarray[Any, Any]]:
+    """For each change the rows to show it by; none for masked columns."""
+    none = np.array([], np.int64)
+    return [
+        rows[:_LOOKED] if change.kind == "rule" and not change.masked else none
+        for change, rows in zip(plan.changes, changed, strict=True)
+    ]
+
+
 def count_part(plan: Plan, part: Counted) -> Tallies:
     """The tallies of one part."""
-    changed = [set_rows(part.main, "g", number) for number in range(len(plan.changes))]
-    bad_records = len({index for index, _ in part.records})
-    rejected = len(part.keep) - int(part.keep.sum()) - part.skipped + bad_records
-    record_codes: list[tuple[str, str | None, int]] = [(p.code, p.column, 1) for _, p in part.records]
+    rejecting = [hit for hit in part.hits if hit.finding.severity == Severity.REJECT and len(hit.rows)]
+    codes: list[tuple[str, str | None, int]] = [(p.code, p.column, 1) for _, p in part.records]
+    codes += [(hit.finding.code, hit.finding.column, len(hit.rows)) for hit in rejecting]
     tallies = Tallies(
         staged=part.staged,
         exploded=part.exploded,
         clean=part.clean.num_rows,
-        rejected=rejected,
+        rejected=part.rejected,
         skipped=part.skipped,
-        rules=_rules(plan, part, changed),
-        checks=_checks(plan, part),
-        columns=_columns(plan, part, changed),
-        codes=(*part.codes, *record_codes),
+        rules=_rules(plan, part),
+        checks=_checks(part),
+        columns=_columns(plan, part),
+        codes=tuple(codes),
         bound=part.bound.loosely,
         found=tuple(part.found),
         unnamed=part.unnamed,
@@ -67,13 +74,13 @@ def count_part(plan: Plan, part: Counted) -> Tallies:
     return tallies + Tallies()  # sums equal codes
 
 
-def _rules(plan: Plan, part: Counted, changed: list[np.ndarray[Any, Any]]) -> tuple[RuleTally, ...]:
-    examples = _examples(plan, part, changed)
+def _rules(plan: Plan, part: Counted) -> tuple[RuleTally, ...]:
     rejected: dict[tuple[str, str | None], int] = {}
-    for number, rows in part.rejected_by.items():
-        finding = plan.findings[number]
-        if finding.source == "rule":
-            rejected[finding.path, finding.column] = rejected.get((finding.path, finding.column), 0) + rows
+    for hit in part.hits:
+        if hit.finding.source == "rule":
+            place = hit.finding.path, hit.finding.column
+            rejected[place] = rejected.get(place, 0) + len(hit.rows)
+    shown = examples_of(plan, part.changed)
     return tuple(
         RuleTally(
             path=change.path,
@@ -82,34 +89,17 @@ def _rules(plan: Plan, part: Counted, changed: list[np.ndarray[Any, Any]]) -> tu
             looked=part.part.num_rows - part.part[change.input].null_count,
             changed=len(rows),
             rejected=rejected.get((change.path, change.column), 0),
-            examples=examples.get(number, ()),
+            examples=_pairs(change, part.texts, few),
         )
-        for number, (change, rows) in enumerate(zip(plan.changes, changed, strict=True))
+        for change, rows, few in zip(plan.changes, part.changed, shown, strict=True)
         if change.kind == "rule"
     )
 
 
-def _examples(
-    plan: Plan, part: Counted, changed: list[np.ndarray[Any, Any]]
-) -> dict[int, tuple[tuple[str | None, str | None], ...]]:
-    """A few values before and after each rule that changed some; none of masked columns."""
-    wanted = {
-        number: rows[:_LOOKED]
-        for number, rows in enumerate(changed)
-        if len(rows) and plan.changes[number].kind == "rule" and not plan.changes[number].masked
-    }
-    if not wanted:
-        return {}
-    indexes = np.unique(np.concatenate(list(wanted.values())))
-    some = part.part.take(indexes)
-    shown = query(plan.queries["examples"], some)
-    return {
-        number: _pairs(plan.changes[number], shown, np.searchsorted(indexes, rows)) for number, rows in wanted.items()
-    }
-
-
-def _pairs(change: Change, shown: pa.Table, rows: np.ndarray[Any, Any]) -> tuple[tuple[str | None, str | None], ...]:
-    before, after = (whole(shown[name]).take(rows).to_pylist() for name in (change.before, change.after))
+def _pairs(change: Change, texts: Texts, rows: np.ndarray[Any, Any]) -> tuple[tuple[str | None, str | None], ...]:
+    if not len(rows):
+        return ()
+    before, after = (texts.of(name, rows).to_pylist() for name in (change.before, change.after))
     pairs = dict.fromkeys((_short(old), _short(new)) for old, new in zip(before, after, strict=True))
     return tuple(pairs)[:MAX_EXAMPLES]
 
@@ -118,33 +108,27 @@ def _short(text: str | None, limit: int = 200) -> str | None:
     return text if text is None or len(text) <= limit else text[:limit] + "…"
 
 
-def _checks(plan: Plan, part: Counted) -> tuple[CheckTally, ...]:
-    """Checks, types and rules' findings, with the rows each found; of what rejects only what was found."""
-    soft = counted(plan)
-    found = dict(part.rejected_by)
-    found |= {number: len(set_rows(part.main, "f", place)) for place, number in enumerate(soft)}
-    tallies = [
-        (finding, found.get(number, 0)) for number, finding in enumerate(plan.findings) if finding.source != "rule"
-    ]
-    tallies += [(finding, len(rows)) for finding, rows in part.checks.found]
+def _checks(part: Counted) -> tuple[CheckTally, ...]:
+    """All checks, and what types and failing checks found."""
     return tuple(
         CheckTally(
-            path=finding.path,
-            column=finding.column,
-            check=finding.name,
-            severity=str(finding.severity),
-            message=finding.message,
-            found=rows,
+            path=hit.finding.path,
+            column=hit.finding.column,
+            check=hit.finding.name,
+            severity=str(hit.finding.severity),
+            message=hit.finding.message,
+            found=len(hit.rows),
         )
-        for finding, rows in tallies
-        if rows or (finding.source == "check" and finding.code != "sql_error")
+        for hit in part.hits
+        if hit.finding.source != "rule"
+        and (len(hit.rows) or (hit.finding.source == "check" and hit.finding.code != "sql_error"))
     )
 
 
-def _columns(plan: Plan, part: Counted, changed: list[np.ndarray[Any, Any]]) -> tuple[ColumnTally, ...]:
+def _columns(plan: Plan, part: Counted) -> tuple[ColumnTally, ...]:
     noted = {
         (change.column, change.kind): len(rows)
-        for change, rows in zip(plan.changes, changed, strict=True)
+        for change, rows in zip(plan.changes, part.changed, strict=True)
         if change.kind != "rule"
     }
     return tuple(_column(name, kind, whole(part.clean[name]), noted) for name, kind in plan.columns)

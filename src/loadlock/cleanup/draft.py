@@ -38,8 +38,6 @@ class Draft:
     """Internal name of each column's text before its type."""
     digests: list[str] = field(default_factory=list)
     """Internal name of what the digest sees of each column."""
-    bad: list[str] = field(default_factory=list)
-    """SQL conditions that keep a row out, cheap ones; null counts as fine."""
     skips: list[tuple[str, str]] = field(default_factory=list)
     surveys: list[SurveyItem] = field(default_factory=list)
     python_checks: list[PythonCheck] = field(default_factory=list)

@@ -37,6 +37,14 @@ def shape(format_text: str) -> str:
 
 def parse(value: str, format_text: str) -> str:
     """SQL: the value by this format (timestamp, or timestamptz where the format has a zone), null where it doesn't fit."""
+    if format_text == "%Y-%m-%d":
+        # the usual spelling, by the quicker cast; the pattern is for the rest (one-digit months)
+        usual = f"strlen({value}) = 10 and try_cast({value} as date)::varchar = {value} and {value} >= '0001'"
+        return f"case when {usual} then try_cast({value} as date)::timestamp else {_matched(value, format_text)} end"
+    return _matched(value, format_text)
+
+
+def _matched(value: str, format_text: str) -> str:
     guard = f"regexp_full_match({value}, {literal(shape(format_text))})"
     return f"case when {guard} then try_strptime({value}, {literal(format_text)}) end"
 

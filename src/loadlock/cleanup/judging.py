@@ -6,18 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from loadlock.cleanup.batch_sql import check_query
+from loadlock.cleanup.columns import failure
 from loadlock.cleanup.draft import Draft
 from loadlock.cleanup.expressions import result_type
 from loadlock.cleanup.plan import BatchCheck, Finding, PythonCheck, UniqueCheck
 from loadlock.model import Severity, WriteMode
 from loadlock.pipeline.model import CheckUse
-
-
-def add_finding(draft: Draft, finding: Finding) -> None:
-    """A finding; those that reject also keep the row out."""
-    draft.build.findings.append(finding)
-    if finding.severity == Severity.REJECT:
-        draft.bad.append(finding.condition)
 
 
 def compile_required(draft: Draft, keys: Sequence[Sequence[str]]) -> None:
@@ -38,8 +32,7 @@ def _must_have(draft: Draft, index: int, name: str, code: str, message: str) -> 
     if name == "required" and column.type.kind == "text":
         condition = f"({final} is null or {final} = '')"
     path = f"columns.{column.name}"
-    add_finding(
-        draft,
+    draft.build.findings.append(
         Finding(
             path=path, source="check", name=name, column=column.name, code=code, message=message, condition=condition,
             value=text,
@@ -67,8 +60,7 @@ def _component_check(draft: Draft, path: str, use: CheckUse, index: int) -> None
     context = draft.context(index)
     found = draft.attempt(path, lambda: check.findings(draft.finals[index], draft.texts[index], context))
     for finding in found or ():
-        add_finding(
-            draft,
+        draft.build.findings.append(
             Finding(
                 path=path,
                 source="check",
@@ -107,11 +99,10 @@ def _sql_check(draft: Draft, path: str, use: CheckUse, index: int | None) -> Non
     ):
         return
     name = draft.build.add(f"y{draft.number('row')}", f"try(({expression})::boolean)")
-    failed = f"({name} is null and try([({expression})::boolean]) is null)"
     message = use.message or f"the check {text} failed"
     for code, condition, said in (
         ("sql_check", f"(not {name})", message),
-        ("sql_error", failed, f"the SQL of the check failed for this row: {text}"),
+        ("sql_error", failure(name, f"({expression})::boolean"), f"the SQL of the check failed for this row: {text}"),
     ):
         finding = Finding(
             path=path,
@@ -124,7 +115,7 @@ def _sql_check(draft: Draft, path: str, use: CheckUse, index: int | None) -> Non
             severity=use.severity,
             value=None if index is None else draft.texts[index],
         )
-        add_finding(draft, finding)
+        draft.build.findings.append(finding)
 
 
 def _python_check(draft: Draft, path: str, use: CheckUse, index: int | None) -> None:

@@ -9,11 +9,11 @@ import numpy as np
 
 from loadlock.cleanup import queries
 from loadlock.cleanup.binding import Bound, bind, drift
-from loadlock.cleanup.counting import Counted, count_part
+from loadlock.cleanup.counting import Counted, count_part, examples_of
 from loadlock.cleanup.flatten import flatten
 from loadlock.cleanup.plan import Plan
 from loadlock.cleanup.python_checks import run_checks
-from loadlock.cleanup.rejecting import record_rejects, row_rejects
+from loadlock.cleanup.rejecting import Texts, all_hits, record_rejects, row_rejects, set_rows
 from loadlock.cleanup.steps import query, whole
 from loadlock.cleanup.tallies import Tallies
 from loadlock.digest import MODULUS
@@ -50,7 +50,7 @@ def clean(raw: pa.Table, plan: Plan, *, file_index: int) -> CleanPart:
         rows, problems, exploded = flat_rows(raw, plan)
         bound = bind(plan.inputs, rows.column_names)
         part = staged_part(rows, plan, bound)
-        for step in plan.program.steps:
+        for step in plan.steps:
             part = step.run(part)
         return _Part(plan, rows, part, file_index).cleaned(raw, bound, problems, exploded)
     except duckdb.Error as error:
@@ -93,28 +93,44 @@ class _Part:
         self.main = query(plan.queries["main"], part)
 
     def cleaned(self, raw: pa.Table, bound: Bound, problems: list[tuple[int, Problem]], exploded: int) -> CleanPart:
-        import pyarrow as pa
-
-        checks = run_checks(self.plan, [self.final(name) for name in self.plan.finals])
+        plan = self.plan
+        checks = run_checks(plan, [self.final(name) for name in plan.finals])
         bad = flags(self.main[queries.BAD]) | checks.rejecting(self.rows.num_rows)
         skipped = ~bad & ~flags(whole(self.main[queries.SKIP]).is_null())
         keep = ~bad & ~skipped
+        hits = all_hits(plan, self.main, checks)
+        changed = [set_rows(self.main, "g", number) for number in range(len(plan.changes))]
+        texts = self.texts(np.unique(np.concatenate([np.flatnonzero(bad), *examples_of(plan, changed)])))
         table = self.clean_table(keep)
-        rejects = [record_rejects(raw, problems, file_index=self.file_index)] if problems else []
-        found = row_rejects(self.plan, self.rows, self.part, np.flatnonzero(bad), checks, file_index=self.file_index)
-        counted = Counted(
-            staged=raw.num_rows, exploded=exploded, clean=table, keep=keep, skipped=int(skipped.sum()), main=self.main,
-            part=self.part, codes=found.codes, rejected_by=found.by_finding, records=problems, checks=checks,
-            bound=bound, found=self.found(bound), unnamed=self.unnamed(),
-        )  # fmt: skip
+        rejects = self.rejects(raw, problems, row_rejects(
+            self.rows, np.flatnonzero(bad), hits, texts, file_index=self.file_index
+        ))  # fmt: skip
+        tallies = count_part(plan, Counted(
+            staged=raw.num_rows, exploded=exploded, clean=table, rejected=rejects.num_rows, skipped=int(skipped.sum()),
+            part=self.part, changed=changed, hits=hits, texts=texts, records=problems, bound=bound,
+            found=self.found(bound), unnamed=self.unnamed(),
+        ))  # fmt: skip
         return CleanPart(
             clean=table,
-            rejects=pa.concat_tables([*rejects, found.table]),
+            rejects=rejects,
             dropped=self.dropped(skipped),
-            tallies=count_part(self.plan, counted),
+            tallies=tallies,
             digest=self.digest(keep),
             staged=raw.num_rows,
             exploded=exploded,
+        )
+
+    def texts(self, rows: np.ndarray[Any, Any]) -> Texts:
+        """The texts of the rows at these indexes."""
+        some = self.part.take(rows) if len(rows) else self.part.slice(0, 0)
+        return Texts(rows=rows, table=query(self.plan.queries["texts"], some) if len(rows) else some)
+
+    def rejects(self, raw: pa.Table, problems: list[tuple[int, Problem]], found: pa.Table) -> pa.Table:
+        """Rejects of records that could not be flattened, then those of rows."""
+        import pyarrow as pa
+
+        return (
+            pa.concat_tables([record_rejects(raw, problems, file_index=self.file_index), found]) if problems else found
         )
 
     def final(self, name: str) -> pa.Array:
@@ -124,10 +140,8 @@ class _Part:
     def clean_table(self, keep: np.ndarray[Any, Any]) -> pa.Table:
         import pyarrow as pa
 
-        arrays = [
-            self.final(name) if self.final(name).type == kind.arrow() else self.final(name).cast(kind.arrow())
-            for name, (_, kind) in zip(self.plan.finals, self.plan.columns, strict=True)
-        ]
+        pairs = zip(self.plan.finals, self.plan.columns, strict=True)
+        arrays = [self.final(name).cast(kind.arrow()) for name, (_, kind) in pairs]
         arrays += self.identity()
         fields = [pa.field(name, kind.arrow()) for name, kind in self.plan.columns]
         fields += [pa.field(FILE, pa.int32()), pa.field(ROW, pa.int64()), pa.field(SUB, pa.int32())]

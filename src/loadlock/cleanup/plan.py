@@ -92,15 +92,6 @@ class SurveyItem:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Program:
-    """Steps over Arrow, then one query over their result (the relation `part`)."""
-
-    steps: tuple[Step, ...]
-    layers: str
-    """`(select ...)`: every internal column, to be selected from."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class BatchCheck:
     """A question about all clean rows, answered by one boolean."""
 
@@ -131,7 +122,8 @@ class Plan:
     columns: tuple[tuple[str, ColumnType], ...]
     """The clean columns in declared order."""
     inputs: tuple[Input, ...]
-    program: Program
+    steps: tuple[Step, ...]
+    """What comes before the queries: functions over Arrow, and the SQL they need."""
     finals: tuple[str, ...]
     """Internal names of the clean columns' values."""
     digest_values: tuple[str, ...]
@@ -142,7 +134,7 @@ class Plan:
     """(reason, SQL condition under which the row is kept)."""
     python_checks: tuple[PythonCheck, ...]
     survey_items: tuple[SurveyItem, ...]
-    survey_program: Program
+    survey_steps: tuple[Step, ...]
     batch_checks: tuple[BatchCheck, ...]
     uniques: tuple[UniqueCheck, ...]
     keys: tuple[tuple[str, ...], ...]
@@ -152,7 +144,7 @@ class Plan:
     keep_unique: str
     keep_duplicates: str
     queries: Mapping[str, str] = field(default_factory=dict)
-    """The kernel's queries over `part`, ready: `main`, `rejects`, `examples`."""
+    """Queries over the part as the steps leave it: `main`, `texts`; over the survey's steps: `survey`."""
 
     @property
     def flatten(self) -> Flatten:
@@ -173,7 +165,12 @@ class Plan:
     @property
     def needs_survey(self) -> bool:
         """Whether something is left to decide by what the whole column shows."""
-        return any(item.key not in self.decisions for item in self.survey_items)
+        return bool(self.open_items)
+
+    @property
+    def open_items(self) -> list[SurveyItem]:
+        """What is not yet decided."""
+        return [item for item in self.survey_items if item.key not in self.decisions]
 
     @property
     def needs_batch(self) -> bool:

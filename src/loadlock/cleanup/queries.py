@@ -1,10 +1,11 @@
-"""The kernel's three queries over a part: all rows once; bad rows with their findings; rows that show rules at work."""
+"""The kernel's two queries over a part: all rows once; and the texts of rows that are bad or show a rule at work."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from loadlock.cleanup.plan import Plan
+from loadlock.cleanup.building import Building
+from loadlock.cleanup.plan import Plan, SurveyItem
 from loadlock.cleanup.steps import query
 from loadlock.digest import row_hash_sql, schema_seed
 from loadlock.errors import LoadlockError, Mistake, PipelineError
@@ -15,50 +16,54 @@ BITS = 60
 LOW, HIGH, BAD, SKIP = "h_low", "h_high", "bad", "skip"
 
 
-def of(plan: Plan, *, bad: Sequence[str], given: Callable[[str], bool]) -> dict[str, str]:
-    """The texts of the plan's queries. `given` tells the columns that need not be handed out: the part has them."""
-    return {
-        "main": _main(plan, bad, given),
-        "rejects": _rejects(plan),
-        "examples": _examples(plan),
-    }
+def of(plan: Plan, build: Building) -> dict[str, str]:
+    """The texts of the plan's queries."""
+    return {"main": _main(plan, build), "texts": _texts(plan, build)}
 
 
-def words(conditions: Sequence[str], prefix: str) -> list[str]:
-    """Conditions as bits of ubigint columns `<prefix>0`, `<prefix>1` ...; null counts as false."""
+def survey(items: Sequence[SurveyItem], build: Building) -> str:
+    """One row: how often each condition of the items holds (`n0`, `n1` ...)."""
+    conditions = [condition for item in items for _, condition in item.counts]
+    listed = [f"count(*) filter (where {condition}) as n{n}" for n, condition in enumerate(conditions)]
+    return f"select {', '.join(listed) or '0 as nothing'} from {build.relation(conditions)}"
+
+
+def words(conditions: Sequence[str], prefix: str) -> list[tuple[str, str]]:
+    """Conditions as bits of ubigint columns: (`<prefix>0`, SQL), (`<prefix>1`, SQL) ...; null counts as false."""
     made = []
     for start in range(0, len(conditions), BITS):
         bits = [
-            f"(coalesce({condition}, false)::ubigint << {bit})"
+            f"case when {condition} then {1 << bit}::ubigint else 0::ubigint end"
             for bit, condition in enumerate(conditions[start : start + BITS])
         ]
-        made.append(f"({' | '.join(bits)}) as {prefix}{start // BITS}")
+        made.append((f"{prefix}{start // BITS}", f"({' | '.join(bits)})"))
     return made
 
 
-def counted(plan: Plan) -> list[int]:
-    """Indexes of the findings that don't reject; they are counted over all rows."""
-    return [index for index, finding in enumerate(plan.findings) if finding.severity != Severity.REJECT]
-
-
-def _main(plan: Plan, bad: Sequence[str], given: Callable[[str], bool]) -> str:
-    finals = [name for name in dict.fromkeys(plan.finals) if not given(name)]
+def _main(plan: Plan, build: Building) -> str:
+    """All rows: final values, whether they are bad or skipped, the hash of the others, and what is counted."""
+    finals = [name for name in dict.fromkeys(plan.finals) if not build.is_given(name)]
+    found = words([finding.condition for finding in plan.findings], "f")
+    changed = words([change.condition for change in plan.changes], "g")
     skip = "".join(f" when not coalesce({condition}, false) then {n}" for n, (_, condition) in enumerate(plan.skips))
-    judged = (
-        f"(select *, coalesce({' or '.join(bad) or 'false'}, false) as {BAD},"
-        f" {f'(case{skip} end)' if skip else 'null'}::integer as {SKIP} from {plan.program.layers})"
-    )
-    hashed = f"(select *, case when not {BAD} and {SKIP} is null then {_hash(plan)} end as h from {judged})"
-    listed = [
-        *finals,
-        BAD,
-        SKIP,
-        f"(h >> 64)::ubigint as {HIGH}",
-        f"(h & 18446744073709551615::uhugeint)::ubigint as {LOW}",
-        *words([change.condition for change in plan.changes], "g"),
-        *words([plan.findings[index].condition for index in counted(plan)], "f"),
-    ]
-    return f"select {', '.join(listed)} from {hashed}"
+    skipped = f"(case{skip} end)::integer" if skip else "null::integer"
+    row_hash = _hash(plan)
+    relation = build.relation([*finals, skip, row_hash, *(sql for _, sql in (*found, *changed))])
+    made = ", ".join([f"{sql} as {name}" for name, sql in (*found, *changed)] + [f"{skipped} as {SKIP}"])
+    judged = f"(select *, {_is_bad(plan)} as {BAD} from (select *, {made} from {relation}))"
+    kept = [*finals, BAD, SKIP, *(name for name, _ in (*found, *changed))]
+    hashed = f"select {', '.join(kept)}, case when not {BAD} and {SKIP} is null then {row_hash} end as h from {judged}"
+    halves = f"(h >> 64)::ubigint as {HIGH}, (h & 18446744073709551615::uhugeint)::ubigint as {LOW}"
+    return f"select {', '.join(kept)}, {halves} from ({hashed})"
+
+
+def _is_bad(plan: Plan) -> str:
+    """SQL over the packed findings: one that rejects holds."""
+    masks: dict[int, int] = {}
+    for number, finding in enumerate(plan.findings):
+        if finding.severity == Severity.REJECT:
+            masks[number // BITS] = masks.get(number // BITS, 0) | 1 << number % BITS
+    return " or ".join(f"(f{word} & {mask}::ubigint) <> 0" for word, mask in masks.items()) or "false"
 
 
 def _hash(plan: Plan) -> str:
@@ -67,18 +72,13 @@ def _hash(plan: Plan) -> str:
     return row_hash_sql(plan.columns, values=plan.digest_values)
 
 
-def _rejects(plan: Plan) -> str:
-    shown = dict.fromkeys(finding.value for finding in plan.findings if finding.value is not None)
-    errors = dict.fromkeys(finding.error for finding in plan.findings if finding.error is not None)
-    listed = [*words([finding.condition for finding in plan.findings], "f")]
-    listed += [f"{name}::varchar as {name}" for name in (*shown, *errors)]
-    return f"select {', '.join(listed) or '0 as nothing'} from {plan.program.layers}"
-
-
-def _examples(plan: Plan) -> str:
-    shown = dict.fromkeys(name for change in plan.changes for name in (change.before, change.after))
-    listed = ", ".join(f"{name}::varchar as {name}" for name in shown)
-    return f"select {listed or '0 as nothing'} from {plan.program.layers}"
+def _texts(plan: Plan, build: Building) -> str:
+    """Some rows: the values that findings show, and those before and after each rule, as text."""
+    shown = [name for finding in plan.findings for name in (finding.value, finding.error) if name is not None]
+    shown += [check.finding.value for check in plan.python_checks if check.finding.value is not None]
+    shown += [name for change in plan.changes if change.kind == "rule" for name in (change.before, change.after)]
+    listed = [f"{name}::varchar as {name}" for name in dict.fromkeys(shown)]
+    return f"select {', '.join(listed) or '0 as nothing'} from {build.relation(listed)}"
 
 
 def try_out(plan: Plan) -> None:
@@ -86,12 +86,12 @@ def try_out(plan: Plan) -> None:
     import duckdb
     import pyarrow as pa
 
-    part = pa.table({entry.name: pa.array([], pa.string()) for entry in plan.inputs} or {"nothing": pa.array([])})
+    part = pa.table({entry.name: pa.nulls(0, pa.string()) for entry in plan.inputs} or {"nothing": pa.nulls(0)})
     try:
-        for step in plan.program.steps:
+        for step in plan.steps:
             part = step.run(part)
-        for text in plan.queries.values():
-            query(text, part)
+        for name in ("main", "texts"):
+            query(plan.queries[name], part)
     except (duckdb.Error, LoadlockError) as error:
         first = str(error).strip().splitlines()[0]
         mistake = Mistake(message=f"the pipeline can't be compiled: {first}", remedy="Look at its rules and checks.")

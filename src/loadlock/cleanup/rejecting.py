@@ -26,49 +26,17 @@ KEPT = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rejected:
-    """The rejects of a part, and what was counted while making them."""
-
-    table: pa.Table
-    codes: list[tuple[str, str | None, int]]
-    """(code, column, rows)."""
-    by_finding: dict[int, int]
-    """Index of the plan's finding → rows."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Hits:
-    """The rows (positions among the bad ones) in which one finding holds."""
+class Hits:
+    """The rows (indexes in the part, ascending) in which one finding holds."""
 
     finding: Finding
-    number: int
-    """Index in the plan, -1 for Python checks."""
-    positions: np.ndarray[Any, Any]
+    rows: np.ndarray[Any, Any]
 
 
-def row_rejects(
-    plan: Plan, rows: pa.Table, part: pa.Table, bad: np.ndarray[Any, Any], checks: CheckResult, *, file_index: int
-) -> Rejected:
-    """Rejects of the rows at the indexes `bad` (ascending)."""
-    if not len(bad):
-        return Rejected(table=shared.reject_schema().empty_table(), codes=[], by_finding={})
-    some = part.take(bad)
-    details = query(plan.queries["rejects"], some)
-    hits = [*_sql_hits(plan, details), *_python_hits(checks, bad)]
-    problems = _problems(hits, details, some, len(bad))
-    table = reject_rows(rows.take(bad), problems, file_index=file_index)
-    codes = [(hit.finding.code, hit.finding.column, len(hit.positions)) for hit in hits]
-    return Rejected(table=table, codes=codes, by_finding={h.number: len(h.positions) for h in hits if h.number >= 0})
-
-
-def _sql_hits(plan: Plan, details: pa.Table) -> list[_Hits]:
-    hits = []
-    for number, finding in enumerate(plan.findings):
-        if finding.severity == Severity.REJECT:
-            positions = set_rows(details, "f", number)
-            if len(positions):
-                hits.append(_Hits(finding=finding, number=number, positions=positions))
-    return hits
+def all_hits(plan: Plan, main: pa.Table, checks: CheckResult) -> list[Hits]:
+    """What was found in a part: SQL findings by their packed bits, then what Python checks found."""
+    hits = [Hits(finding=finding, rows=set_rows(main, "f", number)) for number, finding in enumerate(plan.findings)]
+    return hits + [Hits(finding=finding, rows=rows) for finding, rows in checks.found]
 
 
 def set_rows(table: pa.Table, prefix: str, number: int) -> np.ndarray[Any, Any]:
@@ -77,68 +45,66 @@ def set_rows(table: pa.Table, prefix: str, number: int) -> np.ndarray[Any, Any]:
     return np.flatnonzero(word & np.uint64(1 << (number % queries.BITS)))
 
 
-def _python_hits(checks: CheckResult, bad: np.ndarray[Any, Any]) -> list[_Hits]:
-    return [
-        _Hits(finding=finding, number=-1, positions=np.searchsorted(bad, indexes))
-        for finding, indexes in checks.found
-        if finding.severity == Severity.REJECT and len(indexes)
-    ]
+@dataclass(frozen=True, kw_only=True)
+class Texts:
+    """Values as text of some rows of a part. `rows` are their indexes in the part, ascending."""
+
+    rows: np.ndarray[Any, Any]
+    table: pa.Table
+
+    def of(self, name: str, rows: np.ndarray[Any, Any]) -> pa.Array:
+        """The texts of an internal column in rows that are among these."""
+        import pyarrow as pa
+
+        return whole(self.table[name]).take(pa.array(np.searchsorted(self.rows, rows)))
 
 
-def _problems(hits: Sequence[_Hits], details: pa.Table, some: pa.Table, count: int) -> pa.Array:
+def row_rejects(
+    rows: pa.Table, bad: np.ndarray[Any, Any], hits: Sequence[Hits], texts: Texts, *, file_index: int
+) -> pa.Table:
+    """Rejects of the staged rows at the indexes `bad` (ascending), with all their problems."""
+    if not len(bad):
+        return shared.reject_schema().empty_table()
+    rejecting = [hit for hit in hits if hit.finding.severity == Severity.REJECT and len(hit.rows)]
+    return reject_rows(rows.take(bad), _problems(rejecting, bad, texts), file_index=file_index)
+
+
+def _problems(hits: Sequence[Hits], bad: np.ndarray[Any, Any], texts: Texts) -> pa.Array:
     """A list of problem structs for each bad row, in the order of the findings."""
     import pyarrow as pa
 
-    structs = pa.chunked_array([_structs(hit, details, some) for hit in hits])
-    positions = np.concatenate([hit.positions for hit in hits])
-    order = np.argsort(positions, kind="stable")
-    offsets = np.searchsorted(positions[order], np.arange(count + 1))
+    structs = pa.chunked_array([_structs(hit, texts) for hit in hits])
+    rows = np.concatenate([hit.rows for hit in hits])
+    order = np.argsort(rows, kind="stable")
+    offsets = np.append(np.searchsorted(rows[order], bad), len(rows))
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), structs.combine_chunks().take(pa.array(order)))
 
 
-def _structs(hit: _Hits, details: pa.Table, some: pa.Table) -> pa.Array:
+def _structs(hit: Hits, texts: Texts) -> pa.Array:
     import pyarrow as pa
+    import pyarrow.compute as pc
 
-    count = len(hit.positions)
-    values = _values(hit, details, some)
+    count, finding = len(hit.rows), hit.finding
+    values = pa.nulls(count, pa.string()) if finding.value is None else texts.of(finding.value, hit.rows)
+    values = pc.utf8_slice_codeunits(values, 0, KEPT)
+    messages = _messages(finding.message, values) if finding.error is None else texts.of(finding.error, hit.rows)
     fields = shared.reject_schema().field("problems").type.value_type
-    return pa.StructArray.from_arrays(
-        [
-            pa.repeat(pa.scalar(hit.finding.code, pa.string()), count),
-            pa.repeat(pa.scalar(hit.finding.column, pa.string()), count),
-            values,
-            _messages(hit, values, details),
-        ],
-        fields=list(fields),
-    )
+    codes, columns = (pa.repeat(pa.scalar(text, pa.string()), count) for text in (finding.code, finding.column))
+    return pa.StructArray.from_arrays([codes, columns, values, messages], fields=list(fields))
 
 
-def _values(hit: _Hits, details: pa.Table, some: pa.Table) -> pa.Array:
+def _messages(message: str, values: pa.Array) -> pa.Array:
+    """The message with each value put in."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    name = hit.finding.value
-    if name is None:
-        return pa.nulls(len(hit.positions), pa.string())
-    column = details[name] if name in details.column_names else some[name]
-    return pc.utf8_slice_codeunits(whole(column).take(pa.array(hit.positions)).cast(pa.string()), 0, KEPT)
-
-
-def _messages(hit: _Hits, values: pa.Array, details: pa.Table) -> pa.Array:
-    """The finding's message with the value put in, or what the Python rule said."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if hit.finding.error is not None:
-        return whole(details[hit.finding.error]).take(pa.array(hit.positions)).cast(pa.string())
-    pieces = hit.finding.message.split("{value}")
+    pieces = message.split("{value}")
     if len(pieces) == 1:
-        return pa.repeat(pa.scalar(pieces[0], pa.string()), len(values))
-    short = pc.utf8_slice_codeunits(values, 0, SHOWN)
-    cut = pc.if_else(pc.equal(pc.fill_null(short, ""), pc.fill_null(values, "")), "'", "…'")
-    shown = pc.if_else(
-        pc.is_null(values), "nothing", pc.binary_join_element_wise("'", pc.fill_null(short, ""), cut, "")
-    )
+        return pa.repeat(pa.scalar(message, pa.string()), len(values))
+    whole_text = pc.fill_null(values, "")
+    short = pc.utf8_slice_codeunits(whole_text, 0, SHOWN)
+    end = pc.if_else(pc.equal(short, whole_text), "'", "…'")
+    shown = pc.if_else(pc.is_null(values), "nothing", pc.binary_join_element_wise("'", short, end, ""))
     parts: list[Any] = [pieces[0]]
     for piece in pieces[1:]:
         parts += [shown, piece]

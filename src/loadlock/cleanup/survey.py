@@ -27,17 +27,15 @@ class Decision:
 
 def survey(raw: pa.Table, plan: Plan) -> dict[str, int]:
     """Counts of one raw part; those of the batch are their sums. Empty where nothing is to be decided."""
-    open_items = [item for item in plan.survey_items if item.key not in plan.decisions]
-    if not open_items:
+    if not plan.open_items:
         return {}
     rows, _, _ = flat_rows(raw, plan)
     part = staged_part(rows, plan, bind(plan.inputs, rows.column_names))
-    for step in plan.survey_program.steps:
+    for step in plan.survey_steps:
         part = step.run(part)
-    asked = [(f"{item.key}/{name}", sql) for item in open_items for name, sql in item.counts]
-    listed = ", ".join(f"count(*) filter (where {sql}) as n{number}" for number, (_, sql) in enumerate(asked))
-    row = query(f"select {listed} from {plan.survey_program.layers}", part).to_pylist()[0]
-    return {name: row[f"n{number}"] for number, (name, _) in enumerate(asked)}
+    row = query(plan.queries["survey"], part).to_pylist()[0]
+    asked = [f"{item.key}/{name}" for item in plan.open_items for name, _ in item.counts]
+    return {name: row[f"n{number}"] for number, name in enumerate(asked)}
 
 
 def decide(plan: Plan, counts: Mapping[str, int]) -> tuple[Plan, list[Decision]]:

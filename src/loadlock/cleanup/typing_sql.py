@@ -13,8 +13,6 @@ from loadlock.cleanup import formats
 from loadlock.cleanup._sql import BLANK, literal
 from loadlock.types import ColumnType
 
-TRUE_WORDS = ("true", "t", "yes", "y", "1", "on")
-FALSE_WORDS = ("false", "f", "no", "n", "0", "off")
 # no year 0000, which DuckDB takes for a year before Christ; with an offset a year 0001 could become one
 _YEAR = "(?:[1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])"
 _DATE = f"{_YEAR}-[0-9]{{2}}-[0-9]{{2}}"
@@ -134,11 +132,10 @@ def _finite(value: str) -> str:
 
 
 def _boolean(value: str) -> str:
-    true, false = (", ".join(f"'{word}'" for word in words) for words in (TRUE_WORDS, FALSE_WORDS))
+    """DuckDB's cast takes true, t, yes, y, 1 and their opposites in any case, and nothing else."""
     return (
-        f"case when {value} in ({true}) then true when {value} in ({false}) then false"
-        f" when strlen({value}) > 5 then null when lower({value}) in ({true}) then true"
-        f" when lower({value}) in ({false}) then false end"
+        f"case when strlen({value}) <= 5 then coalesce(try_cast({value} as boolean),"
+        f" case lower({value}) when 'on' then true when 'off' then false end) end"
     )
 
 
