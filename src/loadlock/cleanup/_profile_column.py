@@ -26,6 +26,8 @@ MOST_WORDS = 64
 EXAMPLES = 5
 SKETCH = 2048
 """Smallest hashes kept to estimate the number of different values (error about 2 percent)."""
+MOST_REPAIRS = 1000
+"""Candidates for mojibake that are tried in one table."""
 EXACT_HASHES = 20_000_000
 """Values up to which `unique` is decided exactly (8 bytes each)."""
 
@@ -113,12 +115,14 @@ class ColumnCounter:
         connection.register("_profile_values", pa.table({"v": rest}))
         hashes = connection.sql("select hash(v) as h from _profile_values").to_arrow_table()["h"].to_numpy()
         connection.unregister("_profile_values")
-        self._sketch = np.unique(np.concatenate([self._sketch, hashes]))[:SKETCH]
+        hashes = _different(hashes)
+        self._sketch = _different(np.concatenate([self._sketch, hashes[:SKETCH]]))[:SKETCH]
         if self._hashes is None:
             return
         self._hash_count += len(hashes)
-        if int(weights.sum()) > len(np.unique(hashes)) or self._hash_count > EXACT_HASHES:
-            self.counts["repeated"] += int(weights.sum()) > len(np.unique(hashes))
+        repeated = int(weights.sum()) > len(hashes)
+        self.counts["repeated"] += repeated
+        if repeated or self._hash_count > EXACT_HASHES:
             self._hashes = None
         else:
             self._hashes.append(hashes)
@@ -139,13 +143,17 @@ class ColumnCounter:
         self.counts[name] += int(weights[mask].sum())
 
     def _count_mojibake(self, rest: pa.Array, weights: Any, mask: Any) -> None:
+        """Values that ftfy would repair. Of very many candidates some are tried, and their share is taken for all."""
         import ftfy
         import pyarrow as pa
 
-        for value, count in zip(rest.filter(pa.array(mask)).to_pylist(), weights[mask].tolist(), strict=True):
-            if ftfy.fix_encoding(value) != value:
-                self.counts["mojibake"] += count
-                self._example("mojibake", [value])
+        candidates, weight = rest.filter(pa.array(mask)), weights[mask]
+        tried = candidates.slice(0, MOST_REPAIRS).to_pylist()
+        broken = np.array([ftfy.fix_encoding(value) != value for value in tried], dtype=bool)
+        if broken.any():
+            share = weight[: len(tried)][broken].sum() / weight[: len(tried)].sum()
+            self.counts["mojibake"] += round(float(share * weight.sum()))
+            self._example("mojibake", (value for value, bad in zip(tried, broken, strict=True) if bad))
 
     def _count_json(self, rest: pa.Array, weights: Any, mask: Any) -> None:
         import pyarrow as pa
@@ -259,7 +267,7 @@ class ColumnCounter:
             return False
         if self._hashes is None:
             return None
-        return len(np.unique(np.concatenate(self._hashes))) == self._hash_count if self._hashes else True
+        return len(_different(np.concatenate(self._hashes))) == self._hash_count if self._hashes else True
 
     def distinct(self) -> int:
         """How many different values there are, about (exact up to the size of the sketch)."""
@@ -286,6 +294,12 @@ def _fits(formats: tuple[str, ...], part: pa.Array, connection: Any) -> Any:
 def _plausible(text: str) -> str:
     """Eight digits are a date only in years that dates are from."""
     return "left(v, 4) between '1900' and '2099'" if text == "%Y%m%d" else "true"
+
+
+def _different(hashes: Any) -> Any:
+    """The different hashes, sorted."""
+    ordered = np.sort(hashes)
+    return ordered[np.concatenate([np.ones(min(len(ordered), 1), bool), ordered[1:] != ordered[:-1]])]
 
 
 def _mask(values: Any) -> Any:

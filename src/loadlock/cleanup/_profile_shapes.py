@@ -119,10 +119,14 @@ _MOMENTS = _DATES + [
         DATE_FORMATS.items(), _JOINTS.items(), CLOCKS.items()
     )
 ]
+_ANY_MOMENT = re.compile(f"(?:{'|'.join(DATE_FORMATS.values())})(?:[ A](?:{'|'.join(CLOCKS.values())}))?")
+"""One look that most shapes don't pass."""
 
 
 def moment_formats(shape: str) -> tuple[str, ...]:
     """The date and timestamp formats whose values have this shape."""
+    if not _ANY_MOMENT.fullmatch(shape):
+        return ()
     found = tuple(text for text, pattern in _MOMENTS if pattern.fullmatch(shape))
     # `May` fits both the short and the long name: the short one says it
     return tuple(text for text in found if "%B" not in text or text.replace("%B", "%b") not in found)
