@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -46,6 +46,17 @@ class Piece:
     def rows(self) -> int:
         return self.behind - self.first
 
+    @classmethod
+    def loaded(cls, chunk: Chunk, receipts: Collection[str]) -> list[Piece]:
+        """The pieces of this chunk that have receipts."""
+        found = []
+        for receipt in receipts:
+            name, _, bounds = receipt.partition(".")
+            if name == chunk.id and bounds:
+                first, _, behind = bounds.partition("-")
+                found.append(cls(first=int(first), behind=int(behind)))
+        return found
+
     def id(self, chunk: Chunk) -> str:
         """The id of the piece's receipt: the chunk's own where the piece is the whole chunk."""
         return chunk.id if self.rows == chunk.rows else f"{chunk.id}.{self.first}-{self.behind}"
@@ -64,11 +75,13 @@ class Pieces:
     window: int | None = None
 
     @classmethod
-    def of(cls, chunk: Chunk, *, split: bool = False) -> Pieces:
-        """The whole chunk; `split`: its halves, since the whole was refused in an earlier run."""
-        pieces = cls(waiting=[Piece(first=0, behind=chunk.rows)])
-        if split:
-            pieces.refused(pieces.waiting.pop(), None)
+    def of(cls, chunk: Chunk, loaded: Sequence[Piece] = ()) -> Pieces:
+        """The whole chunk, or what pieces `loaded` in an earlier run leave of it: those must not be cut anew."""
+        pieces, behind = cls(), chunk.rows
+        for piece in sorted(loaded, key=lambda piece: -piece.first):
+            pieces._put(piece.behind, behind)
+            behind = piece.first
+        pieces._put(0, behind)
         return pieces
 
     def next(self) -> Piece | None:

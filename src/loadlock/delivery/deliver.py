@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from loadlock import rows as names
 from loadlock.delivery.ahead import ahead
 from loadlock.delivery.base import Destination, Job, Opened, Published, Session
-from loadlock.delivery.chunks import CHUNK_ROWS, Pieces, cut, name_chunk
+from loadlock.delivery.chunks import CHUNK_ROWS, Piece, Pieces, cut, name_chunk
 from loadlock.delivery.fit import misfits
 from loadlock.delivery.retry import LostTransactionError, RetryPolicy
 from loadlock.digest import MODULUS, digest_table, to_hex
@@ -228,8 +228,10 @@ class Delivery:
         """Send a chunk piece by piece until each refused row is alone; the digest counts only what was kept."""
         import pyarrow as pa
 
-        was_split = any(name.startswith(chunk.id + ".") for name in opened.loaded)
-        pieces, refused = Pieces.of(chunk, split=was_split and chunk.rows > 1), []
+        loaded = Piece.loaded(chunk, opened.loaded)
+        for known in loaded:
+            self._count(rows.slice(known.first, known.rows), 0)
+        pieces, refused = Pieces.of(chunk, loaded), []
         while (piece := pieces.next()) is not None:
             part = rows.slice(piece.first, piece.rows)
             try:
@@ -249,8 +251,6 @@ class Delivery:
         self._digest %= MODULUS
 
     def _send(self, opened: Opened, chunk: Chunk, rows: pa.Table) -> None:
-        if chunk.id in opened.loaded:
-            return
         payload = self._payload(rows)
         if opened.staged:
             self._retry.call(lambda: self._session.load(chunk, payload))
