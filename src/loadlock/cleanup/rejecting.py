@@ -10,10 +10,10 @@ import numpy as np
 
 from loadlock import rows as shared
 from loadlock.cleanup import queries
+from loadlock.cleanup._sql import literal
 from loadlock.cleanup.plan import Finding, Plan
 from loadlock.cleanup.python_checks import CheckResult
 from loadlock.cleanup.steps import query, whole
-from loadlock.digest import quote
 from loadlock.model import Problem, Severity, Stage
 
 if TYPE_CHECKING:
@@ -143,8 +143,9 @@ def staged_values(rows: pa.Table) -> pa.Array:
     if not indexes:
         return pa.repeat(pa.scalar("{}", pa.string()), rows.num_rows)
     renamed = pa.table({f"r{n}": rows.column(index) for n, index in enumerate(indexes)})
-    packed = ", ".join(f"{quote(rows.column_names[index])} := r{n}" for n, index in enumerate(indexes))
-    return whole(query(f"select to_json(struct_pack({packed}))::varchar as v from part", renamed)["v"])
+    # json_object, not a struct: names that differ only in case are two names
+    packed = ", ".join(f"{literal(rows.column_names[index])}, r{n}" for n, index in enumerate(indexes))
+    return whole(query(f"select json_object({packed})::varchar as v from part", renamed)["v"])
 
 
 def record_rejects(raw: pa.Table, problems: Sequence[tuple[int, Problem]], *, file_index: int) -> pa.Table:
