@@ -63,11 +63,15 @@ def connect_reading(path: Path) -> Any:
     return connection
 
 
-def set_up(connection: Any, memory_limit: str) -> None:
-    """Times in UTC, so that moments come back as they went in; memory bounded, the rest spills beside the file."""
+def set_up(connection: Any, memory_limit: str | None = None) -> None:
+    """Times in UTC, so that moments come back as they went in; memory bounded, the rest spills beside the file.
+
+    The limit counts for all connections of this process to the file; None leaves it as it is.
+    """
     connection.execute("set timezone = 'UTC'").fetchall()
     connection.execute("set enable_progress_bar = false").fetchall()
-    connection.execute(f"set memory_limit = '{memory_limit}'").fetchall()
+    if memory_limit is not None:
+        connection.execute(f"set memory_limit = '{memory_limit}'").fetchall()
 
 
 @contextmanager

@@ -41,7 +41,7 @@ def transaction(connection: Any) -> Iterator[None]:
 
 
 def with_memory(connection: Any, work: Callable[[], T]) -> T:
-    """The result of `work`; once more without the memory limit where an index doesn't fit into it."""
+    """The result of `work`; once more without the memory limit where an index or a join doesn't fit into it."""
     try:
         return work()
     except duckdb.OutOfMemoryException:

@@ -9,6 +9,7 @@ from typing import Any
 from loadlock.delivery.base import ColumnInfo, DeliveryColumn, Job, TableInfo
 from loadlock.delivery.destinations._local import delivered_columns
 from loadlock.delivery.names import TableName, quote_ansi
+from loadlock.errors import RefusedError
 from loadlock.model import WriteMode
 from loadlock.types import ColumnType
 
@@ -60,8 +61,13 @@ class Shape:
 
 
 def inspect(connection: Any, name: TableName) -> Shape | None:
-    """The table as it is, or None."""
+    """The table as it is, or None. Raises RefusedError for views."""
     place = [name.schema or "main", name.table]
+    views = (
+        "select 1 from duckdb_views() where database_name = current_database() and schema_name = ? and view_name = ?"
+    )
+    if connection.execute(views, place).fetchall():
+        raise RefusedError(f"{name} is a view", hint="Name a table.")
     where = "database_name = current_database() and schema_name = ? and table_name = ?"
     columns = connection.execute(
         f"select column_name, data_type, is_nullable, column_default from duckdb_columns() where {where}"

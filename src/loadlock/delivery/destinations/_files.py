@@ -142,7 +142,7 @@ class FileSession:
         self._is_open = True
         self._find_record()
         keep = self._spool.folder if self._published else None
-        clear_debris(hidden_path(self._path, "run-"), keep=keep)
+        clear_debris(hidden_path(self._path, "run", ""), keep=keep)
         exists = self._path.exists()
         if not exists and not self._job.create:
             raise RefusedError(f"{self._label} does not exist", hint="Create it, or allow it by `create: true`.")

@@ -103,7 +103,7 @@ class DuckDBSession:
         self._name = parse_table(job.target.table)
         table = short_hash(str(self._name))
         self._lock = PathLock(hidden_path(path, table, "lock"), label, job.run)
-        self._spools = hidden_path(path, table, "run-")
+        self._spools = hidden_path(path, table, "run", "")
         self._spool = Spool(hidden_path(path, table, "run", job.run))
         self._memory = str(job.target.options.get("memory_limit", link.MEMORY_LIMIT))
         self._connection: Any = None
@@ -215,13 +215,20 @@ class DuckDBSession:
         import pyarrow as pa
 
         with link.mapped(self._label), self._connection.cursor() as cursor:
-            link.set_up(cursor, self._memory)
-            for batch in cursor.sql(query).to_arrow_reader(READ_ROWS):
+            link.set_up(cursor)
+
+            def start() -> tuple[Any, Any]:
+                reader = cursor.sql(query).to_arrow_reader(READ_ROWS)
+                return next(reader, None), reader
+
+            batch, reader = publishing.with_memory(cursor, start)
+            while batch is not None:
                 table = pa.Table.from_batches([batch])
                 if columns is not None:
                     schema = pa.schema([(column.name, column.type.arrow()) for column in columns])
                     table = table.rename_columns(schema.names).cast(schema)
                 yield table
+                batch = next(reader, None)
 
     def abandon(self) -> None:
         self._spool.remove()
