@@ -131,7 +131,8 @@ class Slices:
             self.problems.append((index, error.problem))
             return ()
         found = rows_of(node, self.spec.children.keys())
-        problems = [*problems, *_clashes(node, found, self.spec)]
+        # a key that stands twice leads to the same column twice: said once is enough
+        problems = problems or _clashes(node, found, self.spec)
         if problems:
             self.problems += [(index, problem) for problem in problems]
             return ()

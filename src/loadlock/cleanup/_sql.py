@@ -30,16 +30,14 @@ def lowered(texts: tuple[str, ...]) -> str:
     return ", ".join(f"lower({literal(text)})" for text in texts)
 
 
+def escaped(text: str) -> str:
+    """An RE2 pattern for exactly this text."""
+    return "".join(char if char.isalnum() else f"\\x{{{ord(char):x}}}" for char in text)
+
+
 def clean_ends(value: str) -> str:
     """Condition: the value is not empty and begins and ends with a visible ASCII character. Cheap, true for most values."""
     return f"({value} >= '!' and {value} < chr(127) and {value}[-1] between '!' and '~')"
-
-
-def trimmed(value: str) -> str:
-    """The value without white space at its ends."""
-    return (
-        f"case when {clean_ends(value)} then {value} else regexp_replace({value}, '^{BLANK}+|{BLANK}+$', '', 'g') end"
-    )
 
 
 @lru_cache(maxsize=256)

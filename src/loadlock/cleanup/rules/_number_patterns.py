@@ -7,7 +7,7 @@ be read both ways.
 
 from __future__ import annotations
 
-from loadlock.cleanup._sql import BLANK, SPACES, ZERO_WIDTH
+from loadlock.cleanup._sql import BLANK, SPACES, ZERO_WIDTH, escaped
 
 # Codes of ISO 4217 without those that are English words (ALL, CUP, TOP)
 CODES = (
@@ -79,13 +79,9 @@ def frame(*, percent: bool, words: tuple[str, ...] = ()) -> str:
 
     It stands alone, and knows nothing of marks, as its currencies make it slow to compile (about 2 ms).
     """
-    currency = f"(?:{'|'.join([CURRENCY, *map(_escaped, words)])})"
+    currency = f"(?:{'|'.join([CURRENCY, *map(escaped, words)])})"
     sign = f"(?:(?:{MINUS}|\\+){BLANK}*)?"
     end = f"(?:{BLANK}*(?:{MINUS}|\\)))?"
     rate = f"(?:{BLANK}*%)?" if percent else ""
     before = f"{BLANK}*{sign}(?:\\({BLANK}*)?(?:{currency}{BLANK}*)?{sign}"
     return f"{before}[.,]?{CORE}{end}(?:{BLANK}*{currency})?{rate}{end}{BLANK}*"
-
-
-def _escaped(word: str) -> str:
-    return "".join(char if char.isalnum() else f"\\x{{{ord(char):x}}}" for char in word)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from loadlock.cleanup._sql import literals, lowered, trimmed
+from loadlock.cleanup._sql import BLANK, escaped, literal
 from loadlock.cleanup.base import Example, RuleContext, option
 
 TRUE = ("true", "t", "yes", "y", "1", "on")
@@ -40,15 +39,23 @@ class Boolean:
         self.options = options
 
     def sql(self, value: str, context: RuleContext) -> str:
-        """The usual spellings first, as they stand; then in lower case and trimmed."""
-        trimmed_words = self._words(f"lower({trimmed(value)})", value, lowered)
-        return self._words(value, trimmed_words, _spellings)
+        """The usual spellings first, as they stand; then in any case and padded."""
+        true, false = self.options.true, self.options.false
+        cases = [
+            f"when {_spelled(value, true)} then 'true'",
+            f"when {_spelled(value, false)} then 'false'",
+            f"when {_padded(value, true)} then 'true'",
+            f"when {_padded(value, false)} then 'false'",
+        ]
+        return f"case {' '.join(cases)} else {value} end"
 
-    def _words(self, word: str, otherwise: str, listed: Callable[[tuple[str, ...]], str]) -> str:
-        true, false = listed(self.options.true), listed(self.options.false)
-        return f"case when {word} in ({true}) then 'true' when {word} in ({false}) then 'false' else {otherwise} end"
+
+def _spelled(value: str, words: tuple[str, ...]) -> str:
+    """A chain of comparisons: `in` would become a join, which judges all rows before the first `when`."""
+    forms = dict.fromkeys(form for word in words for form in (word, word.lower(), word.upper(), word.capitalize()))
+    return "(" + " or ".join(f"{value} = {literal(form)}" for form in forms) + ")"
 
 
-def _spellings(words: tuple[str, ...]) -> str:
-    spelled = [form for word in words for form in (word, word.lower(), word.upper(), word.capitalize())]
-    return literals(tuple(dict.fromkeys(spelled)))
+def _padded(value: str, words: tuple[str, ...]) -> str:
+    pattern = f"{BLANK}*(?i:{'|'.join(map(escaped, words))}){BLANK}*"
+    return f"regexp_full_match({value}, {literal(pattern)})"
