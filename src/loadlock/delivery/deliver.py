@@ -274,14 +274,14 @@ class Delivery:
         return pa.table(arrays)
 
     def _refuse(self, row: pa.Table, problems: tuple[Problem, ...]) -> None:
-        values = row.to_pylist()[0]
+        place = {name: row[name][0].as_py() for name in names.IDENTITY if name in row.column_names}
         self.refused.append(
             RefusedRow(
-                file=values[names.FILE],
-                row=values[names.ROW],
-                sub=values.get(names.SUB) or 0,
+                file=place[names.FILE],
+                row=place[names.ROW],
+                sub=place.get(names.SUB, 0),
                 problems=problems,
-                values={c.name: None if values[c.name] is None else str(values[c.name]) for c in self.job.columns},
+                values={column.name: _text(row[column.name]) for column in self.job.columns},
             )
         )
         if self._refused_limit is not None and len(self.refused) > self._refused_limit:
@@ -342,6 +342,14 @@ class Delivery:
             read_back=count,
             notes=notes,
         )
+
+
+def _text(value: pa.ChunkedArray) -> str | None:
+    """The one value as text; by Arrow, since Python has no dates before year 1 or after 9999."""
+    import pyarrow as pa
+
+    found: str | None = value.cast(pa.string())[0].as_py()
+    return found
 
 
 def _problem(error: RowsRefusedError) -> Problem:

@@ -59,7 +59,7 @@ class Connector:
     def connect(self, statement_timeout_seconds: float | None = None) -> psycopg.Connection[Any]:
         """A connection in autocommit mode with `$1` parameters. Raises UnavailableError or RefusedError."""
         driver = load_driver()
-        from loadlock.delivery.destinations._postgres_errors import refused_connection, translate
+        from loadlock.delivery.destinations._postgres_errors import translate
 
         info = self._parsed(driver)
         info.setdefault("connect_timeout", CONNECT_SECONDS)
@@ -69,15 +69,7 @@ class Connector:
                 **info, autocommit=True, cursor_factory=driver.RawCursor, prepare_threshold=None
             )
         except driver.Error as error:
-            conn = error.pgconn
-            host, port, user, database = (
-                ((getattr(conn, name) or b"").decode(errors="replace") for name in ("host", "port", "user", "db"))
-                if conn is not None
-                else ("", "", "", "")
-            )
-            raise refused_connection(
-                error, host or "127.0.0.1", int(port or 5432), user, database, self.place
-            ) from None
+            raise self._refusal(error) from None
         settings = dict(_SETTINGS)
         if statement_timeout_seconds is not None:
             settings["statement_timeout"] = f"{int(statement_timeout_seconds * 1000)}ms"
@@ -88,6 +80,24 @@ class Connector:
             connection.close()
             raise translate(error) from error
         return connection
+
+    def _refusal(self, error: psycopg.Error) -> DeliveryError:
+        """Why no connection was made; libpq knows where it tried last."""
+        from loadlock.delivery.destinations._postgres_errors import refused_connection
+
+        wire = error.pgconn
+        port = wire.port.decode() if wire is not None else ""
+        if wire is None or not port.isdecimal():
+            return self._unreadable()
+        host, user, database = ((word or b"").decode(errors="replace") for word in (wire.host, wire.user, wire.db))
+        return refused_connection(error, host or "127.0.0.1", int(port), user, database, self.place)
+
+    def _unreadable(self) -> RefusedError:
+        """For a URL that libpq can't read: its message would repeat the part in question, perhaps the password."""
+        return RefusedError(
+            f"the URL of {self.place} can't be read",
+            hint="Write postgresql://user:password@host:port/database; percent-encode special characters.",
+        )
 
     @contextmanager
     def session(self) -> Iterator[psycopg.Connection[Any]]:
@@ -100,11 +110,7 @@ class Connector:
         try:
             return dict(driver.conninfo.conninfo_to_dict(self.url))
         except driver.Error:
-            # libpq's message would repeat the part of the URL that it could not read, perhaps the password
-            raise RefusedError(
-                f"the URL of {self.place} can't be read",
-                hint="Write postgresql://user:password@host:port/database; percent-encode special characters.",
-            ) from None
+            raise self._unreadable() from None
 
 
 @contextmanager
