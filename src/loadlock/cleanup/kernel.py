@@ -11,7 +11,7 @@ from loadlock.cleanup import queries
 from loadlock.cleanup.binding import Bound, bind, drift
 from loadlock.cleanup.counting import Counted, count_part, examples_of
 from loadlock.cleanup.flatten import flatten
-from loadlock.cleanup.plan import Plan
+from loadlock.cleanup.plan import Input, Plan
 from loadlock.cleanup.python_checks import run_checks
 from loadlock.cleanup.rejecting import Texts, all_hits, record_rejects, row_rejects, set_rows
 from loadlock.cleanup.steps import query, whole
@@ -49,7 +49,7 @@ def clean(raw: pa.Table, plan: Plan, *, file_index: int) -> CleanPart:
     try:
         rows, problems, exploded = flat_rows(raw, plan)
         bound = bind(plan.inputs, rows.column_names)
-        part = staged_part(rows, plan, bound)
+        part = staged_part(rows, plan, bound, nested=JSON_RECORD in raw.column_names)
         for step in plan.steps:
             part = step.run(part)
         return _Part(plan, rows, part, file_index).cleaned(raw, bound, problems, exploded)
@@ -70,16 +70,27 @@ def flat_rows(raw: pa.Table, plan: Plan) -> tuple[pa.Table, list[tuple[int, Prob
     return raw.append_column(SUB, zeros), [], 0
 
 
-def staged_part(rows: pa.Table, plan: Plan, bound: Bound) -> pa.Table:
-    """The inputs of the plan under their internal names; null where the part has no such column."""
+def staged_part(rows: pa.Table, plan: Plan, bound: Bound, *, nested: bool) -> pa.Table:
+    """The inputs of the plan under their internal names; null where the part has no such column.
+
+    `nested`: the rows are JSON records, which may differ in their keys: each takes its first candidate that is not null.
+    """
     import pyarrow as pa
 
     arrays: dict[str, Any] = {}
     for entry in plan.inputs:
         index = bound.indexes.get(entry.name)
         column = pa.nulls(rows.num_rows, pa.string()) if index is None else whole(rows.column(index))
-        arrays[entry.name] = column if column.type == pa.string() else column.cast(pa.string())
+        column = column if column.type == pa.string() else column.cast(pa.string())
+        arrays[entry.name] = _first_present(column, rows, entry) if nested and column.null_count else column
     return pa.table(arrays or {"nothing": pa.nulls(rows.num_rows)})
+
+
+def _first_present(column: pa.Array, rows: pa.Table, entry: Input) -> pa.Array:
+    import pyarrow.compute as pc
+
+    others = [whole(rows[name]) for name in entry.candidates if name in rows.column_names and name not in PROVENANCE]
+    return pc.coalesce(column, *others) if len(others) > 1 else column
 
 
 class _Part:

@@ -11,6 +11,7 @@ from loadlock.cleanup.compile import compile_plan
 from loadlock.cleanup.kernel import flat_rows, staged_part
 from loadlock.cleanup.plan import Plan, SurveyItem
 from loadlock.cleanup.steps import query
+from loadlock.rows import JSON_RECORD
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,7 +31,7 @@ def survey(raw: pa.Table, plan: Plan) -> dict[str, int]:
     if not plan.open_items:
         return {}
     rows, _, _ = flat_rows(raw, plan)
-    part = staged_part(rows, plan, bind(plan.inputs, rows.column_names))
+    part = staged_part(rows, plan, bind(plan.inputs, rows.column_names), nested=JSON_RECORD in raw.column_names)
     for step in plan.survey_steps:
         part = step.run(part)
     row = query(plan.queries["survey"], part).to_pylist()[0]
