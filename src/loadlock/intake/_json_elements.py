@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections import deque
 from dataclasses import dataclass
-from operator import length_hint
 from typing import Literal
 
 import numpy as np
-import orjson
 
 from loadlock.intake._json_records import PartBuilder, Records
 from loadlock.intake._json_resync import alike, find_record, parsed
-from loadlock.intake._json_scan import Skipper, Structure, structure
-from loadlock.intake._json_text import Judge, Place, Verdict
+from loadlock.intake._json_scan import Skipper, structure, value_end
+from loadlock.intake._json_spans import Spans
+from loadlock.intake._json_text import Judge, Place, Verdict, refused
 from loadlock.intake._json_window import TextWindow
 from loadlock.intake.base import SourceOptions
 from loadlock.intake.decode import Positions
@@ -24,9 +22,8 @@ from loadlock.rows import RAW_LIMIT
 Follows = Literal["record", "close", "more", "end"]
 
 _TOKEN = re.compile(rb'[ \t\r\n]++|,|(?:"(?:[^"\\]|\\(?:.|\Z))*+(?:"|\Z)|[^,"])++', re.DOTALL)
-_SEPARATED = re.compile(rb"[ \t\r\n]*,[ \t\r\n]*")
-_BLANK = re.compile(rb"[ \t\r\n]*")
-_NARROW = 64 << 10
+_OPENING = re.compile(rb'"(?:[^"\\]|\\.)*+"|[{\[]', re.DOTALL)
+_NARROW = 32 << 10
 """Bytes looked at in one go behind a damaged record; more as soon as all is well again."""
 _SUSPICIOUS = 32 << 10
 _WIDE = 1 << 62
@@ -80,7 +77,7 @@ class Elements:
             return False
         whole = high == len(window.data)
         self._final = final and whole
-        scan = _Scan(window.data, structure(window.data, low, high), separated=self._separated)
+        scan = Spans(window.data, structure(window.data, low, high), separated=self._separated)
         self._waiting = False
         if not self._take(scan, held=scan.held(final=final and whole)):
             self._reach = _NARROW
@@ -88,10 +85,10 @@ class Elements:
         return self._behind(scan, high, final=final and whole) or self._widen(whole)
 
     def _widen(self, whole: bool) -> bool:
-        self._reach = min(_WIDE, self._reach * 4)
+        self._reach = min(_WIDE, self._reach * 2)
         return not whole and not self.closed and not self._waiting
 
-    def _take(self, scan: _Scan, *, held: int) -> bool:
+    def _take(self, scan: Spans, *, held: int) -> bool:
         """Take the complete records of a scan but the last `held`; False where it must be scanned anew."""
         count = len(scan.ends) - held
         number = 0
@@ -102,7 +99,7 @@ class Elements:
             number = stop
         return True
 
-    def _run(self, scan: _Scan, first: int, last: int) -> bool:
+    def _run(self, scan: Spans, first: int, last: int) -> bool:
         """Records with regular separators between them: the good ones at once, the odd ones one by one."""
         if not self._gap(int(scan.starts[first]), "record"):
             return False
@@ -116,7 +113,7 @@ class Elements:
         self._window.at = int(scan.ends[last - 1])
         return True
 
-    def _odd(self, scan: _Scan, texts: list[bytes], first: int) -> list[int]:
+    def _odd(self, scan: Spans, texts: list[bytes], first: int) -> list[int]:
         """Numbers within `texts` of the records that need a closer look, in order."""
         last = first + len(texts)
         found = [*refused(texts), *np.flatnonzero(scan.depths[first:last] > self._judge.depth_limit).tolist()]
@@ -126,7 +123,7 @@ class Elements:
             found.extend((np.searchsorted(scan.starts[first:last], bad, side="right") - 1).tolist())
         return sorted(set(found))
 
-    def _add(self, scan: _Scan, texts: list[bytes], first: int, last: int, *, offset: int) -> None:
+    def _add(self, scan: Spans, texts: list[bytes], first: int, last: int, *, offset: int) -> None:
         if first >= last:
             return
         chosen = texts[first - offset : last - offset]
@@ -150,7 +147,7 @@ class Elements:
         )
         self._expect = "comma"
 
-    def _look(self, scan: _Scan, number: int, text: bytes) -> bool:
+    def _look(self, scan: Spans, number: int, text: bytes) -> bool:
         """A record that orjson did not take. False where its end is in doubt and records behind it were found."""
         start, end = int(scan.starts[number]), int(scan.ends[number])
         verdict = self._verdict(start, end)
@@ -213,20 +210,22 @@ class Elements:
             problem, row=self._out.next_row, line=place.line, offset=place.offset, length=len(raw), raw=raw
         )
 
-    def _behind(self, scan: _Scan, high: int, *, final: bool) -> bool:
+    def _behind(self, scan: Spans, high: int, *, final: bool) -> bool:
         """What follows the complete records: an unfinished one, the closing bracket, something stray, or the end."""
         if scan.stray is not None:
             return self._stray(scan, scan.stray)
         if scan.unfinished is not None and scan.held(final=final) == 0:
-            self._gap(scan.unfinished, "record")
+            if not self._gap(scan.unfinished, "record"):
+                return not self._waiting
             return self._unfinished(scan.unfinished, high, final=final)
         if scan.close is not None:
-            self._gap(scan.close, "close")
+            if not self._gap(scan.close, "close"):
+                return not self._waiting
             self._window.at = scan.close + 1
             self.closed = True
             return False
-        if scan.held(final=final) == 0:
-            self._gap(high, "end" if final else "more")
+        if scan.held(final=final) == 0 and not self._gap(high, "end" if final else "more"):
+            return not self._waiting
         return False
 
     def _gap(self, stop: int, follows: Follows) -> bool:
@@ -239,36 +238,68 @@ class Elements:
             start = window.skip_space(window.at)
             window.at = min(start, stop)
             return start >= stop or self._junk(start)
-        rejected = False
         for match in _TOKEN.finditer(window.data, window.at, stop):
             token, start = match[0], match.start()
             if token == b",":
                 self._take_comma(start)
             elif token[:1] not in b" \t\r\n":
-                if follows == "more" and match.end() == stop and stop - start <= self._limit:
+                touches = match.end() == stop
+                if touches and follows == "more" and stop - start <= self._limit:
                     window.at = start
                     return True
-                rejected = self._take_segment(start, window.trim(start, match.end()), ends_file=follows == "end")
+                if touches and follows == "record":
+                    return self._taint(start)
+                if not self._segment(start, window.trim(start, match.end()), ends_file=touches and follows == "end"):
+                    return False
         window.at = stop
         if follows == "record":
-            if self._expect == "comma" and not rejected:
+            if self._expect == "comma":
                 self.reject(stop, stop, "a comma is missing before the record")
             self._expect = "value"
         elif follows == "close" and self._expect == "value":
             self.reject(self._comma, self._comma + 1, "a comma before the closing bracket")
         return True
 
+    def _taint(self, start: int) -> bool:
+        """Text right before a bracket: what the bracket opens is no record, but a part of something damaged."""
+        window = self._window
+        window.at = start
+        if self._resync(start) or self._waiting:
+            return False
+        # without its start it can't be told from its neighbours: all up to the closing bracket is one reject
+        opening = next(match.start() for match in _OPENING.finditer(window.data, start) if match[0] in b"{[")
+        end = value_end(window.data, opening, len(window.data))
+        if end is None and not self._final:
+            self._waiting = True
+            return False
+        stop = end or window.trim(start, len(window.data))
+        self.reject(start, stop, "text that belongs to no record")
+        window.at = stop
+        self._expect = "comma"
+        return False
+
+    def _resync(self, start: int) -> bool:
+        """Go on at the next record like those before; the text up to there is one reject. False if there is none."""
+        window = self._window
+        if self._model is None:
+            return False
+        found = find_record(window.data, start, len(window.data), self._model)
+        if found is None:
+            self._waiting = not self._final and len(window.data) - start <= self._limit
+            return False
+        self.reject(start, max(start, window.trim(start, found[0])), "text that belongs to no record")
+        window.at, self._expect = found[1], "value"
+        return True
+
     def _junk(self, start: int) -> bool:
         """Text between objects that is no object: one reject up to the next object like those before. Returns False."""
         window = self._window
-        end = len(window.data)
         window.at = start
-        found = find_record(window.data, start, end, self._model)
-        if found is None and not self._final and end - start <= self._limit:
-            self._waiting = True
-            return False
-        self.reject(start, window.trim(start, found[0] if found else end), "text that belongs to no record")
-        window.at = found[1] if found else end
+        if not self._resync(start) and not self._waiting:
+            found = find_record(window.data, start, len(window.data), None)
+            end = found[0] if found else len(window.data)
+            self.reject(start, window.trim(start, end), "text that belongs to no record")
+            window.at = found[1] if found else end
         return False
 
     def _take_comma(self, at: int) -> None:
@@ -277,35 +308,50 @@ class Elements:
         self._expect = "value"
         self._comma = at
 
-    def _take_segment(self, start: int, end: int, *, ends_file: bool) -> bool:
-        """A value without brackets, or junk. Returns whether it was rejected."""
-        before = self._out.tally.rejected
+    def _segment(self, start: int, end: int, *, ends_file: bool) -> bool:
+        """A value without brackets, or junk. False where the window moved on behind it, or waits for more text."""
         if ends_file:
             # what stands at the very end of the file may have lost its rest
             self.reject(start, end, "the file ends inside the array", "truncated")
             self._truncated = True
-        elif self._expect != "comma":
-            self.scalar(start, end)
+            return True
+        verdict = self._verdict(start, end)
+        if self._expect != "comma" and verdict.problem is None:
+            self._accept(start, end, verdict)
+            return True
+        self._window.at = start
+        if self._resync(start) or self._waiting:
+            return False
+        if self._expect != "comma" and verdict.problem:
+            self._reject(start, end, verdict.problem)
         else:
             self.reject(start, end, "text that belongs to no record")
-        return self._out.tally.rejected > before
+        self._expect = "comma"
+        return True
 
-    def _stray(self, scan: _Scan, place: int) -> bool:
+    def _stray(self, scan: Spans, place: int) -> bool:
         """A closing bracket that closes nothing, or an array among objects."""
         window = self._window
         if not self._separated:
-            return self._gap(place, "end") and self._junk(place)
+            if self._gap(place, "end"):
+                self._junk(place)
+            return not self._waiting
         start = window.at
         if len(scan.ends):
             # the record before may have been closed too early; it was held back
             last = len(scan.ends) - 1
             text = window.data[int(scan.starts[last]) : int(scan.ends[last])]
-            self._gap(int(scan.starts[last]), "record")
+            if not self._gap(int(scan.starts[last]), "record"):
+                return not self._waiting
             start = int(scan.starts[last])
             if self._is_whole(text):
                 self.scalar(start, int(scan.ends[last]))
                 window.at = int(scan.ends[last])
                 start = window.skip_space(window.at)
+        # with a quote missing, much that follows seemed to be text: the bracket may stand far behind the fault
+        window.at = start
+        if self._resync(start) or self._waiting:
+            return not self._waiting
         self.reject(start, place + 1, "a closing bracket that closes nothing")
         self._expect = "comma"
         window.at = place + 1
@@ -409,68 +455,3 @@ class Elements:
         """The file ended before the document did; said once, by the unfinished record if there is one."""
         if not self._truncated:
             self.reject(len(self._window.data), len(self._window.data), reason, "truncated")
-
-
-class _Scan:
-    """The records of a piece: complete ones, and what comes behind the last of them."""
-
-    def __init__(self, data: bytes, found: Structure, *, separated: bool) -> None:
-        self._data = data
-        self._separated = separated
-        octets = np.frombuffer(data, dtype=np.uint8)
-        outer = found.levels < 0
-        if not separated:
-            outer |= (found.levels == 1) & (found.steps > 0) & (octets[found.places] == 0x5B)
-        stop = int(np.argmax(outer)) if outer.any() else len(outer)
-        place = int(found.places[stop]) if stop < len(outer) else None
-        is_close = place is not None and separated and data[place] == 0x5D
-        self.close = place if is_close else None
-        self.stray = None if is_close else place
-        places, steps, levels = found.places[:stop], found.steps[:stop], found.levels[:stop]
-        opens = np.flatnonzero((steps > 0) & (levels == 1))
-        starts = places[opens]
-        self.ends: Positions = places[(steps < 0) & (levels == 0)] + 1
-        self.starts: Positions = starts[: len(self.ends)]
-        self.sizes = self.ends - self.starts
-        self.unfinished = int(starts[-1]) if len(starts) > len(self.ends) else None
-        self.depths = np.maximum.reduceat(levels, opens)[: len(self.ends)] if len(opens) else levels[:0]
-
-    def held(self, *, final: bool) -> int:
-        """How many records at the end must wait for what follows them: a stray bracket would be their fault."""
-        if self.stray is not None:
-            return min(1, len(self.ends)) if self._separated else 0
-        open_end = self.close is None and self.unfinished is None
-        return min(1, len(self.ends)) if open_end and not final else 0
-
-    def texts(self, first: int, last: int) -> list[bytes]:
-        """The records from `first` to before `last`."""
-        data = self._data
-        bounds = zip(self.starts[first:last].tolist(), self.ends[first:last].tolist(), strict=True)
-        return [data[start:end] for start, end in bounds]
-
-    def irregular(self) -> list[int]:
-        """Numbers of the records before which something else stands than one comma and white space."""
-        behind = self.ends[:-1]
-        lengths = self.starts[1:] - behind
-        octets = np.frombuffer(self._data, dtype=np.uint8)
-        regular = np.zeros(len(lengths), dtype=bool)
-        for length in np.unique(lengths)[:8].tolist():
-            same = np.flatnonzero(lengths == length)
-            gaps = octets[behind[same][:, None] + np.arange(min(length, 64))]
-            if length <= 64 and (_SEPARATED if self._separated else _BLANK).fullmatch(gaps[0].tobytes()):
-                regular[same] = (gaps == gaps[0]).all(axis=1)
-        found: list[int] = (np.flatnonzero(~regular) + 1).tolist()
-        return found
-
-
-def refused(texts: list[bytes]) -> list[int]:
-    """The numbers of the texts that orjson does not take."""
-    found = []
-    remaining = iter(texts)
-    while True:
-        try:
-            deque(map(orjson.loads, remaining), maxlen=0)
-        except orjson.JSONDecodeError:
-            found.append(len(texts) - length_hint(remaining) - 1)
-        else:
-            return found

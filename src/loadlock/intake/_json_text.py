@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections import deque
 from dataclasses import dataclass
+from operator import length_hint
 from typing import Any
 
 import orjson
 
+from loadlock.intake._json_scan import structure
 from loadlock.intake.base import SourceOptions
 from loadlock.intake.decode import codec_name, decode_record
 from loadlock.model import Problem
@@ -62,7 +65,8 @@ class Judge:
         return Verdict(text=text, encoding=encoding, problem=problem)
 
     def _problem(self, text: str, place: Place, encoding: str, *, truncated: bool) -> Problem | None:
-        if depth(text) > self.depth_limit:
+        brackets = text.count("{") + text.count("[")
+        if brackets > self.depth_limit and depth(text) > self.depth_limit:
             message = f"nested deeper than {self.depth_limit} levels: line {place.line:,}, byte {place.offset:,}"
             return Problem(code="nested_too_deep", message=message, value=text[:_SHOWN])
         fault = grammar_fault(text, allow_nan=self._nan)
@@ -104,6 +108,19 @@ def accepts(raw: bytes) -> bool:
     return True
 
 
+def refused(texts: list[bytes]) -> list[int]:
+    """The numbers of the texts that orjson does not take, in order."""
+    found = []
+    remaining = iter(texts)
+    while True:
+        try:
+            deque(map(orjson.loads, remaining), maxlen=0)
+        except orjson.JSONDecodeError:
+            found.append(len(texts) - length_hint(remaining) - 1)
+        else:
+            return found
+
+
 def grammar_fault(text: str, *, allow_nan: bool = False) -> tuple[str, int] | None:
     """None for one valid JSON value, else the reason and the place (in characters).
 
@@ -137,26 +154,11 @@ def _decoder(*, allow_nan: bool) -> json.JSONDecoder:
 
 def depth(text: str) -> int:
     """How deep objects and arrays are nested; brackets inside strings don't count."""
-    level = deepest = 0
-    for match in _BRACKETS.finditer(text):
-        if match[1]:
-            level += 1
-            deepest = max(deepest, level)
-        elif match[2]:
-            level -= 1
-    return deepest
+    data = text.encode("utf-8", "replace")
+    return int(structure(data, 0, len(data)).levels.max(initial=0))
 
 
-def is_open(text: bytes) -> bool:
+def is_open(data: bytes) -> bool:
     """Whether an object, an array or a string is not closed at the end of the text."""
-    level = 0
-    for match in _BRACKETS.finditer(text.decode("utf-8", "replace")):
-        if match[1] or match[2]:
-            level += 1 if match[1] else -1
-        elif _STRING.fullmatch(match[0]) is None:
-            return True
-    return level > 0
-
-
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
-_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|$)|([\[{])|([\]}])', re.DOTALL)
+    found = structure(data, 0, len(data))
+    return found.in_string or bool(found.levels[-1:].sum() > 0)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from operator import length_hint
 from typing import ClassVar
 
 import numpy as np
-import orjson
 
 from loadlock.intake._json_records import PartBuilder, Records
 from loadlock.intake._json_stream import TextStream
-from loadlock.intake._json_text import SPACE, Judge, Place, Verdict, accepts
+from loadlock.intake._json_text import SPACE, Judge, Place, Verdict, accepts, is_open, refused
 from loadlock.intake.base import ByteSource, RawPart, ReadResult, SourceOptions
 from loadlock.intake.decode import Positions
 from loadlock.intake.encoding import detect
@@ -159,7 +156,7 @@ class _Reader:
 
     def _odd(self, window: _Window) -> list[int]:
         """The lines that need a closer look, in order."""
-        found = [*_refused(window.lines), *window.spaced(), *window.deep(self._judge.depth_limit)]
+        found = [*refused(window.lines), *window.spaced(), *window.deep(self._judge.depth_limit)]
         found.extend(np.flatnonzero(window.lengths > self._options.record_limit).tolist())
         bad = self._stream.undecoded(self._position, self._position + len(window.data))
         if len(bad):
@@ -203,7 +200,11 @@ class _Reader:
             message = f"not valid in {self._found.name}: line {line:,}, byte {place:,}"
             return Verdict(problem=Problem(code="invalid_encoding", message=message))
         column = start - int(window.ends[number] - window.widths[number]) - self._position + 1
-        return self._judge.verdict(record, Place(line=line, offset=offset, column=column))
+        # a last line without an end may be the start of a longer one
+        cut_off = bool(window.ends[number] - window.widths[number] + len(record) == len(window.data)) and is_open(
+            record
+        )
+        return self._judge.verdict(record, Place(line=line, offset=offset, column=column), truncated=cut_off)
 
     def _reject(self, window: _Window, number: int, problem: Problem, row: int) -> None:
         start, text = int(window.starts[number]), window.lines[number]
@@ -267,19 +268,6 @@ def _cut_lines(data: bytes) -> tuple[list[bytes], Positions]:
 def last_line_end(data: bytes) -> int:
     """Behind the last line end in `data`; a CR at the very end does not count, since an LF may follow."""
     return max(data.rfind(b"\n"), data.rfind(b"\r", 0, max(0, len(data) - 1))) + 1
-
-
-def _refused(lines: list[bytes]) -> list[int]:
-    """The numbers of the lines that orjson does not take."""
-    refused = []
-    remaining = iter(lines)
-    while True:
-        try:
-            deque(map(orjson.loads, remaining), maxlen=0)
-        except orjson.JSONDecodeError:
-            refused.append(len(lines) - length_hint(remaining) - 1)
-        else:
-            return refused
 
 
 def _too_long(length: int, limit: int) -> Problem:
