@@ -174,7 +174,7 @@ def test_what_reading_found_stands_as_comments_ready_to_be_pinned() -> None:
         FileReport(
             format="csv",
             encoding={"name": "cp1252", "how": "detected", "confidence": 0.87, "runner_up": "iso-8859-2"},
-            dialect={"delimiter": ";", "header": 1, "reasons": {"delimiter": "3 fields in each line"}},
+            dialect={"delimiter": ";", "header": 1, "reasons": ["records end with LF", "delimiter ';': 3 fields"]},
             rejected=2,
         ),
         FileReport(format="csv", encoding={"name": "utf-8", "how": "utf8"}, dialect={"delimiter": ";", "header": 1}),
@@ -184,7 +184,7 @@ def test_what_reading_found_stands_as_comments_ready_to_be_pinned() -> None:
     assert '  format: csv\n  quote: "\'"\n' in text
     assert "  # encoding: cp1252" in text
     assert "# found: in 1 of 2 files; detected, confidence 0.87, else iso-8859-2" in text
-    assert '  # delimiter: ";"           # found: 3 fields in each line' in text
+    assert "  # delimiter: \";\"           # found: delimiter ';': 3 fields" in text
     pinned = text.replace("# delimiter", "delimiter")
     assert pipeline_from_text(pinned, base_folder=Path(), environment={}).source.options.delimiter == ";"
 

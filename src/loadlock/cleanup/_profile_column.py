@@ -44,6 +44,7 @@ class ColumnCounter:
         self.counts: Counter[str] = Counter()
         self.kinds: Counter[str] = Counter()
         self.moments: Counter[frozenset[str]] = Counter()
+        self.spans: dict[str, tuple[str, str]] = {}
         self.clocks: Counter[frozenset[str]] = Counter()
         self.null_words: Counter[str] = Counter()
         self.words: Counter[str] | None = Counter()
@@ -55,6 +56,7 @@ class ColumnCounter:
         self.scale = 0
         self._hashes: list[Any] | None = []
         self._hash_count = 0
+        self._repeated = False
         self._sketch = np.empty(0, np.uint64)
 
     def add(self, values: pa.Array, connection: Any) -> None:
@@ -121,7 +123,7 @@ class ColumnCounter:
             return
         self._hash_count += len(hashes)
         repeated = int(weights.sum()) > len(hashes)
-        self.counts["repeated"] += repeated
+        self._repeated |= repeated
         if repeated or self._hash_count > EXACT_HASHES:
             self._hashes = None
         else:
@@ -201,7 +203,10 @@ class ColumnCounter:
         """Count which sets of formats the values fit, each value by DuckDB's strptime."""
         import pyarrow as pa
 
-        fits = _fits(formats, part, connection)
+        fits, spans = _fits(formats, part, connection)
+        for text, span in zip(formats, spans, strict=True):
+            if span[0] is not None:
+                self.spans[text] = wider(self.spans.get(text), span)
         codes = fits.astype(np.int64) @ (1 << np.arange(len(formats)))
         for code in np.unique(codes).tolist():
             mask = codes == code
@@ -263,7 +268,7 @@ class ColumnCounter:
 
     def unique(self) -> bool | None:
         """Whether every value is another one; None where there were too many to tell."""
-        if self.counts["repeated"]:
+        if self._repeated:
             return False
         if self._hashes is None:
             return None
@@ -278,17 +283,24 @@ class ColumnCounter:
         return min(int((SKETCH - 1) / (float(self._sketch[-1]) / 2**64)), self.counts["values"])
 
 
-def _fits(formats: tuple[str, ...], part: pa.Array, connection: Any) -> Any:
-    """A matrix of booleans: does value i fit format j."""
+def _fits(formats: tuple[str, ...], part: pa.Array, connection: Any) -> tuple[Any, list[tuple[str, str]]]:
+    """A matrix of booleans: does value i fit format j; and each format's earliest and latest day (null: none)."""
     import pyarrow as pa
 
     connection.register("_profile_values", pa.table({"v": part}))
-    tests = ", ".join(
-        f"try_strptime(v, '{text}') is not null and {_plausible(text)} as f{n}" for n, text in enumerate(formats)
-    )
+    reads = [f"case when {_plausible(text)} then try_strptime(v, '{text}') end" for text in formats]
+    tests = ", ".join(f"{read} is not null as f{n}" for n, read in enumerate(reads))
     found = connection.sql(f"select {tests} from _profile_values").to_arrow_table()
+    ends = ", ".join(f"min({read})::date::varchar, max({read})::date::varchar" for read in reads)
+    row = connection.sql(f"select {ends} from _profile_values").fetchall()[0]
     connection.unregister("_profile_values")
-    return np.column_stack([column.to_numpy() for column in found.columns])
+    spans = [(row[n], row[n + 1]) for n in range(0, len(row), 2)]
+    return np.column_stack([column.to_numpy() for column in found.columns]), spans
+
+
+def wider(span: tuple[str, str] | None, other: tuple[str, str]) -> tuple[str, str]:
+    """The span of days that holds both."""
+    return other if span is None else (min(span[0], other[0]), max(span[1], other[1]))
 
 
 def _plausible(text: str) -> str:

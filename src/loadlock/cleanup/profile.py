@@ -43,6 +43,8 @@ class ColumnProfile:
     """Each value in one of `integer`, `decimal`, `float`, `number` (as people write it), `moment`, `zoned`, `time`, `other`."""
     moments: Mapping[frozenset[str], int] = field(default_factory=dict)
     """Set of date and time formats → how many values fit just these."""
+    spans: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Date format → earliest and latest day that its values stand for."""
     clocks: Mapping[frozenset[str], int] = field(default_factory=dict)
     """The same for times of day."""
     words: Mapping[str, int] | None = None
@@ -133,6 +135,7 @@ def _finished(counter: Any) -> ColumnProfile:
         counts={name: count for name, count in counter.counts.items() if count},
         kinds=dict(counter.kinds),
         moments=dict(counter.moments),
+        spans=dict(counter.spans),
         clocks=dict(counter.clocks),
         words=None if counter.words is None else dict(counter.words),
         examples={kind: tuple(values) for kind, values in counter.examples.items()},
@@ -145,7 +148,7 @@ def merged(first: ColumnProfile, second: ColumnProfile) -> ColumnProfile:
     summed: dict[str, Any] = {}
     for entry in fields(ColumnProfile):
         one, other = getattr(first, entry.name), getattr(second, entry.name)
-        if entry.name in ("name", "unique", "words"):
+        if entry.name in ("name", "unique", "words", "spans"):
             continue
         if isinstance(one, Mapping):
             summed[entry.name] = {key: _sum(one.get(key), other.get(key)) for key in {**one, **other}}
@@ -155,6 +158,9 @@ def merged(first: ColumnProfile, second: ColumnProfile) -> ColumnProfile:
         summed[name] = max(getattr(first, name), getattr(second, name))
     summed["min_length"] = min(first.min_length, second.min_length)
     summed["unique"] = False if False in (first.unique, second.unique) else None
+    for text, (earliest, latest) in second.spans.items():
+        start, end = first.spans.get(text, (earliest, latest))
+        summed.setdefault("spans", dict(first.spans))[text] = (min(start, earliest), max(end, latest))
     return replace(first, words=_joined(first.words, second.words), **summed)
 
 

@@ -257,6 +257,7 @@ def _moment(column: ColumnProfile) -> Verdict | str | None:
     formats, covered, left = _cover(column, dropped)
     if not _accepted(column, covered):
         return _nearly(column, covered, "dates", [*left, *misfits])
+    reasons.insert(0, _span(column, formats))
     kind = "timestamp" if any("%H" in text or "%I" in text for text in formats) else "date"
     if any("%y" in text for text in formats):
         reasons.append("years of two digits are read as 1969 to 2068")
@@ -302,6 +303,11 @@ def _order(column: ColumnProfile) -> tuple[set[str], list[str]] | str:
             f" both ways, as {shown(examples, 2)}"
         )
     return set(), ["day and month come in both orders; a value that fits both will be rejected"] if first_day else []
+
+
+def _span(column: ColumnProfile, formats: list[str]) -> str:
+    spans = [column.spans[text] for text in formats]
+    return f"from {min(start for start, _ in spans)} to {max(end for _, end in spans)}"
 
 
 def _day_first(text: str) -> bool:

@@ -15,6 +15,15 @@ from loadlock.pipeline._guess_types import Verdict, judge, shown, values
 MOST_REJECTS = 0.04
 """Share of all rows that the proposals together may reject: below the default budget of 5 percent."""
 
+_REASON_WORDS = {
+    "delimiter": "delimiter",
+    "quote": "quote",
+    "escape": "escape",
+    "header": "header",
+    "preamble": "skipped",
+}
+"""Option → word of the reason that reading gives for it."""
+_HOW = {"utf8": "all bytes are valid UTF-8", "bom": "a byte-order mark", "nul_pattern": "the places of NUL bytes"}
 _NOT_WORD = re.compile(r"[^a-z0-9]+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _KEY_NAME = re.compile(r"(?:^|_)(?:id|key|code|no|nr|number|uuid|guid)$")
@@ -219,15 +228,25 @@ def _found(reports: Sequence[FileReport], options: Mapping[str, Any]) -> tuple[t
     found: list[tuple[str, Any, str]] = []
     encodings = _tally([(report.encoding.get("name"), _encoding_reason(report.encoding)) for report in reports])
     entries = [("encoding", encodings)]
-    for option in ("delimiter", "quote", "escape", "header", "preamble"):
-        reasons = [(r.dialect.get(option), str((r.dialect.get("reasons") or {}).get(option, ""))) for r in reports]
-        entries.append((option, _tally(reasons)))
+    for option, word in _REASON_WORDS.items():
+        entries.append((option, _tally([(_setting(r, option), _reason(r, word)) for r in reports])))
     for option, tally in entries:
         for value, (count, reason) in tally.items():
             share = f"in {count:,} of {len(reports):,} files" if len(tally) > 1 else ""
             if option not in options:
                 found.append((option, value, "; ".join(filter(None, (share, reason)))))
     return tuple(found)
+
+
+def _setting(report: FileReport, option: str) -> Any:
+    """What was found, None where it is what stands there anyway."""
+    value = report.dialect.get(option)
+    return None if value == 0 and option == "preamble" else value
+
+
+def _reason(report: FileReport, word: str) -> str:
+    reasons = [str(reason) for reason in report.dialect.get("reasons", ())]
+    return next((reason for reason in reasons if word in reason), "")
 
 
 def _tally(entries: list[tuple[Any, str]]) -> dict[Any, tuple[int, str]]:
@@ -241,10 +260,11 @@ def _tally(entries: list[tuple[Any, str]]) -> dict[Any, tuple[int, str]]:
 
 
 def _encoding_reason(encoding: Mapping[str, Any]) -> str:
-    pieces = [str(encoding.get("how", ""))]
+    how = str(encoding.get("how", ""))
+    pieces = [_HOW.get(how, how)]
     if encoding.get("confidence") not in (None, 1, 1.0):
         pieces.append(f"confidence {encoding['confidence']:.2f}")
-    if encoding.get("runner_up"):
+    if encoding.get("runner_up") and how == "detected":
         pieces.append(f"else {encoding['runner_up']}")
     if encoding.get("fallback_rows"):
         pieces.append(f"{encoding['fallback_rows']:,} rows in another")
