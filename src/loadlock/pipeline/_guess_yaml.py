@@ -41,7 +41,9 @@ def _lines(proposal: Proposal) -> Iterator[str]:
 
 def _source(proposal: Proposal) -> Iterator[str]:
     if proposal.found:
-        yield from _comment("What was found out about the files is not pinned: take the first # of its line away to pin it.")
+        yield from _comment(
+            "What was found out about the files is not pinned: take the first # of its line away to pin it."
+        )
     yield "source:"
     files = proposal.files
     yield f"  files: {scalar(files[0])}" if len(files) == 1 else "  files:"
