@@ -77,7 +77,7 @@ class Elements:
             return False
         whole = high == len(window.data)
         self._final = final and whole
-        scan = Spans(window.data, structure(window.data, low, high), separated=self._separated)
+        scan = Spans(window.data, high, structure(window.data, low, high), separated=self._separated)
         self._waiting = False
         if not self._take(scan, held=scan.held(final=final and whole)):
             self._reach = _NARROW
@@ -92,10 +92,13 @@ class Elements:
         """Take the complete records of a scan but the last `held`; False where it must be scanned anew."""
         count = len(scan.ends) - held
         number = 0
-        stops = [stop for stop in scan.irregular() if stop < count]
-        for stop in [*stops, count]:
-            if number < stop and not self._run(scan, number, stop):
+        for stop in [*(stop for stop in scan.irregular() if stop < count), count]:
+            damaged = number < stop and self._separated and scan.has_text_behind(stop - 1)
+            good = stop - 1 if damaged else stop
+            if number < good and not self._run(scan, number, good):
                 return False
+            if damaged:
+                return self._gap(int(scan.starts[good]), "record") and self._taint(int(scan.starts[good]))
             number = stop
         return True
 

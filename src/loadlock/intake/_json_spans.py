@@ -10,15 +10,17 @@ from loadlock.intake._json_scan import Structure
 from loadlock.intake.decode import Positions
 
 _SEPARATED = re.compile(rb"[ \t\r\n]*,[ \t\r\n]*")
+_NOT_SPACE = re.compile(rb"[^ \t\r\n]")
 _BLANK = re.compile(rb"[ \t\r\n]*")
 
 
 class Spans:
     """The records of a piece: complete ones, and what comes behind the last of them."""
 
-    def __init__(self, data: bytes, found: Structure, *, separated: bool) -> None:
+    def __init__(self, data: bytes, end: int, found: Structure, *, separated: bool) -> None:
         self._data = data
         self._separated = separated
+        self._end = end
         octets = np.frombuffer(data, dtype=np.uint8)
         outer = found.levels < 0
         if not separated:
@@ -49,6 +51,11 @@ class Spans:
         data = self._data
         bounds = zip(self.starts[first:last].tolist(), self.ends[first:last].tolist(), strict=True)
         return [data[start:end] for start, end in bounds]
+
+    def has_text_behind(self, number: int) -> bool:
+        """Whether text stands right behind a record where a comma or a bracket should: then the record is in doubt."""
+        behind = _NOT_SPACE.search(self._data, int(self.ends[number]), self._end)
+        return behind is not None and behind[0] not in b",]}[{"
 
     def irregular(self) -> list[int]:
         """Numbers of the records before which something else stands than one comma and white space."""
