@@ -17,6 +17,8 @@ from loadlock.intake.encoding import EncodingFound, detect
 from loadlock.intake.headers import Naming, join_header_rows, name_columns, numbered_columns
 from loadlock.model import ByteCount, FileReport
 
+PART_ROWS = 200_000
+"""Rows and rejects a part holds at most, about: very short rows would need much memory otherwise."""
 _Tables = tuple[pa.Table, pa.Table]
 
 
@@ -48,13 +50,14 @@ class CsvFile:
         maker = TableMaker(layout)
         empty = (maker.schema().empty_table(), rows.reject_schema().empty_table())
         group: list[_Tables] = []
-        size = 0
+        size = count = 0
         for tables, taken in self._made(maker):
             group.append(tables)
             size += taken
-            if size >= self._options.part_bytes:
+            count += sum(table.num_rows for table in tables)
+            if size >= self._options.part_bytes or count >= PART_ROWS:
                 yield _part(group, empty)
-                group, size = [], 0
+                group, size, count = [], 0, 0
         if group:
             yield _part(group, empty)
 
@@ -116,7 +119,7 @@ class CsvFile:
 
 
 def _size(batch: Batch) -> int:
-    return len(batch.data)
+    return batch.records.consumed
 
 
 def _part(group: list[_Tables], empty: _Tables) -> RawPart:

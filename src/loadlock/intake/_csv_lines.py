@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,10 @@ class View:
     masked: bool
     """Whether the view differs from the data."""
     backslashes: Positions
+
+    def upto(self, cut: int) -> View:
+        """The view of the first `cut` bytes."""
+        return replace(self, octets=self.octets[:cut], backslashes=self.backslashes[self.backslashes < cut])
 
 
 def view_of(data: bytes, shape: Shape) -> View:
@@ -91,6 +95,10 @@ class Lines:
 
     def __len__(self) -> int:
         return len(self.start)
+
+    def first(self, count: int) -> Lines:
+        """The first `count` lines."""
+        return Lines(self.start[:count], self.end[:count], self.next[:count])
 
 
 def find_lines(octets: Octets, record_end: bytes, *, final: bool) -> Lines:

@@ -119,9 +119,9 @@ class CsvReader:
             )
             if len(lines):
                 return start + int(lines.end[0]), start + int(lines.next[0])
-            if (self._final and start + size >= len(self._data)) or size > self._options.record_limit:
+            if (self._final and start + size >= len(self._data)) or size >= self._options.record_limit:
                 return None
-            size *= 4
+            size = min(size * 4, self._options.record_limit)
 
     def _skip_blank(self) -> None:
         blank = self._dialect.shape.blank_bytes
@@ -183,11 +183,15 @@ class CsvReader:
             data, final, footer = self._decidable()
             records = self._splitter.split(data, final=final)
             if len(records):
-                yield self._batch(data, records)
+                batch = self._batch(data, records)
+                if np.any(records.status <= Status.EXACT) or np.any(records.status >= Status.FIELD_COUNT):
+                    yield batch
             self._base += records.consumed
             self._line += records.lines
             self._data = self._data[records.consumed :]
             self._stream.forget_before(self._base)
+            if records.more:
+                continue
             if final:
                 break
             if len(self._data) - footer > self._options.record_limit + 2:

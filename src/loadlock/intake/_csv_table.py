@@ -206,7 +206,11 @@ class TableMaker:
         chosen = np.flatnonzero(records.status >= Status.FIELD_COUNT)
         if not len(chosen):
             return rows.reject_schema().empty_table()
-        raws = [self._raw(batch, index) for index in chosen.tolist()]
+        starts = records.start[chosen]
+        ends = np.minimum(records.end[chosen], starts + rows.RAW_LIMIT)
+        raws = [batch.data[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+        if batch.raws:
+            raws = [batch.raws[index] for index in chosen.tolist()]
         return rejects_table(
             self._layout.file,
             problems=self._problems(batch, chosen),
@@ -219,26 +223,23 @@ class TableMaker:
             raws=raws,
         )
 
-    def _raw(self, batch: Batch, index: int) -> bytes:
-        if index in batch.raws:
-            return batch.raws[index]
-        start = int(batch.records.start[index])
-        return batch.data[start : min(int(batch.records.end[index]), start + rows.RAW_LIMIT)]
-
-    def _problems(self, batch: Batch, chosen: Positions) -> list[tuple[str, str]]:
-        """Code and message of each reject; equal ones share their text."""
+    def _problems(self, batch: Batch, chosen: Positions) -> tuple[pa.Array, pa.Array]:
+        """Codes and messages of the rejects; equal ones are made once."""
         records, names = batch.records, self._layout.names
-        made: dict[tuple[int, int], tuple[str, str]] = {}
-        found = []
-        for index, status, fields in zip(
-            chosen.tolist(), records.status[chosen].tolist(), records.fields[chosen].tolist(), strict=True
-        ):
-            detail = fields if status == Status.FIELD_COUNT else records.where.get(index, 0)
-            key = (status, detail)
-            if key not in made:
-                made[key] = (CODES[Status(status)], _message(Status(status), detail, names))
-            found.append(made[key])
-        return found
+        detail = np.where(records.status[chosen] == Status.FIELD_COUNT, records.fields[chosen], 0)
+        places = np.searchsorted(chosen, list(records.where))
+        detail[places] = list(records.where.values())
+        kinds, which = np.unique(records.status[chosen] + (detail << 8), return_inverse=True)
+        found = [(Status(kind & 255), kind >> 8) for kind in kinds.tolist()]
+        codes = pa.array([CODES[status] for status, _ in found], pa.string())
+        messages = pa.array([_message(status, number, names) for status, number in found], pa.string())
+        return codes.take(pa.array(which)), messages.take(pa.array(which))
+
+
+def _row_numbers(batch: Batch) -> Positions:
+    status = batch.records.status
+    counted = (status <= Status.EXACT) | (status >= Status.FIELD_COUNT)
+    return np.cumsum(counted) - 1 + batch.first_row
 
 
 def _flags(size: int, places: Positions | list[int]) -> pa.Array:
@@ -251,12 +252,6 @@ def _absent_byte(data: bytes | memoryview) -> bytes:
     """A control character that `data` does not hold, to stand for the delimiter of a file that has none."""
     used = np.bincount(np.frombuffer(data, dtype=np.uint8), minlength=256)
     return bytes([next(byte for byte in (*range(31, 0, -1), 127) if not used[byte] and byte not in b"\t\n\r")])
-
-
-def _row_numbers(batch: Batch) -> Positions:
-    status = batch.records.status
-    counted = (status <= Status.EXACT) | (status >= Status.FIELD_COUNT)
-    return np.cumsum(counted) - 1 + batch.first_row
 
 
 def _message(status: Status, detail: int, names: tuple[str, ...]) -> str:
@@ -277,18 +272,21 @@ def _message(status: Status, detail: int, names: tuple[str, ...]) -> str:
 
 
 def rejects_table(
-    file: SourceFile, *, problems: list[tuple[str, str]], place: Sequence[Positions], raws: list[bytes]
+    file: SourceFile, *, problems: tuple[pa.Array, pa.Array], place: Sequence[Positions], raws: list[bytes]
 ) -> pa.Table:
-    """Rejects of the intake, column by column. `place`: row, line, offset and length of each."""
+    """Rejects of the intake, column by column.
+
+    `problems`: codes and messages; `place`: row, line, offset and length of each; `raws`: cut at the limit already.
+    """
     size = len(raws)
     schema = rows.reject_schema()
     fields = schema.field("problems").type.value_type
     details = pa.StructArray.from_arrays(
         [
-            pa.array([code for code, _ in problems], pa.string()),
+            problems[0],
             pa.nulls(size, pa.string()),
             pa.nulls(size, pa.string()),
-            pa.array([message for _, message in problems], pa.string()),
+            problems[1],
         ],
         fields=list(fields),
     )
@@ -305,7 +303,7 @@ def rejects_table(
             pa.repeat(pa.scalar(str(Stage.INTAKE), pa.string()), size),
             pa.ListArray.from_arrays(np.arange(size + 1, dtype=np.int32), details),
             pa.nulls(size, pa.string()),
-            pa.array([raw[: rows.RAW_LIMIT] for raw in raws], pa.binary()),
+            pa.array(raws, pa.binary()),
             pa.array(np.asarray(place[3]) > rows.RAW_LIMIT),
         ],
         schema=schema,

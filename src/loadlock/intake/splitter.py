@@ -22,6 +22,11 @@ from loadlock.intake._csv_quotes import Quotes
 
 _Entry = TypeVar("_Entry")
 BOM = b"\xef\xbb\xbf"
+LINES_AT_ONCE = 1 << 17
+"""Lines that are split at a time: bounds memory where lines are very short."""
+SHORT_LINE = 16
+"""Bytes; with lines shorter than this on average, `SHORT_BYTES` are split at a time."""
+SHORT_BYTES = 1 << 20
 LOOK_LINES = 64
 """Lines after an open quote that decide, where they all look like rows, that the quote was never meant to span them."""
 
@@ -79,6 +84,8 @@ class Records:
     consumed: int
     lines: int
     """Physical lines consumed."""
+    more: bool = False
+    """Whether complete lines were left over only to bound memory."""
     counts: dict[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -94,9 +101,34 @@ class Splitter:
         self.parser = FieldParser(shape)
 
     def split(self, data: bytes, *, final: bool) -> Records:
-        """The records that `data` decides; what follows `consumed` must be given again with more data behind it."""
+        """The records that `data` decides; what follows `consumed` must be given again with more data behind it.
+
+        Where `more` is set, `data` holds further complete lines: give the rest again before adding to it.
+        """
+        if self._has_short_lines(data):
+            records = self._split(data[:SHORT_BYTES], final=False)
+            if records.consumed:
+                records.more = True
+                return records
+        return self._split(data, final=final)
+
+    def _has_short_lines(self, data: bytes) -> bool:
+        """Whether lines are so short that indexing all of `data` at once would need much memory."""
+        looked = 1 << 14
+        return len(data) > SHORT_BYTES and data.count(self.shape.record_end[-1:], 0, looked) > looked // SHORT_LINE
+
+    def _split(self, data: bytes, *, final: bool) -> Records:
         view = view_of(data, self.shape)
         lines = find_lines(view.octets, self.shape.record_end, final=final)
+        if len(lines) > LINES_AT_ONCE:
+            cut = int(lines.next[LINES_AT_ONCE - 1])
+            records = _Split(self, data[:cut], view.upto(cut), lines.first(LINES_AT_ONCE), False).records()
+            if records.consumed:
+                records.more = True
+                return records
+        if not len(lines):
+            # nothing to index in a piece of a very long line
+            data, view = b"", view.upto(0)
         return _Split(self, data, view, lines, final).records()
 
 
@@ -460,7 +492,7 @@ class _Split:
             fields=self.fields[head],
             trim=self.trim[head],
             exact=_renumber(self.exact, head, self.status == Status.EXACT),
-            where=_renumber(self.where, head, self.status >= Status.FIELD_COUNT),
+            where=_renumber(self.where, head, np.isin(self.status, (Status.STRAY_QUOTE, Status.OPEN_QUOTE))),
             consumed=consumed,
             lines=self._line_count(consumed),
             counts=self.counts,
