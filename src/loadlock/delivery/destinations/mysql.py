@@ -35,8 +35,9 @@ class MysqlDestination:
         from loadlock.delivery.destinations import _mysql_catalog as catalog
         from loadlock.delivery.destinations._mysql_wire import connect, translated
 
+        name = self._name(target)
         with closing(connect(self._address(target))) as connection, translated():
-            table = catalog.find_table(connection, self._name(target))
+            table = catalog.find_table(connection, name)
             return None if table is None else table.info()
 
     def session(self, job: Job) -> Session:
