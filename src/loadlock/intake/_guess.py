@@ -70,9 +70,9 @@ def wide_by_nuls(head: bytes) -> str | None:
     if len(nuls) < max(1, len(octets) // 200):
         return None
     by_place = np.bincount(nuls % 4, minlength=4) / max(len(octets) // 4, 1)
-    if min(by_place[1:]) > 0.9 and by_place[0] < 0.1:
+    if min(by_place[2:]) > 0.9 and by_place[0] < 0.1:
         return "utf-32-le"
-    if min(by_place[:3]) > 0.9 and by_place[3] < 0.1:
+    if min(by_place[:2]) > 0.9 and by_place[3] < 0.1:
         return "utf-32-be"
     return _utf16_by_nuls(octets, nuls)
 

@@ -151,6 +151,9 @@ def _decode(raw: bytes, codec: str) -> tuple[str, Octets, Positions]:
     unit = _UNITS.get(codec)
     if unit is not None:
         return _decode_wide(raw, codec, unit)
+    if b"\x1b" in raw:
+        # escape sequences take bytes of their own
+        return _decode_lines(raw, codec)
     try:
         text = raw.decode(codec)
     except UnicodeDecodeError:
