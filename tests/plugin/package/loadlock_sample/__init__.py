@@ -1,0 +1,1 @@
+"""A plug-in for Loadlock: what others write in a package of their own."""
