@@ -15,6 +15,7 @@ from loadlock.cleanup.survey import decide, survey
 from loadlock.cleanup.tallies import Tallies
 from loadlock.digest import MODULUS, to_hex
 from loadlock.engines.base import Engine
+from loadlock.faults import point
 from loadlock.ledger.base import PartRecord
 from loadlock.model import PartKey, PartKind, PartRef, SourceFile
 from loadlock.quarantine.read import count_rejects, fill_raw
@@ -118,8 +119,10 @@ def _clean_part(work: CleanWork, raw: PartRecord) -> list[PartRecord]:
     if result.rejects.num_rows:
         rejects = fill_raw(result.rejects, work.store, work.files)
         records.append(_write_rejects(work, seq, rejects, ref.file_index))
+        point("cleanup.rejects_written")
     key = PartKey(batch=work.batch, scope=work.scope, kind=PartKind.CLEAN, seq=seq)
     clean_ref = work.staging.write(key, result.clean, file_index=ref.file_index)
+    point("cleanup.part_written")
     # last: a listed clean part says that its rejects are listed too
     return [*records, PartRecord(ref=clean_ref, info=info)]
 
@@ -157,7 +160,9 @@ def settle(
     cleaned = _cleaned(work, raw, parts, losers, findings)
     if losers is None:
         return cleaned, []
-    return cleaned, [_write_losers(work, losers), *_loser_parts(work, raw, losers)]
+    made = [_write_losers(work, losers), *_loser_parts(work, raw, losers)]
+    point("cleanup.losers_written")
+    return cleaned, made
 
 
 def _cleaned(

@@ -13,8 +13,9 @@ from loadlock.delivery.deliver import DEFAULT_RETRY, Delivery, RefusedRow
 from loadlock.delivery.retry import LostTransactionError
 from loadlock.engines.base import Engine
 from loadlock.errors import Mistake, PipelineError, UsageError, VerifyError
+from loadlock.faults import point
 from loadlock.ledger.base import PartRecord
-from loadlock.model import Balance, PartKey, PartKind, Receipt, Stage
+from loadlock.model import Balance, Chunk, PartKey, PartKind, Receipt, Stage
 from loadlock.quarantine.read import count_rejects, fill_raw
 from loadlock.rows import IDENTITY, LENGTH, LINE, OFFSET, ROW, reject, reject_table
 from loadlock.workflow.cleaning import Cleaned, CleanWork, without
@@ -135,10 +136,14 @@ class Deliveries:
         outcome.notes.extend(opened.notes)
         scope = f"{work.run}-d{index}"
         if opened.published is None:
-            delivery.load(self._tables(outcome), done=partial(work.workspace.ledger.add_chunk, work.run, index))
+            point("delivery.opened")
+            delivery.load(self._tables(outcome), done=partial(self._acknowledged, index))
+            point("delivery.loaded")
             work.workspace.ledger.drop_parts(work.batch, scope)
             if delivery.refused:
-                work.workspace.ledger.add_parts([_write_refused(work, scope, delivery.refused)])
+                refused = _write_refused(work, scope, delivery.refused)
+                point("delivery.refused_written")
+                work.workspace.ledger.add_parts([refused])
             outcome.refused = len(delivery.refused)
         else:
             # published before a crash: what was refused then lies in staging, what the filter left out is counted again
@@ -150,6 +155,11 @@ class Deliveries:
                     pass
         outcome.sent = delivery.rows_sent
         return opened.staged
+
+    def _acknowledged(self, index: int, chunk: Chunk) -> None:
+        point("delivery.chunk_sent")
+        self.work.workspace.ledger.add_chunk(self.work.run, index, chunk)
+        point("delivery.chunk_listed")
 
     def _tables(self, outcome: Outcome) -> Iterator[tuple[int, pa.Table]]:
         """The clean parts as this destination wants them, read ahead by the engine."""
@@ -167,6 +177,7 @@ class Deliveries:
         """Make one destination's new state visible. The ledger keeps what was counted, for the read-back after a crash."""
         delivery = self._open[outcome.bound.index]
         outcome.published = delivery.publish()
+        point("delivery.published")
         outcome.notes.extend(outcome.published.notes)
         outcome.by_file = {
             index: dict(zip(("inserted", "updated", "unchanged"), counts, strict=True))
@@ -177,6 +188,7 @@ class Deliveries:
         """Read one destination back; raises VerifyError where it differs."""
         delivery = self._open[outcome.bound.index]
         outcome.receipt = delivery.verify()
+        point("delivery.verified")
         if outcome.receipt.equal is False:
             raise VerifyError(
                 f"{outcome.bound.label}: the read-back differs from what was delivered"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loadlock.errors import UsageError
+from loadlock.faults import point
 from loadlock.intake.base import ByteSource
 from loadlock.intake.files import find_files, open_sources
 from loadlock.ledger.base import BatchRecord, Ledger, RunRecord
@@ -56,6 +57,7 @@ def receive(
     numbered = [_renumbered(source, index) for index, source in enumerate(wanted)]
     identity = batch_id(pipeline.name, [source.file.sha256 for source in numbered])
     batch = ledger.begin_batch(identity, pipeline.name, [source.file for source in numbered])
+    point("batch.begun")
     return Received(batch=batch, sources=numbered)
 
 

@@ -22,6 +22,7 @@ from loadlock.errors import (
     UnavailableError,
     UsageError,
 )
+from loadlock.faults import point
 from loadlock.intake.base import ByteSource
 from loadlock.ledger.base import BatchRecord, PartRecord, RunRecord
 from loadlock.model import Balance, BatchStatus, PartKind, RunStatus, Severity, Stage
@@ -136,6 +137,7 @@ class Runner:
         self.balance = intake_balance(reports, staged, rejected)
         self._check_balance(Stage.STAGING)
         self._become(RunStatus.STAGED)
+        point("staged.recorded")
         if task.pipeline.source.empty == "fail" and not self.balance.received:
             raise StoppedError("the batch has no record, and the pipeline says `empty: fail`")
 
@@ -151,6 +153,7 @@ class Runner:
             plan, decisions = cleaning.decide_all(task.workspace, task.engine, self.raw, plan)
             self.decisions = [vars(decision) for decision in decisions]
             self.ledger.save_state(self.run, {"decisions": plan.decisions, "decided": self.decisions})
+            point("cleanup.decided")
             for decision in decisions:
                 self.progress.say(f"{decision.column}: {decision.reason}")
         else:
@@ -193,17 +196,22 @@ class Runner:
         cleaning.clean_parts(task.engine, work, missing, self._listed)
         parts = ledger.parts(task.batch.batch, self.run, PartKind.CLEAN)
         verdict = cleaning.judge(task.workspace, work, self.raw, parts)
+        point("cleanup.judged")
         ledger.drop_parts(task.batch.batch, f"{self.run}-batch")
         self.cleaned, rejects = cleaning.settle(work, self.raw, parts, verdict)
         ledger.add_parts(rejects)
+        if rejects:
+            point("cleanup.losers_listed")
         self.progress.end(Stage.CLEANUP)
         self.balance = cleanup_balance(self.balance, self.cleaned)
         self._check_balance(Stage.CLEANUP)
         self._check_guards()
         self._become(RunStatus.CLEANED)
+        point("cleaned.recorded")
 
     def _listed(self, records: list[PartRecord]) -> None:
         self.ledger.add_parts(records)
+        point("cleanup.part_listed")
         rows = sum(record.info["staged"] for record in records if record.ref.key.kind == PartKind.CLEAN)
         self.progress.advance(Stage.CLEANUP, done=rows, rows=rows)
 
@@ -252,10 +260,13 @@ class Runner:
                 self.balance = self.balance.with_(rejected_delivery=outcome.refused)
                 self._check_budget()
             self._become(RunStatus.PUBLISHING)
+            point("publishing.recorded")
             for outcome in self.deliveries.outcomes:
                 self.deliveries.publish(outcome)
             self._become(RunStatus.PUBLISHED)
+            point("published.recorded")
             self.ledger.set_batch_status(task.batch.batch, BatchStatus.DELIVERED)
+            point("batch.delivered")
             for outcome in self.deliveries.outcomes:
                 for note in outcome.notes:
                     self.progress.say(f"{outcome.bound.label}: {note}")
@@ -290,9 +301,13 @@ class Runner:
 
     def _end(self, status: RunStatus, cause: str | None) -> dict[str, Any]:
         self._save_rejects()
+        point("end.rejects_counted")
         document = self._document(status, cause)
+        point("end.report_written")
         self.ledger.finish_run(self.run, digest=document["digest"], document=document)
+        point("end.document_saved")
         self.ledger.set_status(self.run, status, cause=cause)
+        point("end.recorded")
         return document
 
     def _save_rejects(self) -> None:

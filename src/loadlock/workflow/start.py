@@ -13,6 +13,7 @@ from typing import Any
 from loadlock.engines.base import Engine
 from loadlock.engines.local import LocalEngine
 from loadlock.errors import SourceError, UsageError
+from loadlock.faults import point
 from loadlock.ledger.base import RunRecord
 from loadlock.ledger.ids import new_run_id
 from loadlock.model import RunStatus, WriteMode
@@ -70,6 +71,7 @@ def run_pipeline(pipeline: Pipeline, options: Options, *, path: str | None = Non
         record = new_record(pipeline, run=new_run_id(), batch=batch, bound=bound, plan_digest=digest, path=path)
         with workspace.lock(batch, wait_seconds=options.wait_seconds):
             workspace.ledger.begin_run(record)
+            point("run.begun")
             return _go(workspace, pipeline, record, bound, options, received.sources)
 
 
@@ -149,6 +151,7 @@ def rerun(batch: str, options: Options, *, pipeline: Pipeline | None = None, pat
         record = new_record(pipeline, run=new_run_id(), batch=known.batch, bound=bound, plan_digest=digest, path=path)
         with workspace.lock(known.batch, wait_seconds=options.wait_seconds):
             workspace.ledger.begin_run(record)
+            point("run.begun")
             return _go(workspace, pipeline, record, bound, options, None)
 
 

@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from loadlock.errors import BalanceError
+from loadlock.faults import point
 from loadlock.intake.base import ByteSource, RawPart, SourceOptions
 from loadlock.intake.read import read_file
 from loadlock.ledger.base import PartRecord
@@ -47,8 +48,11 @@ def take_in(intake: Intake, sources: list[ByteSource], advance: Callable[[int, i
             continue
         ledger.drop_parts(intake.batch, scope, file_index=source.file.index)
         report = _stage_file(intake, source, advance)
+        point("intake.file_read")
         ledger.save_file_report(intake.batch, intake.generation, source.file.index, report)
+        point("intake.file_done")
     ledger.mark_staged(intake.batch, intake.generation)
+    point("intake.staged")
 
 
 def _stage_file(intake: Intake, source: ByteSource, advance: Callable[[int, int], None]) -> FileReport:
@@ -60,6 +64,7 @@ def _stage_file(intake: Intake, source: ByteSource, advance: Callable[[int, int]
     with ThreadPoolExecutor(1, thread_name_prefix="staging") as writer:
         for records in _written(intake, source, result.parts, first, writer):
             intake.workspace.ledger.add_parts(records)
+            point("intake.part_listed")
             rows = sum(record.ref.rows for record in records if record.ref.key.kind == PartKind.RAW)
             staged += rows
             rejected += sum(record.ref.rows for record in records if record.ref.key.kind == PartKind.REJECTS)
@@ -104,6 +109,7 @@ def _write(intake: Intake, source: ByteSource, seq: int, part: RawPart) -> list[
         ref = staging.write(key, part.rejects, file_index=index)
         counts = [[*code, rows] for code, rows in count_rejects(part.rejects).items()]
         records.append(PartRecord(ref=ref, info={"bytes": 0, "counts": counts}))
+    point("intake.part_written")
     return records
 
 
