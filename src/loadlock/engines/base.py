@@ -8,7 +8,7 @@ must be pure or idempotent.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self, TypeVar
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,6 +21,10 @@ class Engine(Protocol):
     """Runs the three shapes of work. `close` ends its workers; leaving a `with` block closes."""
 
     name: ClassVar[str]
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exc: object) -> None: ...
 
     def map(self, function: Callable[[T], R], parts: Iterable[T]) -> Iterator[R]:
         """`function` of each part, results in the parts' order, a bounded number of parts in flight.

@@ -22,7 +22,10 @@ PART_BYTES = 16 << 20
 class ByteSource(Protocol):
     """The decompressed bytes of one file, in order; openable again from the start."""
 
-    file: SourceFile
+    @property
+    def file(self) -> SourceFile:
+        """The file's record."""
+        ...
 
     def open(self) -> Iterator[bytes]:
         """Blocks of the decompressed bytes, 1 to 8 MiB each. Raises SourceError for damaged archives."""

@@ -141,7 +141,11 @@ def judge(
         return None
     import duckdb
 
-    config = {"memory_limit": QUERY_MEMORY, "temp_directory": str(workspace.temp), "preserve_insertion_order": "false"}
+    config: dict[str, Any] = {
+        "memory_limit": QUERY_MEMORY,
+        "temp_directory": str(workspace.temp),
+        "preserve_insertion_order": "false",
+    }
     with duckdb.connect(config=config) as connection:
         workspace.staging.bind(connection, "rows", [record.ref for record in parts if record.ref.rows])
         return judge_batch(work.plan, lambda query: connection.sql(query).to_arrow_table())

@@ -63,7 +63,7 @@ def query(workspace: Workspace, name: str, sql: str) -> pa.Table:
     import duckdb
 
     batch, run = find(workspace, name)
-    config = {"memory_limit": QUERY_MEMORY, "temp_directory": str(workspace.temp)}
+    config: dict[str, Any] = {"memory_limit": QUERY_MEMORY, "temp_directory": str(workspace.temp)}
     with duckdb.connect(config=config) as connection:
         _bind_views(workspace, connection, batch, run)
         folder = str(workspace.root / "staging").replace("'", "''")

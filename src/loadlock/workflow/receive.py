@@ -9,10 +9,10 @@ from pathlib import Path
 from loadlock.errors import UsageError
 from loadlock.faults import point
 from loadlock.intake.base import ByteSource
-from loadlock.intake.files import find_files, open_sources
+from loadlock.intake.files import LocalSource, find_files, open_sources
 from loadlock.ledger.base import BatchRecord, Ledger, RunRecord
 from loadlock.ledger.ids import batch_id
-from loadlock.model import WriteMode
+from loadlock.model import SourceFile, WriteMode
 from loadlock.pipeline.model import Pipeline
 
 _TAKES_ALL = frozenset({WriteMode.REPLACE, WriteMode.MIRROR})
@@ -54,7 +54,7 @@ def receive(
     whole = batch_id(pipeline.name, [source.file.sha256 for source in sources])
     if not force and (earlier := _delivered(ledger, whole, labels, nothing_new=not wanted, pipeline=pipeline.name)):
         return Received(batch=None, sources=[], noop=_same_pipeline(earlier, digest))
-    numbered = [_renumbered(source, index) for index, source in enumerate(wanted)]
+    numbered = [with_file(source, replace(source.file, index=index)) for index, source in enumerate(wanted)]
     identity = batch_id(pipeline.name, [source.file.sha256 for source in numbered])
     batch = ledger.begin_batch(identity, pipeline.name, [source.file for source in numbered])
     point("batch.begun")
@@ -84,7 +84,6 @@ def _same_pipeline(earlier: RunRecord, digest: str) -> RunRecord:
     )
 
 
-def _renumbered(source: ByteSource, index: int) -> ByteSource:
-    if source.file.index != index:
-        source.file = replace(source.file, index=index)
-    return source
+def with_file(source: LocalSource, file: SourceFile) -> ByteSource:
+    """The source under another record of the same bytes (its place in the batch's order)."""
+    return replace(source, file=file)

@@ -8,21 +8,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from loadlock.engines.base import Engine
 from loadlock.engines.local import LocalEngine
 from loadlock.errors import SourceError, UsageError
 from loadlock.faults import point
+from loadlock.intake.base import ByteSource
 from loadlock.ledger.base import RunRecord
 from loadlock.ledger.ids import new_run_id
-from loadlock.model import RunStatus, WriteMode
+from loadlock.model import RunStatus, SourceFile, WriteMode
 from loadlock.pipeline.codec import from_json
 from loadlock.pipeline.model import DestinationSpec, Pipeline, Source
 from loadlock.workflow.destinations import BoundDestination, bind_destinations, plan_digest
 from loadlock.workflow.document import noop_document
 from loadlock.workflow.progress import Progress, Silent
-from loadlock.workflow.receive import receive
+from loadlock.workflow.receive import receive, with_file
 from loadlock.workflow.result import RunResult
 from loadlock.workflow.run import Runner, RunSettings, RunTask, new_record
 from loadlock.workflow.workspace import Workspace, find_workspace
@@ -190,7 +190,7 @@ def _go(
     record: RunRecord,
     bound: list[BoundDestination],
     options: Options,
-    sources: list[Any] | None,
+    sources: list[ByteSource] | None,
 ) -> RunResult:
     batch = workspace.ledger.batch(record.batch)
     assert batch is not None
@@ -216,11 +216,11 @@ def _no_engine(name: str) -> Engine:
     raise UsageError(f"unknown engine {name!r}", hint=f"Known: {', '.join(ENGINES)}.")
 
 
-def _sources_again(workspace: Workspace, files: Sequence[Any]) -> list[Any]:
+def _sources_again(workspace: Workspace, files: Sequence[SourceFile]) -> list[ByteSource]:
     """The batch's files for an intake that was cut short: kept bytes first, else the files where they were."""
     from loadlock.intake.files import open_sources
 
-    again = []
+    again: list[ByteSource] = []
     for file in files:
         if workspace.sources.has(file):
             again.append(workspace.sources.source(file))
@@ -234,8 +234,7 @@ def _sources_again(workspace: Workspace, files: Sequence[Any]) -> list[Any]:
                 f"{file.path} is gone or has other bytes than when the run began",
                 hint="Put the file back, or run the pipeline anew.",
             )
-        found[0].file = file
-        again.append(found[0])
+        again.append(with_file(found[0], file))
     return again
 
 

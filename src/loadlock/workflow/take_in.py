@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 from loadlock.errors import BalanceError
 from loadlock.faults import point
@@ -96,7 +97,7 @@ def _write(intake: Intake, source: ByteSource, seq: int, part: RawPart) -> list[
     records = []
     spans = [_span(table) for table in (part.rows, part.rejects) if table.num_rows]
     taken = sum(int(length or 0) for table in (part.rows, part.rejects) for length in _lengths(table))
-    info = {
+    info: dict[str, Any] = {
         "bytes": taken,
         "first_row": min((low for low, _ in spans), default=0),
         "last_row": max((high for _, high in spans), default=0),

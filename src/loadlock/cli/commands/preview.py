@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from loadlock.cli.common import looks, print_json, print_table
@@ -38,8 +40,11 @@ def command(pipeline: str, *, rows: int, as_json: bool, workspace: str | None) -
         click.echo("  after   " + ", ".join(f"{name}={value!r}" for name, value in entry["after"].items()))
     click.secho(f"rejects in the first {found.looked_at:,} rows looked at:", bold=True)
     headers = ("file", "row", "line", "problems")
-    why = lambda row: "\n".join(f"{p['code']} {p['column'] or ''}: {p['message']}" for p in row["problems"])  # noqa: E731
-    print_table(headers, ([row["file"], row["row"], row["line"], why(row)] for row in found.rejects))
+    print_table(headers, ([row["file"], row["row"], row["line"], _why(row)] for row in found.rejects))
     for decision in found.decisions:
         click.echo(f"{decision['column']}: {decision['reason']}")
     return 0
+
+
+def _why(row: dict[str, Any]) -> str:
+    return "\n".join(f"{p['code']} {p['column'] or ''}: {p['message']}" for p in row["problems"])
