@@ -44,14 +44,14 @@ def outcome(read: Callable[[], Pipeline]) -> list[Mistake] | None:
     return None
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(documents)
 def test_any_mapping_is_a_pipeline_or_has_mistakes(document: dict[str, Any]) -> None:
     found = outcome(partial(pipeline_from, document, base_folder=Path("nowhere"), environment={}))
     assert found is None or found
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(documents)
 def test_mistakes_in_a_text_have_places(document: dict[str, Any]) -> None:
     found = outcome(partial(pipeline_from_text, flow(document), base_folder=Path("nowhere"), environment={}))

@@ -90,7 +90,7 @@ def staged(column: list[str | None]) -> pa.Table:
     return table
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(columns, st.integers(min_value=1, max_value=60))
 def test_a_proposal_rejects_no_more_than_it_says(column: list[str | None], times: int) -> None:
     table = staged(column * times)

@@ -196,7 +196,9 @@ def test_a_python_rule_is_looked_into_and_not_run(tmp_path: Path) -> None:
 
 
 def test_no_message_holds_the_password_of_a_destination() -> None:
-    found = mistakes("pipeline: p\ndestination: {url: 'nosuch://app:hunter2@h/d', table: t}\n")
+    url = "nosuch://app:hunter2@h/d"
+    found = mistakes(f"pipeline: p\ndestination: {{url: '{url}', mode: '{url}', table: t}}\n")
+    assert len(found) == 2
     assert "hunter2" not in str(found)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from loadlock.errors import Mistake, PipelineError
 from loadlock.model import Severity, WriteMode
+from loadlock.pipeline.secrets import redact
 from loadlock.pipeline.yaml_positions import Document, join
 
 
@@ -206,7 +207,9 @@ class Notes:
         """Note a mistake at `path` (`at_key`: the key itself is wrong)."""
         place = self.document.key_place(path) if at_key else self.document.place(path)
         line, column = (place.line, place.column) if place else (None, None)
-        self.mistakes.append(Mistake(message=message, remedy=remedy, path=path, line=line, column=column))
+        # a URL may stand at the wrong key
+        shown = redact(message)
+        self.mistakes.append(Mistake(message=shown, remedy=remedy, path=path, line=line, column=column))
 
     def raise_if_any(self, source: str) -> None:
         """Raise all mistakes, in the file's order."""
