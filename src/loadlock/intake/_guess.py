@@ -78,12 +78,12 @@ def wide_by_nuls(head: bytes) -> str | None:
 
 
 def _utf16_by_nuls(octets: Octets, nuls: Positions) -> str | None:
-    """Ten in a hundred NULs, nearly all in the same half of the pairs, and text that decodes."""
+    """NULs nearly all in the same half of the pairs, line ends and commas paired with them, and text that decodes."""
     odd = float(np.count_nonzero(nuls % 2)) / len(nuls)
     ends = np.flatnonzero((octets == 10) | (octets == 13) | (octets == 0x2C))
     for name, share, step in (("utf-16-le", odd, 1), ("utf-16-be", 1 - odd, -1)):
         paired = [place for place in ends[:1000].tolist() if octets[(place + step) % len(octets)] == 0]
-        enough = len(nuls) >= len(octets) // 10 or (len(ends) > 0 and len(paired) * 10 >= len(ends[:1000]) * 9)
+        enough = len(paired) * 10 >= len(ends[:1000]) * 6 if len(ends) else len(nuls) * 10 >= len(octets) * 3
         if share > 0.98 and enough and "\ufffd" not in octets.tobytes().decode(name, "replace")[:-1]:
             return name
     return None

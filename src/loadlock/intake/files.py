@@ -22,7 +22,7 @@ BLOCK_BYTES = 4 << 20
 """Size of the blocks that `open` yields."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class LocalSource:
     """A `ByteSource` of a local file, or of a member of a zip archive."""
 

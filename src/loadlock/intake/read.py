@@ -10,8 +10,8 @@ from loadlock.intake.base import ByteSource, Format, ReadResult, SourceOptions
 from loadlock.intake.encoding import bom_of
 from loadlock.registry import component, components
 
-_EXTENSION_WEIGHT = 0.25
-"""What the file's extension adds to the score of a format."""
+_EXTENSION_WEIGHT = 0.05
+"""What the extension adds to the score of a format: it decides between equals; each format weighs it by itself too."""
 _NUL_SHARE = 0.01
 _MAGIC = (
     (b"\x7fELF", "a program (ELF)"),

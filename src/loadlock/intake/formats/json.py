@@ -29,7 +29,9 @@ class JsonFormat:
         if text[:1] == b"[":
             return 0.9
         if text[:1] == b"{":
-            return 0.9 if accepts(text) else 0.8
+            first, more, _ = text.partition(b"\n")
+            # a whole object a line is rather NDJSON; anything else may be a long document cut by the head's end
+            return 0.9 if accepts(text) else 0.4 if more and accepts(first) else 0.8
         return 0.7 if named else 0.0
 
     def read(self, source: ByteSource, options: SourceOptions) -> ReadResult:
