@@ -76,7 +76,7 @@ def _unique(plan: Plan, query: Query) -> tuple[list[pa.Table], list[BatchFinding
     losers: list[pa.Table] = []
     findings = []
     for check in plan.uniques:
-        found = _repeated(query, check.columns, plan.keep_unique, NOT_UNIQUE, check.message)
+        found = _repeated(query, check.columns, plan.keep_unique, NOT_UNIQUE, check.message, without=_union(losers))
         if check.severity == Severity.REJECT:
             losers.append(found)
         else:
@@ -100,7 +100,10 @@ def _repeated(
     *,
     without: pa.Table | None = None,
 ) -> pa.Table:
-    """The rows that repeat another's values in `columns` (nulls repeat nothing), without the one that is kept."""
+    """The rows that repeat another's values in `columns` (nulls repeat nothing), without the one that is kept.
+
+    Rows `without` have lost already: they beat no other row.
+    """
     import pyarrow as pa
 
     names = [quote(name) for name in columns]
