@@ -49,7 +49,7 @@ class Elements:
         self._limit = options.record_limit
         self._separated = True
         self._expect: Literal["first", "comma", "value"] = "first"
-        self._comma = 0
+        self._comma: int | None = None
         self._model: bytes | None = None
         self._longest = 0
         self._reach = _WIDE
@@ -259,7 +259,7 @@ class Elements:
             if self._expect == "comma":
                 self.reject(stop, stop, "a comma is missing before the record")
             self._expect = "value"
-        elif follows == "close" and self._expect == "value":
+        elif follows == "close" and self._expect == "value" and self._comma is not None:
             self.reject(self._comma, self._comma + 1, "a comma before the closing bracket")
         return True
 
@@ -306,10 +306,12 @@ class Elements:
         return False
 
     def _take_comma(self, at: int) -> None:
-        if self._expect != "comma":
+        wrong = self._expect != "comma"
+        if wrong:
             self.reject(at, at + 1, "a value is missing before the comma")
         self._expect = "value"
-        self._comma = at
+        # a comma is rejected once, also where a closing bracket follows it
+        self._comma = None if wrong else at
 
     def _segment(self, start: int, end: int, *, ends_file: bool) -> bool:
         """A value without brackets, or junk. False where the window moved on behind it, or waits for more text."""
