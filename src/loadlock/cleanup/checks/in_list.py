@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from loadlock.cleanup._lookup import file_rows, place
-from loadlock.cleanup._sql import literals, lowered
+from loadlock.cleanup._sql import one_of
 from loadlock.cleanup._typed import typed_literal
 from loadlock.cleanup.base import Example, Finding, RuleContext, option
 from loadlock.errors import UsageError
@@ -46,10 +46,9 @@ class In:
 
     def findings(self, value: str, text: str, context: RuleContext) -> list[Finding]:
         known = self._known(context)
-        if self.options.ignore_case:
-            found = f"lower({text}) in ({lowered(tuple(map(str, known)))})"
-        elif context.type.kind in ("text", "json"):
-            found = f"{value} in ({literals(tuple(map(str, known)))})"
+        if self.options.ignore_case or context.type.kind in ("text", "json"):
+            ignore_case = self.options.ignore_case
+            found = one_of(text if ignore_case else value, tuple(map(str, known)), ignore_case=ignore_case)
         else:
             where = f"column {context.column}: the list of `in`"
             found = (

@@ -83,5 +83,6 @@ def frame(*, percent: bool, words: tuple[str, ...] = ()) -> str:
     sign = f"(?:(?:{MINUS}|\\+){BLANK}*)?"
     end = f"(?:{BLANK}*(?:{MINUS}|\\)))?"
     rate = f"(?:{BLANK}*%)?" if percent else ""
-    before = f"{BLANK}*{sign}(?:\\({BLANK}*)?(?:{currency}{BLANK}*)?{sign}"
+    bracket = f"(?:\\({BLANK}*)?"
+    before = f"{BLANK}*{sign}{bracket}(?:{currency}{BLANK}*)?{bracket}{sign}"
     return f"{before}[.,]?{CORE}{end}(?:{BLANK}*{currency})?{rate}{end}{BLANK}*"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from loadlock.cleanup._lookup import file_rows, place
-from loadlock.cleanup._sql import literals, lowered
+from loadlock.cleanup._sql import one_of
 from loadlock.cleanup.base import Example, Finding, RuleContext, option
 
 if TYPE_CHECKING:
@@ -68,12 +68,12 @@ class Map:
         if self.options.missing != "reject":
             return []
         keys = tuple(self._table(context))
-        known = f"lower({value}) in ({lowered(keys)})" if self.options.ignore_case else f"{value} in ({literals(keys)})"
+        known = one_of(value, keys, ignore_case=self.options.ignore_case)
         where = f"the map {self.options.file}" if self.options.file else "the map"
         return [
             Finding(
                 code="unmapped",
-                sql=f"not {known}" if keys else f"{value} is not null",
+                sql=f"not ({known})" if keys else f"{value} is not null",
                 message=f"{{value}} is not in {where}",
             )
         ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from loadlock.cleanup._sql import literals, lowered
+from loadlock.cleanup._sql import one_of
 from loadlock.cleanup.base import Example, RuleContext, option
 
 WORDS = ("", "N/A", "NA", "n/a", "#N/A", "null", "NULL", "none", "None", "-", "--", "?")
@@ -36,8 +36,5 @@ class NullIf:
         self.options = options
 
     def sql(self, value: str, context: RuleContext) -> str:
-        words = self.options.words
-        found = (
-            f"lower({value}) in ({lowered(words)})" if self.options.ignore_case else f"{value} in ({literals(words)})"
-        )
+        found = one_of(value, self.options.words, ignore_case=self.options.ignore_case)
         return f"case when {found} then null else {value} end"
