@@ -12,9 +12,12 @@ from loadlock.intake.base import ByteSource
 from loadlock.intake.files import LocalSource, find_files, open_sources
 from loadlock.ledger.base import BatchRecord, Ledger, RunRecord
 from loadlock.ledger.ids import batch_id
+from loadlock.ledger.states import DELIVERED
 from loadlock.model import SourceFile, WriteMode
 from loadlock.pipeline.model import Pipeline
+from loadlock.workflow.changes import changed_keys
 
+_SHOWN_CHANGES = 10
 _TAKES_ALL = frozenset({WriteMode.REPLACE, WriteMode.MIRROR})
 
 
@@ -52,8 +55,10 @@ def receive(
         delivered = ledger.delivered_files(pipeline.name, labels)
         wanted = [source for source in sources if source.file.sha256 not in delivered]
     whole = batch_id(pipeline.name, [source.file.sha256 for source in sources])
-    if not force and (earlier := _delivered(ledger, whole, labels, nothing_new=not wanted, pipeline=pipeline.name)):
-        return Received(batch=None, sources=[], noop=_same_pipeline(earlier, digest))
+    if not force and (
+        earlier := _delivered(ledger, whole, labels, modes, nothing_new=not wanted, pipeline=pipeline.name)
+    ):
+        return Received(batch=None, sources=[], noop=_same_pipeline(earlier, pipeline, digest))
     numbered = [with_file(source, replace(source.file, index=index)) for index, source in enumerate(wanted)]
     identity = batch_id(pipeline.name, [source.file.sha256 for source in numbered])
     batch = ledger.begin_batch(identity, pipeline.name, [source.file for source in numbered])
@@ -62,9 +67,15 @@ def receive(
 
 
 def _delivered(
-    ledger: Ledger, batch: str, labels: Sequence[str], *, nothing_new: bool, pipeline: str
+    ledger: Ledger,
+    batch: str,
+    labels: Sequence[str],
+    modes: Sequence[WriteMode],
+    *,
+    nothing_new: bool,
+    pipeline: str,
 ) -> RunRecord | None:
-    if run := ledger.delivered_run(batch, labels):
+    if (run := ledger.delivered_run(batch, labels)) and not _replaced_since(ledger, run, labels, modes):
         return run
     if not nothing_new:
         return None
@@ -75,11 +86,23 @@ def _delivered(
     return None
 
 
-def _same_pipeline(earlier: RunRecord, digest: str) -> RunRecord:
+def _replaced_since(ledger: Ledger, run: RunRecord, labels: Sequence[str], modes: Sequence[WriteMode]) -> bool:
+    """Whether another batch replaced this one's rows: then the same bytes again are news."""
+    if not any(mode in _TAKES_ALL for mode in modes):
+        return False
+    same_target = (other for other in ledger.runs() if set(other.destinations) == set(labels))
+    newest = next((other for other in same_target if other.status in DELIVERED), run)
+    return newest.batch != run.batch
+
+
+def _same_pipeline(earlier: RunRecord, pipeline: Pipeline, digest: str) -> RunRecord:
     if earlier.plan_digest == digest:
         return earlier
+    changed = changed_keys(earlier.state["pipeline"], pipeline)
+    more = f" and {len(changed) - _SHOWN_CHANGES} more" if len(changed) > _SHOWN_CHANGES else ""
+    what = f"; changed since: {', '.join(changed[:_SHOWN_CHANGES])}{more}" if changed else ""
     raise UsageError(
-        f"these bytes were delivered by run {earlier.run} with another version of the pipeline",
+        f"these bytes were delivered by run {earlier.run} with another version of the pipeline{what}",
         hint=f"`loadlock rerun {earlier.batch[:12]}` applies the changed pipeline to them; --force delivers them again.",
     )
 

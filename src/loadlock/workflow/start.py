@@ -25,6 +25,7 @@ from loadlock.workflow.progress import Progress, Silent
 from loadlock.workflow.receive import receive, with_file
 from loadlock.workflow.result import RunResult
 from loadlock.workflow.run import Runner, RunSettings, RunTask, new_record
+from loadlock.workflow.settle import half_published
 from loadlock.workflow.workspace import Workspace, find_workspace
 
 ENDED = frozenset({RunStatus.VERIFIED, RunStatus.ROLLED_BACK})
@@ -54,11 +55,14 @@ def run_pipeline(pipeline: Pipeline, options: Options, *, path: str | None = Non
     bound = bind_destinations(pipeline, environment=options.environment)
     digest = plan_digest(pipeline, bound)
     root = find_workspace(options.workspace, base_folder=pipeline.base_folder, environment=options.environment)
-    with Workspace.open(root) as workspace:
+    labels = [destination.label for destination in bound]
+    with Workspace.open(root) as workspace, workspace.lock_targets(labels, wait_seconds=options.wait_seconds):
+        if not options.force and any(destination.mode == WriteMode.APPEND for destination in bound):
+            _finish_half_published(workspace, pipeline, bound, options)
         received = receive(
             workspace.ledger,
             pipeline,
-            labels=[destination.label for destination in bound],
+            labels=labels,
             modes=[destination.mode for destination in bound],
             digest=digest,
             files=options.files,
@@ -69,7 +73,7 @@ def run_pipeline(pipeline: Pipeline, options: Options, *, path: str | None = Non
         assert received.batch is not None
         batch = received.batch.batch
         record = new_record(pipeline, run=new_run_id(), batch=batch, bound=bound, plan_digest=digest, path=path)
-        with workspace.lock(batch, wait_seconds=options.wait_seconds):
+        with workspace.lock_batch(batch, wait_seconds=options.wait_seconds):
             workspace.ledger.begin_run(record)
             point("run.begun")
             return _go(workspace, pipeline, record, bound, options, received.sources)
@@ -115,10 +119,33 @@ def resume(run: str, options: Options, *, to: str | None = None) -> RunResult:
             return RunResult(document=noop_document(record), workspace=workspace.root)
         pipeline = pipeline_of(record, to=to)
         bound = bind_destinations(pipeline, environment=options.environment)
-        with workspace.lock(record.batch, wait_seconds=options.wait_seconds):
-            workspace.ledger.set_status(record.run, RunStatus.INTERRUPTED, cause="resumed")
-            record = replace(record, status=RunStatus.INTERRUPTED)
-            return _go(workspace, pipeline, record, bound, options, None)
+        with workspace.lock_targets((b.label for b in bound), wait_seconds=options.wait_seconds):
+            return _go_on(workspace, pipeline, record.run, bound, options)
+
+
+def _go_on(
+    workspace: Workspace, pipeline: Pipeline, run: str, bound: list[BoundDestination], options: Options
+) -> RunResult:
+    record = workspace.ledger.find_run(run)
+    with workspace.lock_batch(record.batch, wait_seconds=options.wait_seconds):
+        record = _whole(workspace, record)
+        if record.status in ENDED:  # by another process, while this one waited
+            return RunResult(document=noop_document(record), workspace=workspace.root)
+        workspace.ledger.set_status(run, RunStatus.INTERRUPTED, cause="resumed")
+        return _go(workspace, pipeline, replace(record, status=RunStatus.INTERRUPTED), bound, options, None)
+
+
+def _finish_half_published(
+    workspace: Workspace, pipeline: Pipeline, bound: list[BoundDestination], options: Options
+) -> None:
+    """Finish runs whose rows lie in a destination though they never ended: to append their files again would double them."""
+    for record in half_published(workspace.ledger, pipeline.name, bound):
+        options.progress.say(f"run {record.run} was cut short while it published: finishing it first")
+        urls = {destination.label: destination.spec.url for destination in bound}
+        known = from_json(Pipeline, record.state["pipeline"])
+        pairs = zip(known.destinations, record.destinations, strict=True)
+        known = replace(known, destinations=tuple(replace(spec, url=urls[label]) for spec, label in pairs))
+        _go_on(workspace, known, record.run, bind_destinations(known, environment=options.environment), options)
 
 
 def rerun(batch: str, options: Options, *, pipeline: Pipeline | None = None, path: str | None = None) -> RunResult:
@@ -149,7 +176,10 @@ def rerun(batch: str, options: Options, *, pipeline: Pipeline | None = None, pat
                 )
         digest = plan_digest(pipeline, bound)
         record = new_record(pipeline, run=new_run_id(), batch=known.batch, bound=bound, plan_digest=digest, path=path)
-        with workspace.lock(known.batch, wait_seconds=options.wait_seconds):
+        with (
+            workspace.lock_targets((b.label for b in bound), wait_seconds=options.wait_seconds),
+            workspace.lock_batch(known.batch, wait_seconds=options.wait_seconds),
+        ):
             workspace.ledger.begin_run(record)
             point("run.begun")
             return _go(workspace, pipeline, record, bound, options, None)

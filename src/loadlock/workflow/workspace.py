@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -76,11 +77,29 @@ class Workspace:
         return self.root / "tmp"
 
     @contextmanager
-    def lock(self, name: str, *, wait_seconds: float = 0.0) -> Iterator[None]:
-        """Exclude other processes from working on `name` (a batch); the lock of a dead process frees itself."""
+    def lock_batch(self, batch: str, *, wait_seconds: float = 0.0) -> Iterator[None]:
+        """Exclude other processes from working on a batch. Raises LockedError."""
+        with self._lock(batch, f"batch {batch[:12]}", wait_seconds):
+            yield
+
+    @contextmanager
+    def lock_targets(self, labels: Iterable[str], *, wait_seconds: float = 0.0) -> Iterator[None]:
+        """Exclude other runs of this workspace from these destinations, from the choice of files on. Raises LockedError.
+
+        Without it two runs that overlap would both take a file as not yet delivered.
+        """
+        with ExitStack() as stack:
+            for label in sorted(set(labels)):
+                name = hashlib.sha256(label.encode()).hexdigest()
+                stack.enter_context(self._lock(name, label, wait_seconds))
+            yield
+
+    @contextmanager
+    def _lock(self, name: str, what: str, wait_seconds: float) -> Iterator[None]:
+        """The lock of a dead process frees itself."""
         path = self.root / "locks" / f"{name[:32]}.lock"
         with path.open("a+") as file:
-            _lock(file, name, wait_seconds)
+            _lock(file, what, wait_seconds)
             file.seek(0)
             file.truncate()
             file.write(str(os.getpid()))
@@ -91,7 +110,7 @@ class Workspace:
                 fcntl.flock(file, fcntl.LOCK_UN)
 
 
-def _lock(file: IO[str], name: str, wait_seconds: float) -> None:
+def _lock(file: IO[str], what: str, wait_seconds: float) -> None:
     deadline = time.monotonic() + wait_seconds
     while True:
         try:
@@ -102,7 +121,7 @@ def _lock(file: IO[str], name: str, wait_seconds: float) -> None:
                 file.seek(0)
                 owner = file.read().strip() or "another process"
                 raise LockedError(
-                    f"batch {name[:12]} is being worked on by process {owner}",
+                    f"{what} is being worked on by process {owner}",
                     hint="Wait for it, or use --wait SECONDS.",
                 ) from exc
             time.sleep(_LOCK_POLL_SECONDS)
