@@ -3,7 +3,7 @@
     LOADLOCK_FAULT='intake.part_written:2=kill' loadlock run orders.yaml
 
 kills the process (SIGKILL) when it passes `intake.part_written` for the second time; `int` and `term` send the signals
-of a clean stop, `stop` halts the process until SIGCONT. A place is passed by several threads at most one at a time.
+of a clean stop, `stop` halts the process until SIGCONT. Places are counted over all threads.
 """
 
 from __future__ import annotations
@@ -60,18 +60,24 @@ def _wanted(setting: str) -> tuple[str, int, int] | None:
     return name, int(number or 1), SIGNALS[action]
 
 
-_FAULT = _wanted(os.environ.get(VARIABLE, ""))
+_fault = _wanted(os.environ.get(VARIABLE, ""))
 _lock = threading.Lock()
 _passed = 0
 
 
+def arm(setting: str) -> None:
+    """Set what the variable would have set, in a process that began without it; empty: nothing."""
+    global _fault
+    _fault = _wanted(setting)
+
+
 def point(name: str) -> None:
     """A place that a test may have named."""
-    if _FAULT is not None and _FAULT[0] == name:
-        _count(*_FAULT)
+    if _fault is not None and _fault[0] == name:
+        _count(_fault[1], _fault[2])
 
 
-def _count(_: str, number: int, sent: int) -> None:
+def _count(number: int, sent: int) -> None:
     global _passed
     with _lock:
         _passed += 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -40,13 +39,10 @@ def runs(function: F) -> F:
 
 def option_pairs(function: F) -> F:
     """`--option NAME=VALUE`, any number of times: the names of the pipeline's `source:`."""
-
-    @wraps(function)
-    @click.option("--option", "pairs", multiple=True, metavar="NAME=VALUE", help="A source option, as encoding=cp1252.")
-    def with_pairs(*args: Any, **kwargs: Any) -> Any:
-        return function(*args, **kwargs)
-
-    return with_pairs  # type: ignore[return-value]
+    option = click.option(
+        "--option", "pairs", multiple=True, metavar="NAME=VALUE", help="A source option, as encoding=cp1252."
+    )
+    return option(function)
 
 
 def run_options(*, as_json: bool, quiet: bool, **known: Any) -> Options:
