@@ -197,5 +197,8 @@ def test_a_plan_is_picklable_and_tells_what_it_needs() -> None:
     )  # fmt: skip
     again = pickle.loads(pickle.dumps(plan))
     assert again == plan
-    assert (plan.needs_batch, plan.needs_survey, plan.keys, plan.required) == (True, False, (("a",),), {"a", "b"})
+    assert plan.needs_batch
+    assert not plan.needs_survey
+    assert plan.keys == (("a",),)
+    assert plan.required == frozenset({"a", "b"})
     assert not compiled().needs_batch

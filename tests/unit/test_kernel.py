@@ -117,7 +117,7 @@ def test_a_reject_holds_place_staged_values_and_messages() -> None:
 
 def test_the_digest_is_that_of_the_clean_rows_and_adds_up_over_any_cut() -> None:
     plan = plan_of(column("id", "integer"), column("t"), column("j", "json"), column("f", "float"))
-    texts = {
+    texts: dict[str, list[str | None]] = {
         "id": [str(n) for n in range(40)],
         "t": [None, "", "\\N", "a\x1fb"] * 10,
         "j": ['{"b": 1.10, "a": [1e2]}', "null", None, "bad"] * 10,

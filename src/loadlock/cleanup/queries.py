@@ -25,7 +25,7 @@ def survey(items: Sequence[SurveyItem], build: Building) -> str:
     """One row: how often each condition of the items holds (`n0`, `n1` ...)."""
     conditions = [condition for item in items for _, condition in item.counts]
     listed = [f"count(*) filter (where {condition}) as n{n}" for n, condition in enumerate(conditions)]
-    return f"select {', '.join(listed) or '0 as nothing'} from {build.relation(conditions)}"
+    return f"select {', '.join(listed) or 'null::varchar as nothing'} from {build.relation(conditions)}"
 
 
 def words(conditions: Sequence[str], prefix: str) -> list[tuple[str, str]]:
@@ -78,7 +78,7 @@ def _texts(plan: Plan, build: Building) -> str:
     shown += [check.finding.value for check in plan.python_checks if check.finding.value is not None]
     shown += [name for change in plan.changes if change.kind == "rule" for name in (change.before, change.after)]
     listed = [f"{name}::varchar as {name}" for name in dict.fromkeys(shown)]
-    return f"select {', '.join(listed) or '0 as nothing'} from {build.relation(listed)}"
+    return f"select {', '.join(listed) or 'null::varchar as nothing'} from {build.relation(listed)}"
 
 
 def try_out(plan: Plan) -> None:
@@ -90,8 +90,8 @@ def try_out(plan: Plan) -> None:
     try:
         for step in plan.steps:
             part = step.run(part)
-        for name in ("main", "texts"):
-            query(plan.queries[name], part)
+        query(plan.queries["main"], part)
+        query(f"explain {plan.queries['texts']}", part)
     except (duckdb.Error, LoadlockError) as error:
         first = str(error).strip().splitlines()[0]
         mistake = Mistake(message=f"the pipeline can't be compiled: {first}", remedy="Look at its rules and checks.")
