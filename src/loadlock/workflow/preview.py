@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from loadlock.cleanup.compile import compile_plan
 from loadlock.cleanup.discover import column_names
 from loadlock.cleanup.flatten import flatten
 from loadlock.cleanup.kernel import clean
@@ -24,6 +23,7 @@ from loadlock.pipeline.guess import propose, to_yaml
 from loadlock.pipeline.model import Flatten, Pipeline, Source
 from loadlock.quarantine.read import RejectFilter, reject_rows
 from loadlock.rows import FILE, JSON_RECORD, PROVENANCE, ROW, SUB
+from loadlock.workflow.planning import make_plan
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -89,7 +89,7 @@ def _plan(pipeline: Pipeline, tables: Sequence[pa.Table]) -> Plan:
         for table in tables:
             found.update(dict.fromkeys(_names(table, pipeline.source.flatten)))
         names = list(found)
-    return compile_plan(pipeline, names, run_time=datetime.now(UTC))
+    return make_plan(pipeline, names, run_time=datetime.now(UTC))
 
 
 def _names(table: pa.Table, spec: Flatten) -> list[str]:

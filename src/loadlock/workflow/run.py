@@ -11,7 +11,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from loadlock.cleanup.compile import compile_plan
 from loadlock.cleanup.plan import Plan
 from loadlock.engines.base import Engine
 from loadlock.errors import (
@@ -40,6 +39,7 @@ from loadlock.workflow.document import (
     reject_summary,
     run_document,
 )
+from loadlock.workflow.planning import make_plan
 from loadlock.workflow.progress import Progress
 from loadlock.workflow.take_in import Intake, take_in
 from loadlock.workflow.workspace import Workspace
@@ -148,7 +148,7 @@ class Runner:
             flatten = task.pipeline.source.flatten
             names = cleaning.discover(task.workspace, task.engine, self.raw, flatten)
         run_time = datetime.fromisoformat(task.record.started)
-        plan = compile_plan(task.pipeline, names, decisions=state.get("decisions", {}), run_time=run_time)
+        plan = make_plan(task.pipeline, names, decisions=state.get("decisions", {}), run_time=run_time)
         if plan.needs_survey and "decisions" not in state:
             plan, decisions = cleaning.decide_all(task.workspace, task.engine, self.raw, plan)
             self.decisions = [vars(decision) for decision in decisions]

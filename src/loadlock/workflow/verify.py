@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from loadlock.cleanup.compile import compile_plan
 from loadlock.engines.local import LocalEngine
 from loadlock.errors import UsageError
 from loadlock.model import PartKind, RunStatus
@@ -14,6 +13,7 @@ from loadlock.workflow import cleaning
 from loadlock.workflow.delivering import Deliveries, DeliveryWork
 from loadlock.workflow.destinations import bind_destinations
 from loadlock.workflow.look import find
+from loadlock.workflow.planning import make_plan
 from loadlock.workflow.start import Options, pipeline_of
 from loadlock.workflow.workspace import Workspace, find_workspace
 
@@ -50,7 +50,7 @@ def verify(name: str, options: Options, *, to: str | None = None) -> Verificatio
         if pipeline.columns is None:
             names = cleaning.discover(workspace, engine, raw, pipeline.source.flatten)
         run_time = datetime.fromisoformat(run.started)
-        plan = compile_plan(pipeline, names, decisions=run.state.get("decisions", {}), run_time=run_time)
+        plan = make_plan(pipeline, names, decisions=run.state.get("decisions", {}), run_time=run_time)
         work = cleaning.CleanWork(
             staging=workspace.staging,
             store=workspace.sources,
