@@ -14,6 +14,7 @@ import pytest
 
 from loadlock.delivery.base import DeliveryColumn, Job, Target
 from loadlock.delivery.deliver import Delivery
+from loadlock.delivery.destinations import _postgres_connect
 from loadlock.delivery.destinations.postgres import PostgresDestination
 from loadlock.delivery.retry import LostTransactionError, RetryPolicy
 from loadlock.errors import RefusedError, UnavailableError
@@ -335,6 +336,41 @@ def test_a_lost_answer_to_commit_is_asked_of_the_control_row(
     assert base.sql("select count(*) from t") == [(1,)]
 
 
+def test_a_table_locked_by_others_is_waited_for_and_tried_again(base: Base, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(_postgres_connect._SETTINGS, "lock_timeout", "200ms")
+    base.sql("create table t (id bigint primary key, name text, score numeric(10,2)); insert into t values (1)")
+    base.sql("begin; lock table t in access exclusive mode")
+    policy = RetryPolicy(sleep=lambda seconds: void(base.sql("rollback")))
+    with Delivery(base.case.destination, base.job(PEOPLE, WriteMode.REPLACE), retry=policy) as delivery:
+        delivery.open()
+        delivery.load([(1, part(PEOPLE, [person(2)]))], lambda chunk: None)
+        assert (delivery.publish().deleted, delivery.verify().equal) == (1, True)
+
+
+def test_an_upsert_waits_for_another_writer_of_the_table(base: Base, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(_postgres_connect._SETTINGS, "lock_timeout", "200ms")
+    base.sql("create table t (id bigint primary key, name text, score numeric(10,2))")
+    policy = RetryPolicy(sleep=lambda seconds: void(base.sql("commit")))
+    with Delivery(base.case.destination, base.job(PEOPLE, WriteMode.UPSERT), retry=policy) as delivery:
+        delivery.open()
+        delivery.load([(1, part(PEOPLE, [person(1), person(2)]))], lambda chunk: None)
+        base.sql("begin; insert into t values (1, 'theirs', 0)")
+        published = delivery.publish()
+    assert (published.inserted, published.updated) == (1, 1)
+
+
+def test_a_case_insensitive_key_takes_the_new_spelling(base: Base) -> None:
+    try:
+        base.sql("create extension citext")
+    except psycopg.errors.FeatureNotSupported:
+        pytest.skip("the server has no citext")
+    given = columns("name:text", "v:integer", key=("name",))
+    base.sql("create table t (name citext primary key, v int); insert into t values ('anna', 1), ('Berta', 2)")
+    _, receipt = base.load(base.job(given, WriteMode.UPSERT), [part(given, [("Anna", 1), ("Berta", 2), ("Carl", 3)])])
+    assert (receipt.inserted, receipt.updated, receipt.unchanged, receipt.equal) == (1, 1, 1, True)
+    assert base.sql("select name::text from t order by name") == [("Anna",), ("Berta",), ("Carl",)]
+
+
 def test_a_staging_table_of_a_published_run_is_swept_by_the_next(base: Base) -> None:
     work = base.job(PEOPLE, WriteMode.UPSERT)
     delivery = Delivery(base.case.destination, work)
@@ -423,6 +459,10 @@ def test_a_lock_is_waited_for(base: Base) -> None:
     first.close()
     with Delivery(base.case.destination, base.job(PEOPLE, WriteMode.APPEND, "run2", wait_seconds=5)) as second:
         second.open()
+
+
+def void(value: object) -> None:
+    """Forget a value."""
 
 
 def _cut(base: Base) -> None:

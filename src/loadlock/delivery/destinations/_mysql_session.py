@@ -81,16 +81,24 @@ class MysqlSession:
         for name in filter(None, (self._name.schema, self._name.table)):
             check_names([name], max_chars=NAME_CHARS, bmp_only=True, what="table")
         self._connect()
-        with translated():
-            self._table = catalog.find_table(self._connection, self._name)
-            self._published = self._ask()
-            if self._published is not None:
-                return self._opened(frozenset())
-            self._check_target()
-            if self._staged:
-                return self._opened(self._prepare_staging())
-            self._begin_direct()
+        try:
+            with translated():
+                return self._begin()
+        except BaseException:
+            if self._in_transaction:
+                self._rollback()
+            raise
+
+    def _begin(self) -> Opened:
+        self._table = catalog.find_table(self._connection, self._name)
+        self._published = self._ask()
+        if self._published is not None:
             return self._opened(frozenset())
+        self._check_target()
+        if self._staged:
+            return self._opened(self._prepare_staging())
+        self._begin_direct()
+        return self._opened(frozenset())
 
     @property
     def _connection(self) -> WireConnection:
@@ -345,10 +353,16 @@ class MysqlSession:
             self._rollback()
             raise BalanceError(f"{rows:,} rows were sent, but {self._rows:,} were loaded: nothing was published")
         published = Published(inserted=self._rows, deleted=self._deleted, by_file=inserted_by_file(self._by_file))
-        with translated():
-            self._finish(published, rows, digest)
-            self._in_transaction = False
-            self._commit()
+        try:
+            with translated():
+                self._finish(published, rows, digest)
+                self._in_transaction = False
+                self._commit()
+        except UnavailableError as error:
+            if self._commit_sent:
+                raise
+            self._rollback()
+            raise LostTransactionError(str(error), hint="The run must load again.") from error
         self._published = published
         self._analyze()
         return published

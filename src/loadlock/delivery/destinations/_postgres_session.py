@@ -76,18 +76,26 @@ class PostgresSession:
         for name in filter(None, (self._name.schema, self._name.table)):
             check_names([name], max_bytes=NAME_BYTES, what="table")
         self._connect()
-        with translated():
-            catalog.create_control_tables(self._connection, self._name)
-            self._sweep()
-            self._table = catalog.find_table(self._connection, self._name)
-            self._published = self._ask()
-            if self._published is not None:
-                return self._opened(frozenset())
-            self._check_target()
-            if self._staged:
-                return self._opened(self._prepare_staging())
-            self._begin_direct()
+        try:
+            with translated():
+                return self._begin()
+        except BaseException:
+            if self._in_transaction:
+                self._rollback()
+            raise
+
+    def _begin(self) -> Opened:
+        catalog.create_control_tables(self._connection, self._name)
+        self._sweep()
+        self._table = catalog.find_table(self._connection, self._name)
+        self._published = self._ask()
+        if self._published is not None:
             return self._opened(frozenset())
+        self._check_target()
+        if self._staged:
+            return self._opened(self._prepare_staging())
+        self._begin_direct()
+        return self._opened(frozenset())
 
     @property
     def _connection(self) -> psycopg.Connection[Any]:
@@ -303,10 +311,16 @@ class PostgresSession:
             self._rollback()
             raise BalanceError(f"{rows:,} rows were sent, but {self._rows:,} were loaded: nothing was published")
         published = Published(inserted=self._rows, deleted=self._deleted, by_file=inserted_by_file(self._by_file))
-        with translated():
-            self._finish(published, rows, digest, {"xids": self._xids} if self._xids else None)
-            self._in_transaction = False
-            self._commit()
+        try:
+            with translated():
+                self._finish(published, rows, digest, {"xids": self._xids} if self._xids else None)
+                self._in_transaction = False
+                self._commit()
+        except UnavailableError as error:
+            if self._commit_sent:
+                raise
+            self._rollback()
+            raise LostTransactionError(str(error), hint="The run must load again.") from error
         self._published = published
         self._analyze()
         return published

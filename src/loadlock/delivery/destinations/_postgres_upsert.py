@@ -53,8 +53,9 @@ class Upsert:
         return Published(inserted=inserted, updated=updated, unchanged=unchanged, by_file=by_file)
 
     @property
-    def _values(self) -> list[str]:
-        return [name for name in self.columns if name not in self.key]
+    def _written(self) -> list[str]:
+        """Columns that an update writes: all but the key, and keys that may differ in case alone."""
+        return [name for name in self.columns if name not in self.key or self.table.column(name).type == "citext"]
 
     @property
     def _match(self) -> str:
@@ -63,10 +64,10 @@ class Upsert:
     @property
     def _differs(self) -> str:
         """SQL that is true where a value of the row changes; false where there is nothing but the key."""
-        if not self._values:
+        if not self._written:
             return "false"
         pairs = []
-        for name in self._values:
+        for name in self._written:
             column = self.table.column(name)
             ours, theirs = compared(column, f"t.{quote(name)}"), compared(column, f"s.{quote(name)}")
             pairs.append(f"{ours} is distinct from {theirs}")
@@ -96,7 +97,7 @@ class Upsert:
         return {file: (old, different, new) for file, old, different, new in found}
 
     def _update(self) -> int:
-        pairs = ", ".join(f"{quote(name)} = s.{quote(name)}" for name in self._values)
+        pairs = ", ".join(f"{quote(name)} = s.{quote(name)}" for name in self._written)
         return changed(
             self.connection,
             f"update {self.target} t set {pairs} from {self.staging} s where {self._match} and {self._differs}",
