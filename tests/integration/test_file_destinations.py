@@ -18,7 +18,7 @@ from loadlock.delivery.deliver import Delivery
 from loadlock.delivery.destinations._files import FileSession
 from loadlock.delivery.destinations._local import hidden_path
 from loadlock.delivery.destinations.csv_file import CsvFile
-from loadlock.delivery.destinations.ndjson_file import NdjsonFile
+from loadlock.delivery.destinations.ndjson_file import NdjsonFile, NdjsonForm
 from loadlock.delivery.destinations.parquet_file import ParquetFile
 from loadlock.errors import RefusedError, UsageError
 from loadlock.model import VerifyLevel, WriteMode
@@ -365,3 +365,10 @@ def test_an_append_to_a_file_without_final_line_end_starts_a_new_line(tmp_path: 
     case = file_case(CsvFile(), path)
     assert deliver(case, job(case, PEOPLE, WriteMode.APPEND), [part(PEOPLE, [person(2)])]).equal
     assert path.read_text() == "id,name,score\n1,a,1.50\n2,n,1.50\n"
+
+
+def test_lines_of_others_with_unexpected_kinds_of_values_are_read_too(tmp_path: Path) -> None:
+    path = tmp_path / "out.ndjson"
+    path.write_text('{"id": 1, "name": 12.50, "score": "1.5", "id2": 0}\n\n{"id": "2", "name": {"a": 1}}\n')
+    read = [row for table in NdjsonForm(Target(url=str(path))).read(path, PEOPLE) for row in table.to_pylist()]
+    assert read == [{"id": 1, "name": "12.50", "score": Decimal("1.50")}, {"id": 2, "name": '{"a":1}', "score": None}]

@@ -186,8 +186,12 @@ def from_sqlite(values: tuple[Any, ...], kind: ColumnType) -> pa.Array:
         case "boolean":
             return pa.array([None if value is None else bool(int(value)) for value in values], pa.bool_())
         case "decimal":
-            exact = [None if value is None else Decimal(str(value)) for value in values]
-            return pa.array(exact, kind.arrow())
+            texts = pa.array([None if value is None else str(value) for value in values], pa.string())
+            try:
+                return from_text(texts, kind)
+            except pa.ArrowInvalid:
+                # a double in a column of whole numbers: `5.0`
+                return pa.array([None if text is None else Decimal(text) for text in texts.to_pylist()], kind.arrow())
         case _:
             texts = [None if value is None else str(value) for value in values]
             return from_text(pa.array(texts, pa.string()), kind)

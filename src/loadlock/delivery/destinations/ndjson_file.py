@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 READ_ROWS = 20_000
+READ_BYTES = 16 << 20
+"""Block of Arrow's reader; longer lines are read object by object."""
 WRITE_BYTES = 8 << 20
 INSPECT_RECORDS = 1_000
 _NUMBERS = ("integer", "decimal", "float", "boolean")
@@ -88,9 +90,25 @@ class NdjsonForm:
         return writer
 
     def read(self, path: Path, columns: Columns) -> Iterator[pa.Table]:
+        """By Arrow's reader where it can (lines, no JSON columns, values as we write them), else object by object."""
         import pyarrow as pa
 
-        records = self._records(path)
+        done = 0
+        if not self.is_array and all(column.type.kind != "json" for column in columns):
+            try:
+                for table in _read_lines(path, columns):
+                    yield table
+                    done += table.num_rows
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+                pass
+            else:
+                return
+        yield from self._read_objects(path, columns, done)
+
+    def _read_objects(self, path: Path, columns: Columns, skip: int) -> Iterator[pa.Table]:
+        import pyarrow as pa
+
+        records = islice(self._records(path), skip, None)
         schema = pa.schema([(column.name, column.type.arrow()) for column in columns])
         while rows := list(islice(records, READ_ROWS)):
             with _readable(path):
@@ -132,6 +150,30 @@ def _readable(path: Path) -> Iterator[None]:
     except (pa.ArrowException, ValueError, TypeError, RecursionError) as error:
         reason = str(error).splitlines()[0]
         raise RefusedError(f"can't read {path} as JSON: {reason}", hint="Is it a JSON file of objects?") from error
+
+
+def _read_lines(path: Path, columns: Columns) -> Iterator[pa.Table]:
+    """The columns of a file of lines by Arrow's reader. Raises pyarrow.ArrowInvalid for what it can't read exactly."""
+    import pyarrow as pa
+    from pyarrow import json as arrow_json
+
+    read_as = {c.name: c.type.arrow() if c.type.kind in _NUMBERS else pa.string() for c in columns}
+    schema = pa.schema([(column.name, column.type.arrow()) for column in columns])
+    with arrow_json.open_json(
+        path,
+        read_options=arrow_json.ReadOptions(use_threads=False, block_size=READ_BYTES),
+        parse_options=arrow_json.ParseOptions(
+            explicit_schema=pa.schema(list(read_as.items())), unexpected_field_behavior="ignore"
+        ),
+    ) as reader:
+        for batch in reader:
+            arrays = [
+                batch.column(batch.schema.get_field_index(column.name))
+                if column.type.kind in _NUMBERS
+                else from_text(batch.column(batch.schema.get_field_index(column.name)), column.type)
+                for column in columns
+            ]
+            yield pa.table(arrays, schema)
 
 
 def _parse(text: bytes) -> Any:
