@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 # a C1 control alone is a cp1252 character read as Latin-1.
 _SUSPECT = r"[^\x00-\x7f][^\x00-\x7f \x1a]|[^\x00-\x7f] |[^\x00-\x7f]\x1a|[\x{80}-\x{9f}]"
 
+_SHORT = 200
+
 
 class FixEncoding:
     """Repairs mojibake such as `MÃ¼ller` (library ftfy); text that only looks odd is left as it is."""
@@ -52,8 +54,15 @@ class FixEncoding:
         return pc.replace_with_mask(values, chosen, repaired.take(found.indices))
 
 
-@lru_cache(maxsize=1 << 14)
 def _repair(text: str) -> str:
+    # names come again and again; long texts don't, and would fill the memory
+    return _remembered(text) if len(text) <= _SHORT else _repaired(text)
+
+
+def _repaired(text: str) -> str:
     import ftfy
 
     return str(ftfy.fix_encoding(text))
+
+
+_remembered = lru_cache(maxsize=1 << 14)(_repaired)
