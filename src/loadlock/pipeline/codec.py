@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import types
+from collections.abc import Hashable
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cache
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 
@@ -26,13 +27,13 @@ def to_json(value: Any) -> Any:
 
 def from_json(kind: type[T], document: Any) -> T:
     """The dataclass `kind` from what `to_json` gave; unknown keys (of a newer version) are ignored."""
-    hints = _hints(kind)
+    hints = _hints(cast(Hashable, kind))
     known = {name: _value(hints[name], item) for name, item in document.items() if name in hints}
     return kind(**known)
 
 
 @cache
-def _hints(kind: type[Any]) -> dict[str, Any]:
+def _hints(kind: Any) -> dict[str, Any]:
     return get_type_hints(kind)
 
 

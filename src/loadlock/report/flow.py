@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 WIDTH = 960
-_TOP, _SCALE, _NODE, _LEAST = 36, 190.0, 14, 1.5
+_TOP, _SCALE, _NODE, _LEAST = 36, 170.0, 14, 2.5
 _COLUMNS = (0, 311, 622, WIDTH - _NODE)
 
 
@@ -54,7 +54,7 @@ def flow_svg(balance: dict[str, Any]) -> str:
             pieces += _bands(index, before[1], rows, exits, unit)
         pieces.append(f'<rect class="node" x="{x}" y="{_TOP}" width="{_NODE}" height="{tall:.1f}" rx="2"/>')
         pieces.append(_label(x, _TOP - 18, name, rows))
-    height = _TOP + _SCALE + (70 if balance["received"] != delivered else 8)
+    height = _TOP + _SCALE + (46 if balance["received"] != delivered else 8)
     return (
         f'<svg class="flow" viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="Rows from received to delivered">'
         + "".join(pieces)
@@ -70,7 +70,7 @@ def _bands(index: int, before: int, rows: int, exits: list[_Exit], unit: float) 
     left, right = _COLUMNS[index - 1] + _NODE, _COLUMNS[index]
     kept = _height(rows, unit)
     pieces = [_ribbon(left, right, _TOP, _TOP, kept, "good")] if rows else []
-    start, end = _TOP + kept, _TOP + _SCALE + 14
+    start, end = _TOP + kept, _TOP + _SCALE + 12
     for exit_ in exits:
         if not exit_.rows:
             continue

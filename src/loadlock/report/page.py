@@ -50,6 +50,7 @@ def render(document: dict[str, Any]) -> str:
         percent=lambda part, whole: f"{part * 100 / whole:.2f} %" if whole else "0 %",
         size=_size,
         show=_show,
+        words=_words,
         version=__version__,
     )
 
@@ -109,6 +110,16 @@ def _size(number: int) -> str:
             return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
         number /= 1000  # type: ignore[assignment]
     raise AssertionError("unreachable")
+
+
+def _words(text: str) -> Any:
+    """Text of the catalogue, with what stands between backticks as code."""
+    from markupsafe import Markup, escape
+
+    pieces = text.split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(piece) if index % 2 else escape(piece) for index, piece in enumerate(pieces)
+    )
 
 
 def _show(value: object) -> str:
