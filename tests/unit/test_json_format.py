@@ -94,6 +94,11 @@ def test_records_are_staged_as_their_own_text(tmp_path: Path, data: str, texts: 
         assert data[row["_offset"] : row["_offset"] + row["_length"]] == row["_json"]
 
 
+@pytest.fixture
+def one_byte_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_json_stream, "BLOCK_BYTES", 1)
+
+
 GOOD = '{"id":1,"name":"x","tags":[{"id":2}],"note":"a {b} [c], d"}'
 
 
@@ -175,6 +180,13 @@ def test_faults_between_records_are_rejects_of_their_own(
     read = Reading(tmp_path, data)
     assert (read.texts, read.raws) == (texts, raws)
     assert set(read.codes) == {"invalid_json"}
+
+
+@pytest.mark.usefixtures("one_byte_blocks")
+def test_faults_between_records_are_found_when_a_block_ends_anywhere(tmp_path: Path) -> None:
+    read = Reading(tmp_path, b'[1 , , {"a":2}{"a":3} ,\n] ')
+    assert read.texts == ["1", '{"a":2}', '{"a":3}']
+    assert len(read.rejects) == 3
 
 
 @pytest.mark.parametrize(

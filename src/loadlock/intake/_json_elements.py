@@ -22,6 +22,7 @@ from loadlock.rows import RAW_LIMIT
 Follows = Literal["record", "close", "more", "end"]
 
 _TOKEN = re.compile(rb'[ \t\r\n]++|,|(?:"(?:[^"\\]|\\(?:.|\Z))*+(?:"|\Z)|[^,"])++', re.DOTALL)
+_KEY_BEHIND = re.compile(rb'[ \t\r\n]*,[ \t\r\n]*"([^"\\]*)"')
 _OPENING = re.compile(rb'"(?:[^"\\]|\\.)*+"|[{\[]', re.DOTALL)
 _NARROW = 32 << 10
 """Bytes looked at in one go behind a damaged record; more as soon as all is well again."""
@@ -260,7 +261,10 @@ class Elements:
                 self.reject(stop, stop, "a comma is missing before the record")
             self._expect = "value"
         elif follows == "close" and self._expect == "value" and self._comma is not None:
-            self.reject(self._comma, self._comma + 1, "a comma before the closing bracket")
+            comma = self._comma - window.base
+            # where the window has moved on since, only the place of the bracket is left to name
+            start, end = (comma, comma + 1) if comma >= 0 else (stop, stop)
+            self.reject(start, end, "a comma before the closing bracket")
         return True
 
     def _taint(self, start: int) -> bool:
@@ -311,7 +315,7 @@ class Elements:
             self.reject(at, at + 1, "a value is missing before the comma")
         self._expect = "value"
         # a comma is rejected once, also where a closing bracket follows it
-        self._comma = None if wrong else at
+        self._comma = None if wrong else self._window.base + at
 
     def _segment(self, start: int, end: int, *, ends_file: bool) -> bool:
         """A value without brackets, or junk. False where the window moved on behind it, or waits for more text."""
@@ -349,7 +353,7 @@ class Elements:
             if not self._gap(int(scan.starts[last]), "record"):
                 return not self._waiting
             start = int(scan.starts[last])
-            if self._is_whole(text):
+            if self._is_whole(text, int(scan.ends[last])):
                 self.scalar(start, int(scan.ends[last]))
                 window.at = int(scan.ends[last])
                 start = window.skip_space(window.at)
@@ -362,12 +366,18 @@ class Elements:
         window.at = place + 1
         return True
 
-    def _is_whole(self, text: bytes) -> bool:
-        """Whether a record has all that the one before had, so that a fault behind it is none of its own."""
+    def _is_whole(self, text: bytes, behind: int) -> bool:
+        """Whether a record has all that the one before had, so that a fault behind it is none of its own.
+
+        Without one before: whether the text behind begins with a key that the record has already.
+        """
         like, value = (parsed(self._model) if self._model else None), parsed(text)
-        if not isinstance(like, dict) or not isinstance(value, dict):
-            return like is not None and alike(like, value)
-        return like.keys() <= value.keys()
+        if isinstance(like, dict) and isinstance(value, dict):
+            return like.keys() <= value.keys()
+        key = _KEY_BEHIND.match(self._window.data, behind)
+        if like is None and isinstance(value, dict):
+            return key is not None and key[1].decode("utf-8", "replace") in value
+        return like is not None and alike(like, value)
 
     def _unfinished(self, start: int, high: int, *, final: bool) -> bool:
         """A record whose end is not in sight: damaged, cut off, too long, or just not read yet."""

@@ -11,7 +11,7 @@ from loadlock.intake._json_scan import value_end
 
 _CANDIDATE = re.compile(rb"(?:,[ \t\r\n]*|[ \t\r\n]+|(?<=[}\]])[ \t\r\n]*)(?=[{\[])")
 _BETWEEN = re.compile(rb"[ \t\r\n]*,?[ \t\r\n]*(?=[{\[])")
-_FIRST_KEY = re.compile(rb'\{[ \t\r\n]*"(?:[^"\\]|\\.)*"[ \t\r\n]*:')
+_FIRST_KEY = re.compile(rb'\{[ \t\r\n]*"((?:[^"\\]|\\.)*+)"[ \t\r\n]*:')
 _MAX_TRIES = 2000
 
 
@@ -24,30 +24,31 @@ def find_record(data: bytes, start: int, end: int, model: bytes | None) -> tuple
     like it.
     """
     like = parsed(model) if model is not None else None
-    key = _first_key(data[start : start + 4096] if model is None else model)
-    column = _column(data, start) if key is None and like is None else None
+    keys = like.keys() if isinstance(like, dict) else _first_key(data, start) if like is None else None
+    column = _column(data, start) if keys == set() and like is None else None
     for tries, match in enumerate(_CANDIDATE.finditer(data, start + 1, end)):
         if tries > _MAX_TRIES:
             return None
         place = match.end()
-        if key is not None and not data.startswith(key, place):
+        if keys and not keys & _first_key(data, place):
             continue
-        if key is None and like is None and (column is None or _column(data, place) != column):
+        if keys == set() and like is None and (column is None or _column(data, place) != column):
             continue
         if _plausible(data, place, end, like):
             return match.start(), place
     return None
 
 
+def _first_key(data: bytes, place: int) -> set[str]:
+    """The first key of the object at `place`, if there is one."""
+    match = _FIRST_KEY.match(data, place)
+    return {match[1].decode("utf-8", "replace")} if match else set()
+
+
 def _column(data: bytes, place: int) -> int | None:
     """How far a record that begins its line is indented; None for one within a line."""
     line = data[data.rfind(b"\n", 0, place) + 1 : place]
     return None if line.strip() else len(line)
-
-
-def _first_key(record: bytes) -> bytes | None:
-    match = _FIRST_KEY.match(record)
-    return match[0] if match else None
 
 
 def _plausible(data: bytes, place: int, end: int, like: Any) -> bool:
