@@ -251,7 +251,7 @@ def _loser_parts(work: CleanWork, raw: Sequence[PartRecord], losers: pa.Table) -
     verdicts = CleanWork(**{**vars(work), "scope": batch_scope(work.scope)})
     for record in _touched(raw, unique):
         index = record.ref.file_index or 0
-        rejects = loser_rejects(work.staging.read(record.ref), unique, file_index=index)
+        rejects = loser_rejects(work.staging.read(record.ref), unique, file_index=index, plan=work.plan)
         if rejects.num_rows:
             rejects = fill_raw(rejects, work.store, work.files)
             made.append(_write_rejects(verdicts, record.ref.key.seq, rejects, index))
