@@ -193,10 +193,10 @@ def random_file(rng: random.Random, fields: int) -> tuple[bytes, Shape]:
     return body, Shape(b",", b'"', False, record_end)
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(6))
 def test_random_files_split_as_the_reference_says(seed: int) -> None:
     rng = random.Random(seed)
-    for _ in range(400):
+    for _ in range(250):
         fields = rng.choice([1, 2, 3, 3, 5])
         data, shape = random_file(rng, fields)
         splitter = Splitter(shape, Rules(fields=fields))
@@ -221,7 +221,7 @@ def test_any_bytes_split_as_the_reference_says(pieces: list[bytes], ends: bytes,
 
 def test_the_look_ahead_decides_alike_for_any_block_size() -> None:
     rng = random.Random(5)
-    for _ in range(40):
+    for _ in range(12):
         rows = [b"1,2,3" if rng.random() < 0.95 else b"only text" for _ in range(rng.randint(60, 140))]
         data = b'4,5,"open\n' + b"\n".join(rows) + b'\n7,8,end"\n9,9,9\n'
         shape = Shape()

@@ -70,7 +70,7 @@ class FieldParser:
     def parse(self, raw: bytes) -> Fields:
         """The fields of one record without its record end; a fault is taken literally up to the next delimiter."""
         shape = self._shape
-        if not shape.quote and not shape.escape:
+        if not shape.escape and (not shape.quote or shape.quote not in raw):
             return self._unquoted(raw)
         values: list[bytes] = []
         spans: list[int] = []

@@ -118,7 +118,8 @@ class CsvReader:
                 piece, self._dialect.shape.record_end, final=self._final and start + size >= len(self._data)
             )
             if len(lines):
-                return start + int(lines.end[0]), start + int(lines.next[0])
+                fits = int(lines.end[0]) <= self._options.record_limit
+                return (start + int(lines.end[0]), start + int(lines.next[0])) if fits else None
             if (self._final and start + size >= len(self._data)) or size >= self._options.record_limit:
                 return None
             size = min(size * 4, self._options.record_limit)
@@ -138,7 +139,7 @@ class CsvReader:
                 return
 
     def _header_row(self) -> bytes:
-        """The bytes of the next row, over several lines where a quote is open; empty at the end."""
+        """The bytes of the next row, over several lines where a quote is open; empty where there is none to read."""
         self._skip_blank()
         if self._data.startswith(BOM):
             self._take("framing", len(BOM))
@@ -154,6 +155,9 @@ class CsvReader:
                 break
             end = further
         raw = self._data[: first[0]]
+        if b"\0" in raw:
+            # binary data: no names, but a record that will be a reject
+            return b""
         self._take("headers", first[0])
         self._take("framing", first[1] - first[0], lines=1 + raw.count(b"\n"))
         return raw

@@ -76,10 +76,17 @@ def _purity(raw: bytes, parser: FieldParser, shape: Shape) -> float:
     impure = 0
     for value, at in zip(found.values, found.spans, strict=True):
         quoted = bool(shape.quote) and raw[at:].lstrip(b" ").startswith(shape.quote)
-        # a comma before a space is prose, one between digits a number
-        if not quoted and len(value.replace(b", ", b"").translate(None, others)) != len(value.replace(b", ", b"")):
-            impure += not _NUMBER.fullmatch(value.strip())
+        impure += not quoted and _is_impure(value.strip(), others)
     return 1 - impure / len(found.values)
+
+
+def _is_impure(value: bytes, others: bytes) -> bool:
+    """Whether an unquoted cell seems to hold a delimiter of another kind or half of a quoted field."""
+    # a comma before a space is prose, one between digits a number
+    prose = value.replace(b", ", b"")
+    if len(prose.translate(None, others)) != len(prose):
+        return not _NUMBER.fullmatch(value)
+    return value[:1] == b"'" and value[-1:] != b"'"
 
 
 def best_shapes(

@@ -241,7 +241,7 @@ def _accept(scores: list[Score], pieces: Sequence[bytes], name: str) -> tuple[Sc
     usual = _BY_EXTENSION.get(name[name.rfind(".") :].lower()) if "." in name else None
     for entry in scores:
         # a file called .tsv is read with tabs while these work at all
-        if entry.shape.delimiter == usual and entry.score > 0.4:
+        if entry.shape.delimiter == usual and entry.share >= 0.5 and entry.fields > 1:
             return (
                 entry,
                 f"delimiter {_shown(entry)}: by the file's name, {entry.share:.0%} of the sample have {entry.fields} fields",
