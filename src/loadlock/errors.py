@@ -13,7 +13,8 @@
     └── DeliveryError                 the destination said no; what to do is in the class
         ├── UnavailableError          wait and try again (transient, resumable); 7
         ├── RowsRefusedError          some rows of this chunk: find them, reject them, go on; 1
-        └── RefusedError              refused for good: rights, missing column, disk full; 1
+        └── RefusedError              refused for good: rights, disk full; 1
+            └── DoesNotFitError       the target's columns and the pipeline's don't fit together; 4
 
 A row that is wrong is no exception but a `loadlock.model.Problem`. Messages say what happened, where,
 and what to do; they never hold a secret.
@@ -147,4 +148,10 @@ class RowsRefusedError(DeliveryError):
 
 
 class RefusedError(DeliveryError):
-    """Refused for good: missing rights, a missing table or column, a full disk. Trying again won't help."""
+    """Refused for good: missing rights, a missing table, a full disk. Trying again won't help."""
+
+
+class DoesNotFitError(RefusedError):
+    """The target lacks a column, or one can't hold what the pipeline declares: found before anything was touched."""
+
+    exit_code = 4

@@ -15,9 +15,9 @@ import click
 
 from loadlock._version import __version__
 from loadlock.cli import commands
-from loadlock.errors import InterruptedRunError, LoadlockError
+from loadlock.errors import InterruptedRunError, LoadlockError, UsageError
 
-USAGE, FAILED, INTERRUPTED = 2, 1, 7
+FAILED = LoadlockError.exit_code
 
 
 class Commands(click.Group):
@@ -57,6 +57,8 @@ def run(arguments: Sequence[str]) -> int:
         return _tell(InterruptedRunError("stopped"), arguments, verbose=False)
     except click.ClickException as exc:
         exc.show()
+        if "--json" in arguments:
+            _print_error(UsageError(exc.format_message()), kind="UsageError")
         return exc.exit_code
     except LoadlockError as exc:
         return _tell(exc, arguments, verbose=verbose)
@@ -67,7 +69,7 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return _tell(InterruptedRunError("stopped by a signal"), arguments, verbose=False)
     except Exception as exc:
-        return _defect(exc, verbose=verbose)
+        return _defect(exc, arguments, verbose=verbose)
     return code if isinstance(code, int) else 0
 
 
@@ -78,24 +80,31 @@ def _tell(error: LoadlockError, arguments: Sequence[str], *, verbose: bool) -> i
     if error.hint:
         click.echo(f"  {error.hint}", err=True)
     if "--json" in arguments:
-        document: dict[str, Any] = {
-            "error": str(error),
-            "kind": type(error).__name__,
-            "hint": error.hint,
-            "run": error.run,
-            "exit_code": error.exit_code,
-        }
-        if mistakes := getattr(error, "mistakes", None):
-            document["mistakes"] = [vars(mistake) for mistake in mistakes]
-        click.echo(json.dumps(document, ensure_ascii=False))
+        _print_error(error, kind=type(error).__name__)
     return error.exit_code
 
 
-def _defect(error: Exception, *, verbose: bool) -> int:
+def _print_error(error: LoadlockError, *, kind: str) -> None:
+    """The one JSON document of a command that failed."""
+    document: dict[str, Any] = {
+        "error": str(error),
+        "kind": kind,
+        "hint": error.hint,
+        "run": error.run,
+        "exit_code": error.exit_code,
+    }
+    if mistakes := getattr(error, "mistakes", None):
+        document["mistakes"] = [vars(mistake) for mistake in mistakes]
+    click.echo(json.dumps(document, ensure_ascii=False))
+
+
+def _defect(error: Exception, arguments: Sequence[str], *, verbose: bool) -> int:
     if verbose:
         traceback.print_exc()
     click.echo(f"loadlock: a defect of Loadlock: {type(error).__name__}: {error}", err=True)
     click.echo(
         "  Run again with -v for the traceback, and report it; nothing was published by the failed step.", err=True
     )
+    if "--json" in arguments:
+        _print_error(LoadlockError(f"a defect of Loadlock: {error}"), kind=type(error).__name__)
     return FAILED

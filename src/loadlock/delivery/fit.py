@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from loadlock.delivery.base import ColumnInfo, DeliveryColumn, Job, TableInfo
-from loadlock.errors import RefusedError
+from loadlock.errors import DoesNotFitError
 from loadlock.model import Problem, WriteMode
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _FRACTIONS = ("time", "timestamp", "timestamptz")
 
 
 def check_contract(info: TableInfo, job: Job, label: str) -> None:
-    """Raise RefusedError, naming every finding and its remedy, where the existing target can't take the job's columns."""
+    """Raise DoesNotFitError, naming every finding and its remedy, where the existing target can't take the job's columns."""
     findings = [
         *(finding for column in job.columns for finding in _column_findings(info, column)),
         *_lineage_findings(info, job),
@@ -40,7 +40,7 @@ def check_contract(info: TableInfo, job: Job, label: str) -> None:
     ]
     if findings:
         count = f"{len(findings)} finding" + ("s" if len(findings) > 1 else "")
-        raise RefusedError(
+        raise DoesNotFitError(
             f"{label} does not fit, nothing was touched; {count}:\n" + "\n".join(f"  {line}" for line in findings),
             hint="Change the pipeline's columns or the table, then run again.",
         )

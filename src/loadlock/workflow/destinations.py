@@ -13,7 +13,7 @@ from loadlock.delivery.base import Destination, Target
 from loadlock.errors import UsageError
 from loadlock.model import WriteMode
 from loadlock.pipeline.model import DestinationSpec, Pipeline
-from loadlock.pipeline.secrets import resolve
+from loadlock.pipeline.secrets import label, resolve
 from loadlock.registry import components
 
 
@@ -46,7 +46,7 @@ def _bind(index: int, spec: DestinationSpec, base_folder: Path, environment: Map
     url = _anchored(url, base_folder) if is_file else _anchored_database(url, base_folder)
     if not is_file and not spec.table:
         raise UsageError(
-            f"the destination {destination.label(Target(url=url))} needs a table",
+            f"the destination {label(url)} needs a table",
             hint="Add --table NAME (or `table:`).",
         )
     mode = spec.mode or (WriteMode.REPLACE if is_file else WriteMode.APPEND)

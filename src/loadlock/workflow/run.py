@@ -359,7 +359,7 @@ class Runner:
 def _end_of(error: LoadlockError) -> RunStatus:
     if isinstance(error, UnavailableError):
         return RunStatus.INTERRUPTED
-    if isinstance(error, StoppedError) and not isinstance(error, BalanceError):
+    if error.exit_code == StoppedError.exit_code:
         return RunStatus.STOPPED
     return RunStatus.FAILED
 

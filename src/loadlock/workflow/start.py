@@ -46,6 +46,10 @@ class Options:
     environment: Mapping[str, str] | None = None
     progress: Progress = field(default_factory=Silent)
 
+    def __post_init__(self) -> None:
+        if self.engine not in ENGINES:
+            raise UsageError(f"unknown engine {self.engine!r}", hint=f"Known: {', '.join(ENGINES)}.")
+
 
 def run_pipeline(pipeline: Pipeline, options: Options, *, path: str | None = None) -> RunResult:
     """Take the pipeline's files through all stages.
@@ -226,8 +230,7 @@ def _go(
     assert batch is not None
     if sources is None:
         sources = [] if batch.staged else _sources_again(workspace, batch.files)
-    engine = ENGINES[options.engine](workspace.temp) if options.engine in ENGINES else _no_engine(options.engine)
-    with engine, _signals():
+    with ENGINES[options.engine](workspace.temp) as engine, _signals():
         task = RunTask(
             workspace=workspace,
             engine=engine,
@@ -240,10 +243,6 @@ def _go(
         )
         document = Runner(task, options.progress).go()
     return RunResult(document=document, workspace=workspace.root)
-
-
-def _no_engine(name: str) -> Engine:
-    raise UsageError(f"unknown engine {name!r}", hint=f"Known: {', '.join(ENGINES)}.")
 
 
 def _sources_again(workspace: Workspace, files: Sequence[SourceFile]) -> list[ByteSource]:

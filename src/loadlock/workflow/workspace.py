@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
+from loadlock.durable import workspace_error
 from loadlock.errors import LockedError, WorkspaceError
 from loadlock.ledger.base import Ledger
 from loadlock.staging.base import Staging
@@ -58,7 +59,7 @@ class Workspace:
             for name in ("staging", "sources", "locks", "reports", "tmp"):
                 (root / name).mkdir(exist_ok=True)
         except OSError as exc:
-            raise WorkspaceError(f"the workspace {root} can't be written: {exc.strerror}") from exc
+            raise workspace_error(f"the workspace {root} can't be written", exc) from exc
         root = root.resolve()
         return cls(root, open_ledger(root), ParquetStaging(root), SourceStore(root / "sources"))
 
