@@ -80,7 +80,7 @@ class Source:
     empty: str = "accept"
     """`accept` | `fail`: a batch without a usable record."""
     drift: str = "ignore"
-    """Columns of a file that the pipeline doesn't name: `evolve` | `freeze` | `reject` | `ignore`."""
+    """Columns of a file that the pipeline doesn't name: `evolve` (taken in as text) | `freeze` (stop) | `ignore`."""
     keep: bool = True
     """keep_source: keep the bytes in the workspace."""
 

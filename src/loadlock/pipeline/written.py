@@ -97,9 +97,9 @@ SOURCE = {
     ),
     "drift": Key(
         kind="choice",
-        choices=("evolve", "freeze", "reject", "ignore"),
+        choices=("evolve", "freeze", "ignore"),
         default="ignore",
-        doc="What becomes of columns of the files that the pipeline does not name.",
+        doc="Columns of the files that the pipeline does not name: evolve takes them as text, freeze stops, ignore counts them.",
     ),
     "keep_source": Key(kind="flag", default=True, doc="Keep the source's bytes in the workspace, compressed."),
 }

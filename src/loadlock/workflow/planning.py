@@ -1,16 +1,44 @@
-"""From a pipeline to a compiled plan, with mistakes placed in the pipeline's file."""
+"""From a pipeline to a compiled plan: mistakes placed in its file; what it leaves open taken from what the files have."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from loadlock.cleanup.compile import compile_plan
 from loadlock.cleanup.plan import Plan
-from loadlock.errors import PipelineError
-from loadlock.pipeline.model import Pipeline
+from loadlock.engines.base import Engine
+from loadlock.errors import PipelineError, StoppedError
+from loadlock.ledger.base import PartRecord, RunRecord
+from loadlock.model import FileReport
+from loadlock.pipeline.model import Column, Pipeline
 from loadlock.pipeline.read import place
+from loadlock.rows import PROVENANCE
+from loadlock.workflow.cleaning import discover
+from loadlock.workflow.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Staged:
+    """A batch's raw rows at rest."""
+
+    workspace: Workspace
+    engine: Engine
+    raw: Sequence[PartRecord]
+    reports: Mapping[int, FileReport]
+
+    @property
+    def headers(self) -> list[list[str]]:
+        """Of the files that have one; JSON has none."""
+        return [report.header for report in self.reports.values() if report.header]
+
+    def names(self, pipeline: Pipeline) -> list[str]:
+        """All columns of all files, in order of first appearance; a file of a header alone has columns too."""
+        found = discover(self.workspace, self.engine, self.raw, pipeline.source.flatten)
+        return list(dict.fromkeys(chain(found, *self.headers)))
 
 
 def make_plan(
@@ -23,3 +51,51 @@ def make_plan(
         if not pipeline.text:
             raise
         raise place(exc, pipeline.text) from exc
+
+
+def plan_of(staged: Staged, pipeline: Pipeline, record: RunRecord) -> Plan:
+    """The plan as this run compiled it or will: the same again when it is resumed or verified."""
+    decisions = record.state.get("decisions", {})
+    run_time = datetime.fromisoformat(record.started)
+    names = staged.names(pipeline) if pipeline.columns is None else None
+    plan = make_plan(pipeline, names, decisions=decisions, run_time=run_time)
+    if pipeline.columns is None or pipeline.source.drift != "evolve":
+        return plan
+    added = tuple(Column(name=name) for name in plan.unnamed([staged.names(pipeline)]))
+    if not added:
+        return plan
+    wider = replace(pipeline, columns=(*pipeline.columns, *added))
+    return make_plan(wider, None, decisions=decisions, run_time=run_time)
+
+
+def check_before(staged: Staged, plan: Plan, pipeline: Pipeline) -> None:
+    """Stop where no file has a declared column, or drift is frozen. Of JSON only the latter is looked for: it costs a pass."""
+    readable = [report for report in staged.reports.values() if report.received or report.header]
+    if not readable:
+        return  # no record, no header: nothing to judge
+    if all(report.header for report in readable):
+        _check(staged.headers, plan, pipeline)
+    elif pipeline.source.drift == "freeze":
+        _check([staged.names(pipeline)], plan, pipeline)
+
+
+def check_after(staged: Staged, plan: Plan, pipeline: Pipeline, found: Collection[str]) -> None:
+    """Stop where no record of a JSON batch has a declared column. `found`: columns that had a value in some row."""
+    wanted = {entry.column for entry in plan.inputs if not entry.optional}
+    if not wanted <= {*found} and any(report.received and not report.header for report in staged.reports.values()):
+        _check([staged.names(pipeline)], plan, pipeline)
+
+
+def _check(headers: Sequence[Sequence[str]], plan: Plan, pipeline: Pipeline) -> None:
+    if missing := plan.missing_sources([*headers, list(PROVENANCE)]):
+        has = ", ".join(dict.fromkeys(chain(*headers)))
+        raise StoppedError(
+            f"no file has a column for {', '.join(missing)}",
+            hint=f"Correct `from:`, or add an alias. The files have: {has}",
+        )
+    unnamed = plan.unnamed(headers)
+    if unnamed and pipeline.source.drift == "freeze":
+        raise StoppedError(
+            f"the files have columns that the pipeline doesn't name: {', '.join(unnamed)}",
+            hint="Declare them, or set `drift: ignore`.",
+        )

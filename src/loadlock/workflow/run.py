@@ -7,7 +7,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,6 @@ from loadlock.ledger.base import BatchRecord, PartRecord, RunRecord
 from loadlock.model import Balance, BatchStatus, PartKind, RunStatus, Severity, Stage
 from loadlock.pipeline.codec import to_json
 from loadlock.pipeline.model import Pipeline
-from loadlock.rows import PROVENANCE
 from loadlock.workflow import cleaning
 from loadlock.workflow.delivering import Deliveries, DeliveryWork
 from loadlock.workflow.destinations import BoundDestination
@@ -39,7 +37,7 @@ from loadlock.workflow.document import (
     reject_summary,
     run_document,
 )
-from loadlock.workflow.planning import make_plan
+from loadlock.workflow.planning import Staged, check_after, check_before, plan_of
 from loadlock.workflow.progress import Progress
 from loadlock.workflow.take_in import Intake, take_in
 from loadlock.workflow.workspace import Workspace
@@ -143,12 +141,8 @@ class Runner:
 
     def _plan(self) -> Plan:
         task, state = self.task, self.task.record.state
-        names = None
-        if task.pipeline.columns is None:
-            flatten = task.pipeline.source.flatten
-            names = cleaning.discover(task.workspace, task.engine, self.raw, flatten)
-        run_time = datetime.fromisoformat(task.record.started)
-        plan = make_plan(task.pipeline, names, decisions=state.get("decisions", {}), run_time=run_time)
+        self.staged = Staged(workspace=task.workspace, engine=task.engine, raw=self.raw, reports=self.reports)
+        plan = plan_of(self.staged, task.pipeline, task.record)
         if plan.needs_survey and "decisions" not in state:
             plan, decisions = cleaning.decide_all(task.workspace, task.engine, self.raw, plan)
             self.decisions = [vars(decision) for decision in decisions]
@@ -158,25 +152,8 @@ class Runner:
                 self.progress.say(f"{decision.column}: {decision.reason}")
         else:
             self.decisions = state.get("decided", [])
-        self._check_sources(plan)
+        check_before(self.staged, plan, task.pipeline)
         return plan
-
-    def _check_sources(self, plan: Plan) -> None:
-        """A declared column that no file has, and columns that the pipeline doesn't name."""
-        headers = [report.header for report in self.reports.values() if report.header]
-        if not headers or len(headers) < len(self.reports):
-            return  # JSON: judged by what was found while cleaning
-        if missing := plan.missing_sources([*headers, list(PROVENANCE)]):
-            raise StoppedError(
-                f"no file has a column for {', '.join(missing)}",
-                hint="Correct `from:`, or add an alias. The files have: " + ", ".join(dict.fromkeys(chain(*headers))),
-            )
-        unnamed = plan.unnamed(headers)
-        if unnamed and self.task.pipeline.source.drift == "freeze":
-            raise StoppedError(
-                f"the files have columns that the pipeline doesn't name: {', '.join(unnamed)}",
-                hint="Declare them, or set `drift: ignore`.",
-            )
 
     def _clean(self, plan: Plan) -> None:
         task, ledger = self.task, self.ledger
@@ -205,6 +182,7 @@ class Runner:
         self.progress.end(Stage.CLEANUP)
         self.balance = cleanup_balance(self.balance, self.cleaned)
         self._check_balance(Stage.CLEANUP)
+        check_after(self.staged, plan, task.pipeline, self.cleaned.tallies.found)
         self._check_guards()
         self._become(RunStatus.CLEANED)
         point("cleaned.recorded")
@@ -251,9 +229,13 @@ class Runner:
             clean_work=self.work,
             wait_seconds=task.settings.wait_seconds,
         )
-        self.progress.begin(Stage.DELIVERY, total=self.cleaned.clean * len(task.bound), unit="rows")
+        bound = task.bound
+        if not plan.columns:
+            self.progress.say("no file has a record or a header: nothing was delivered")
+            bound = []
+        self.progress.begin(Stage.DELIVERY, total=self.cleaned.clean * len(bound), unit="rows")
         advance: Callable[[int], None] = lambda rows: self.progress.advance(Stage.DELIVERY, done=rows, rows=rows)  # noqa: E731
-        with Deliveries(work, task.bound, advance) as self.deliveries:
+        with Deliveries(work, bound, advance) as self.deliveries:
             if self.deliveries.load(refused_limit=self._refusable()):
                 self._become(RunStatus.LOADED)
             for outcome in self.deliveries.outcomes:
@@ -272,7 +254,8 @@ class Runner:
                     self.progress.say(f"{outcome.bound.label}: {note}")
                 if outcome.bound.spec.verify:
                     self.deliveries.verify(outcome)
-        self.balance = self.deliveries.outcomes[0].balance(cleanup_balance(self._received(), self.cleaned))
+        if bound:
+            self.balance = self.deliveries.outcomes[0].balance(cleanup_balance(self._received(), self.cleaned))
         self._check_balance(Stage.DELIVERY)
         self.progress.end(Stage.DELIVERY)
 

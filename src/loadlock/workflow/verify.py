@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from loadlock.engines.local import LocalEngine
@@ -13,7 +12,7 @@ from loadlock.workflow import cleaning
 from loadlock.workflow.delivering import Deliveries, DeliveryWork
 from loadlock.workflow.destinations import bind_destinations
 from loadlock.workflow.look import find
-from loadlock.workflow.planning import make_plan
+from loadlock.workflow.planning import Staged, plan_of
 from loadlock.workflow.start import Options, pipeline_of
 from loadlock.workflow.workspace import Workspace, find_workspace
 
@@ -46,11 +45,8 @@ def verify(name: str, options: Options, *, to: str | None = None) -> Verificatio
             raise UsageError(f"run {run.run} is {run.status}: it has delivered nothing to verify")
         pipeline = pipeline_of(run, to=to)
         raw = workspace.ledger.parts(batch.batch, f"g{batch.generation}", PartKind.RAW)
-        names = None
-        if pipeline.columns is None:
-            names = cleaning.discover(workspace, engine, raw, pipeline.source.flatten)
-        run_time = datetime.fromisoformat(run.started)
-        plan = make_plan(pipeline, names, decisions=run.state.get("decisions", {}), run_time=run_time)
+        reports = workspace.ledger.file_reports(batch.batch, batch.generation)
+        plan = plan_of(Staged(workspace=workspace, engine=engine, raw=raw, reports=reports), pipeline, run)
         work = cleaning.CleanWork(
             staging=workspace.staging,
             store=workspace.sources,
