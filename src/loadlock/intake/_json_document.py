@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from loadlock.intake._json_elements import Elements, Region
+from loadlock.intake._json_elements import Elements
 from loadlock.intake._json_path import PathWalk, path_error
 from loadlock.intake._json_records import PartBuilder
 from loadlock.intake._json_scan import Skipper
+from loadlock.intake._json_sink import RecordSink, Region
 from loadlock.intake._json_stream import TextStream
 from loadlock.intake._json_text import Judge
 from loadlock.intake._json_window import TextWindow
@@ -35,7 +36,8 @@ class DocumentReader:
         self._window = TextWindow(self._stream)
         self._out = PartBuilder(source.file, options.part_bytes)
         judge = Judge(options, self._found.fallback, self._found.name)
-        self._elements = Elements(self._window, self._out, judge, options)
+        self._sink = RecordSink(self._window, self._out, judge, options.record_limit)
+        self._elements = Elements(self._window, self._sink, options)
         self._state: State = self._top
         self._seen = ""
         """What the document consists of so far: `[` an array, `{` objects, `s` a scalar."""
@@ -82,7 +84,7 @@ class DocumentReader:
     def _nothing_there(self) -> bool:
         self._state = self._done
         if not self._seen and self._stream.size_bytes + self._found.bom_bytes:
-            self._elements.reject_blank("the file holds no JSON value")
+            self._sink.reject_blank("the file holds no JSON value")
         return False
 
     def _done(self, final: bool) -> bool:
@@ -92,7 +94,7 @@ class DocumentReader:
         if self._path:
             raise path_error(self._file.path, self._path, "the document is an array")
         if self._seen:
-            self._elements.reject(self._window.at, self._window.at + 1, "a second value behind the end of the document")
+            self._sink.reject(self._window.at, self._window.at + 1, "a second value behind the end of the document")
         self._seen = "["
         return self._begin_array()
 
@@ -162,9 +164,9 @@ class DocumentReader:
             self._state = self._array
             return True
         if self._region is None:
-            self._region = self._elements.open_region("text that is no part of a JSON document")
+            self._region = self._sink.open_region("text that is no part of a JSON document")
         self._window.at = len(self._window.data)
         if final:
-            self._elements.close_region(self._region)
+            self._sink.close_region(self._region)
             self._state = self._done
         return False

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from loadlock.intake._json_records import PartBuilder, Records
 from loadlock.intake._json_resync import alike, find_record, parsed
 from loadlock.intake._json_scan import Skipper, structure, value_end
+from loadlock.intake._json_sink import RecordSink, Region
 from loadlock.intake._json_spans import Spans
-from loadlock.intake._json_text import Judge, Place, Verdict, refused
+from loadlock.intake._json_text import refused
 from loadlock.intake._json_window import TextWindow
 from loadlock.intake.base import SourceOptions
-from loadlock.intake.decode import Positions
 from loadlock.model import Problem
-from loadlock.rows import RAW_LIMIT
 
 Follows = Literal["record", "close", "more", "end"]
 
@@ -30,23 +27,13 @@ _SUSPICIOUS = 32 << 10
 _WIDE = 1 << 62
 
 
-@dataclass(frozen=True, kw_only=True)
-class Region:
-    """The start of a range that will be one reject, while its end is looked for."""
-
-    reason: str
-    code: str
-    place: Place
-    raw: bytes
-
-
 class Elements:
     """Takes records from the window until the array is closed. Call `step` until it returns False."""
 
-    def __init__(self, window: TextWindow, out: PartBuilder, judge: Judge, options: SourceOptions) -> None:
+    def __init__(self, window: TextWindow, sink: RecordSink, options: SourceOptions) -> None:
         self._window = window
-        self._out = out
-        self._judge = judge
+        self._sink = sink
+        self._depth_limit = options.depth_limit
         self._limit = options.record_limit
         self._separated = True
         self._expect: Literal["first", "comma", "value"] = "first"
@@ -120,7 +107,7 @@ class Elements:
     def _odd(self, scan: Spans, texts: list[bytes], first: int) -> list[int]:
         """Numbers within `texts` of the records that need a closer look, in order."""
         last = first + len(texts)
-        found = [*refused(texts), *np.flatnonzero(scan.depths[first:last] > self._judge.depth_limit).tolist()]
+        found = [*refused(texts), *np.flatnonzero(scan.depths[first:last] > self._depth_limit).tolist()]
         found.extend(np.flatnonzero(scan.sizes[first:last] > self._limit).tolist())
         bad = self._window.undecoded(int(scan.starts[first]), int(scan.ends[last - 1]))
         if len(bad):
@@ -131,32 +118,18 @@ class Elements:
         if first >= last:
             return
         chosen = texts[first - offset : last - offset]
-        self._store(scan.starts[first:last], scan.ends[first:last], chosen)
+        self._sink.store(scan.starts[first:last], scan.ends[first:last], chosen)
+        self._expect = "comma"
         self._model = chosen[-1]
         self._longest = max(self._longest, int(scan.sizes[first:last].max()))
-
-    def _store(self, starts: Positions, ends: Positions, texts: list[bytes], encoding: str | None = None) -> None:
-        offsets = self._window.offsets(starts)
-        number = self._out.next_row
-        self._out.add(
-            Records(
-                text=b"".join(texts),
-                sizes=np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)),
-                rows=np.arange(number, number + len(texts)),
-                lines=self._window.lines(starts),
-                offsets=offsets,
-                lengths=self._window.offsets(ends) - offsets,
-                encodings={0: encoding} if encoding else {},
-            )
-        )
-        self._expect = "comma"
 
     def _look(self, scan: Spans, number: int, text: bytes) -> bool:
         """A record that orjson did not take. False where its end is in doubt and records behind it were found."""
         start, end = int(scan.starts[number]), int(scan.ends[number])
-        verdict = self._verdict(start, end)
+        verdict = self._sink.verdict(start, end)
         if verdict.problem is None:
-            self._accept(start, end, verdict)
+            self._sink.accept(start, end, verdict)
+            self._expect = "comma"
             return True
         matching = text[-1:] == (b"}" if text[:1] == b"{" else b"]")
         if self._model is not None or not matching:
@@ -164,7 +137,7 @@ class Elements:
             if found:
                 self._resume_at(start, found, verdict.problem)
                 return False
-        self._reject(start, end, verdict.problem)
+        self._sink.reject_for(start, end, verdict.problem)
         self._expect = "comma"
         return True
 
@@ -172,47 +145,19 @@ class Elements:
         end = self._window.trim(start, found[0])
         if problem.code in ("invalid_json", "truncated"):
             # said of the damaged record alone, not of all that it seemed to swallow
-            problem = self._verdict(start, end).problem or problem
-        self._reject(start, end, problem)
+            problem = self._sink.verdict(start, end).problem or problem
+        self._sink.reject_for(start, end, problem)
         self._window.at = found[1]
         self._expect = "value"
 
-    def _verdict(self, start: int, end: int, *, truncated: bool = False) -> Verdict:
-        place = self._window.place(start)
-        if end - start > self._limit:
-            message = f"the record has {end - start:,} bytes; the limit is {self._limit:,}: line {place.line:,}"
-            return Verdict(problem=Problem(code="record_too_long", message=message))
-        bad = self._window.undecoded(start, end)
-        if len(bad):
-            at = self._window.place(int(bad[0]))
-            message = f"not valid in the file's encoding: line {at.line:,}, byte {at.offset:,}"
-            return Verdict(problem=Problem(code="invalid_encoding", message=message))
-        return self._judge.verdict(self._window.data[start:end], place, truncated=truncated)
-
-    def _accept(self, start: int, end: int, verdict: Verdict) -> None:
-        text = (verdict.text or "").encode()
-        self._store(np.array([start]), np.array([end]), [text], verdict.encoding)
-
     def scalar(self, start: int, end: int) -> None:
         """A value without brackets: a record if it is valid, else a reject."""
-        verdict = self._verdict(start, end)
+        verdict = self._sink.verdict(start, end)
         if verdict.problem is None:
-            self._accept(start, end, verdict)
+            self._sink.accept(start, end, verdict)
         else:
-            self._reject(start, end, verdict.problem)
+            self._sink.reject_for(start, end, verdict.problem)
         self._expect = "comma"
-
-    def reject(self, start: int, end: int, reason: str, code: str = "invalid_json") -> None:
-        """A reject of a range of the window, for a reason that stands for itself."""
-        place = self._window.place(start)
-        message = f"{reason}: line {place.line:,}, column {place.column:,} (byte {place.offset:,})"
-        self._reject(start, end, Problem(code=code, message=message))
-
-    def _reject(self, start: int, end: int, problem: Problem) -> None:
-        place, raw = self._window.place(start), self._window.raw(start, end)
-        self._out.reject(
-            problem, row=self._out.next_row, line=place.line, offset=place.offset, length=len(raw), raw=raw
-        )
 
     def _behind(self, scan: Spans, high: int, *, final: bool) -> bool:
         """What follows the complete records: an unfinished one, the closing bracket, something stray, or the end."""
@@ -258,13 +203,13 @@ class Elements:
         window.at = stop
         if follows == "record":
             if self._expect == "comma":
-                self.reject(stop, stop, "a comma is missing before the record")
+                self._sink.reject(stop, stop, "a comma is missing before the record")
             self._expect = "value"
         elif follows == "close" and self._expect == "value" and self._comma is not None:
             comma = self._comma - window.base
             # where the window has moved on since, only the place of the bracket is left to name
             start, end = (comma, comma + 1) if comma >= 0 else (stop, stop)
-            self.reject(start, end, "a comma before the closing bracket")
+            self._sink.reject(start, end, "a comma before the closing bracket")
         return True
 
     def _taint(self, start: int) -> bool:
@@ -280,7 +225,7 @@ class Elements:
             self._waiting = True
             return False
         stop = end or window.trim(start, len(window.data))
-        self.reject(start, stop, "text that belongs to no record")
+        self._sink.reject(start, stop, "text that belongs to no record")
         window.at = stop
         self._expect = "comma"
         return False
@@ -294,7 +239,7 @@ class Elements:
         if found is None:
             self._waiting = not self._final and len(window.data) - start <= self._limit
             return False
-        self.reject(start, max(start, window.trim(start, found[0])), "text that belongs to no record")
+        self._sink.reject(start, max(start, window.trim(start, found[0])), "text that belongs to no record")
         window.at, self._expect = found[1], "value"
         return True
 
@@ -305,14 +250,14 @@ class Elements:
         if not self._resync(start) and not self._waiting:
             found = find_record(window.data, start, len(window.data), None)
             end = found[0] if found else len(window.data)
-            self.reject(start, window.trim(start, end), "text that belongs to no record")
+            self._sink.reject(start, window.trim(start, end), "text that belongs to no record")
             window.at = found[1] if found else end
         return False
 
     def _take_comma(self, at: int) -> None:
         wrong = self._expect != "comma"
         if wrong:
-            self.reject(at, at + 1, "a value is missing before the comma")
+            self._sink.reject(at, at + 1, "a value is missing before the comma")
         self._expect = "value"
         # a comma is rejected once, also where a closing bracket follows it
         self._comma = None if wrong else self._window.base + at
@@ -321,20 +266,21 @@ class Elements:
         """A value without brackets, or junk. False where the window moved on behind it, or waits for more text."""
         if ends_file:
             # what stands at the very end of the file may have lost its rest
-            self.reject(start, end, "the file ends inside the array", "truncated")
+            self._sink.reject(start, end, "the file ends inside the array", "truncated")
             self._truncated = True
             return True
-        verdict = self._verdict(start, end)
+        verdict = self._sink.verdict(start, end)
         if self._expect != "comma" and verdict.problem is None:
-            self._accept(start, end, verdict)
+            self._sink.accept(start, end, verdict)
+            self._expect = "comma"
             return True
         self._window.at = start
         if self._resync(start) or self._waiting:
             return False
         if self._expect != "comma" and verdict.problem:
-            self._reject(start, end, verdict.problem)
+            self._sink.reject_for(start, end, verdict.problem)
         else:
-            self.reject(start, end, "text that belongs to no record")
+            self._sink.reject(start, end, "text that belongs to no record")
         self._expect = "comma"
         return True
 
@@ -361,7 +307,7 @@ class Elements:
         window.at = start
         if self._resync(start) or self._waiting:
             return not self._waiting
-        self.reject(start, place + 1, "a closing bracket that closes nothing")
+        self._sink.reject(start, place + 1, "a closing bracket that closes nothing")
         self._expect = "comma"
         window.at = place + 1
         return True
@@ -387,21 +333,21 @@ class Elements:
         if final or suspicious:
             found = find_record(window.data, start, high, self._model)
             if found:
-                problem = self._verdict(start, found[0]).problem
+                problem = self._sink.verdict(start, found[0]).problem
                 self._resume_at(start, found, problem or Problem(code="invalid_json", message="a damaged record"))
                 self._reach = _NARROW
                 return True
         if final:
             end = window.trim(start, high)
-            verdict = self._verdict(start, end, truncated=True)
+            verdict = self._sink.verdict(start, end, truncated=True)
             if verdict.problem:
-                self._reject(start, end, verdict.problem)
+                self._sink.reject_for(start, end, verdict.problem)
             self._truncated = True
             window.at = high
             return False
         if high == len(window.data) and tail > self._limit:
             self._lost = (
-                self.open_region(f"the record is longer than {self._limit:,} bytes", "record_too_long"),
+                self._sink.open_region(f"the record is longer than {self._limit:,} bytes", "record_too_long"),
                 Skipper(0),
             )
             return True
@@ -418,33 +364,13 @@ class Elements:
         found = find_record(window.data, window.at, end, self._model) if self._model is not None else None
         window.at = found[0] if found else end
         if found or skipped is not None or final:
-            self.close_region(region)
+            self._sink.close_region(region)
             self._lost = None
             self._truncated = not found and skipped is None
             self._expect = "value" if found else "comma"
             window.at = found[1] if found else end
             return True
         return False
-
-    def open_region(self, reason: str, code: str = "invalid_json") -> Region:
-        """Remember that a reject starts where the window stands."""
-        window = self._window
-        raw = window.raw(window.at, min(len(window.data), window.at + RAW_LIMIT))
-        return Region(reason=reason, code=code, place=window.place(window.at), raw=raw)
-
-    def close_region(self, region: Region) -> None:
-        """The reject ends where the window stands."""
-        place = region.place
-        length = self._window.place(self._window.at).offset - place.offset
-        message = f"{region.reason}: line {place.line:,}, column {place.column:,} (byte {place.offset:,})"
-        self._out.reject(
-            Problem(code=region.code, message=message),
-            row=self._out.next_row,
-            line=place.line,
-            offset=place.offset,
-            length=length,
-            raw=region.raw[:length],
-        )
 
     def resume(self, *, first: bool) -> bool:
         """Behind an array that closed too early: go on at a record like those before, if the window holds one."""
@@ -454,19 +380,15 @@ class Elements:
         found = find_record(window.data, window.at - 1, len(window.data), self._model)
         if found is None:
             return False
-        self.reject(window.at, max(window.at, window.trim(window.at, found[1])), "the array is closed, and goes on")
+        self._sink.reject(
+            window.at, max(window.at, window.trim(window.at, found[1])), "the array is closed, and goes on"
+        )
         window.at = found[1]
         self.closed = False
         self._expect = "value"
         return True
 
-    def reject_blank(self, reason: str) -> None:
-        """A document without a value: one reject for all of its white space."""
-        place = Place(line=1, offset=0)
-        problem = Problem(code="invalid_json", message=reason)
-        self._out.reject(problem, row=1, line=place.line, offset=place.offset, length=0, raw=b"")
-
     def end_of_file(self, reason: str) -> None:
         """The file ended before the document did; said once, by the unfinished record if there is one."""
         if not self._truncated:
-            self.reject(len(self._window.data), len(self._window.data), reason, "truncated")
+            self._sink.reject(len(self._window.data), len(self._window.data), reason, "truncated")
