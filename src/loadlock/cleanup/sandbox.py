@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from functools import cache
 from typing import Any
 
+# the copy costs less than the second binding of a large query that the way without it takes
+warnings.filterwarnings("ignore", message="Arrow output on a DB-API result", category=UserWarning)
 _LOCAL = threading.local()
 _CONFIG = {
     "threads": "1",
