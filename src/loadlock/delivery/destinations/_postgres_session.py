@@ -8,65 +8,36 @@ those are kept in the control row, and a row that others changed later no longer
 
 from __future__ import annotations
 
-import json
-import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from loadlock.delivery.base import CHUNK_TABLE, CONTROL_TABLE, DeliveryColumn, Job, Opened, Published
+from loadlock.delivery.base import CHUNK_TABLE, CONTROL_TABLE, DeliveryColumn, Opened, Published
 from loadlock.delivery.destinations import _postgres_catalog as catalog
 from loadlock.delivery.destinations import _postgres_copy as wire
 from loadlock.delivery.destinations._postgres_catalog import changed, run
-from loadlock.delivery.destinations._postgres_connect import Connector, translated
-from loadlock.delivery.destinations._postgres_types import CatalogTable, Wire, lineage_column, read_sql, wire_of
+from loadlock.delivery.destinations._postgres_connect import translated
+from loadlock.delivery.destinations._postgres_target import PostgresTarget
+from loadlock.delivery.destinations._postgres_types import Wire, read_sql, wire_of
 from loadlock.delivery.destinations._postgres_upsert import Upsert
-from loadlock.delivery.fit import LINEAGE, check_contract
-from loadlock.delivery.names import TableName, check_names, parse_table
+from loadlock.delivery.names import check_names
 from loadlock.delivery.names import quote_ansi as quote
 from loadlock.delivery.retry import LostTransactionError
 from loadlock.delivery.sqltext import (
-    DELIVERY_COLUMNS,
     FILE_COLUMN,
-    STAGING_PREFIX,
     delivery_row,
     inserted_by_file,
-    lock_number,
-    published_from,
-    staging_name,
 )
-from loadlock.errors import BalanceError, LockedError, Refusal, RefusedError, RowsRefusedError, UnavailableError
+from loadlock.errors import BalanceError, Refusal, RefusedError, RowsRefusedError, UnavailableError
 from loadlock.model import Chunk, VerifyLevel, WriteMode
 
 if TYPE_CHECKING:
-    import psycopg
     import pyarrow as pa
 
 NAME_BYTES = 63
-_LOCK_POLL_SECONDS = 0.2
 
 
-class PostgresSession:
+class PostgresSession(PostgresTarget):
     """See `loadlock.delivery.base.Session`."""
-
-    def __init__(self, job: Job, connector: Connector, label: str) -> None:
-        self._job = job
-        self._connector = connector
-        self._label = label
-        self._name: TableName = parse_table(job.target.table)
-        self._staged = job.mode == WriteMode.UPSERT
-        self._lineage = tuple(lineage_column(name) for name in LINEAGE) if job.lineage else ()
-        self._columns = (*job.columns, *self._lineage)
-        self._conn: psycopg.Connection[Any] | None = None
-        self._table: CatalogTable | None = None
-        self._created = False
-        self._published: Published | None = None
-        self._in_transaction = False
-        self._commit_sent = False
-        self._rows = 0
-        self._deleted = 0
-        self._by_file: Counter[int] = Counter()
-        self._xids: list[str] = []
 
     # -- open ---------------------------------------------------------------------------------------------------------
 
@@ -97,17 +68,6 @@ class PostgresSession:
         self._begin_direct()
         return self._opened(frozenset())
 
-    @property
-    def _connection(self) -> psycopg.Connection[Any]:
-        if self._conn is None or self._conn.closed:
-            raise UnavailableError("the connection to the server is closed")
-        return self._conn
-
-    @property
-    def _found(self) -> CatalogTable:
-        assert self._table is not None, "open() comes first"
-        return self._table
-
     def _opened(self, loaded: frozenset[str]) -> Opened:
         if self._table is None:
             raise RefusedError(
@@ -128,70 +88,6 @@ class PostgresSession:
         if self._staged and not any(set(unique) == set(self._job.key) for unique in self._found.unique):
             yield f"no unique index on {', '.join(self._job.key)}: the upsert reads the whole table"
 
-    def _connect(self) -> None:
-        """A connection that holds the target's lock, waiting up to the job's `wait_seconds`."""
-        if self._conn is not None and not self._conn.closed:
-            return
-        self._conn = self._connector.connect(self._job.statement_timeout_seconds)
-        try:
-            with translated():
-                self._name = catalog.resolve(self._conn, self._name)
-                self._lock(lock_number(self._name.schema or "", self._name.table))
-        except BaseException:
-            self._conn.close()
-            raise
-
-    def _lock(self, number: int) -> None:
-        deadline = time.monotonic() + self._job.wait_seconds
-        while not run(self._connection, "select pg_try_advisory_lock($1)", number)[0][0]:
-            if time.monotonic() >= deadline:
-                owner = catalog.lock_owner(self._connection, number)
-                raise LockedError(f"{self._label} is held by {owner}", hint="Wait for it, or use --wait SECONDS.")
-            time.sleep(_LOCK_POLL_SECONDS)
-
-    def _sweep(self) -> None:
-        """Drop staging tables whose delivery is published: their session ended before it could."""
-        own = staging_name(self._job)
-        for (table,) in run(
-            self._connection,
-            f"select c.relname from pg_class c join {self._beside(CONTROL_TABLE)} d"
-            f" on c.relname = '{STAGING_PREFIX}' || substr(md5(d.delivery_id), 1, 16)"
-            " where c.relnamespace = (select oid from pg_namespace where nspname = $1) and d.target = $2",
-            self._name.schema,
-            str(self._name),
-        ):
-            if table != own:
-                run(self._connection, f"drop table if exists {self._beside(table)}")
-
-    def _ask(self) -> Published | None:
-        """The control row of this delivery, if it is published."""
-        fields = list(DELIVERY_COLUMNS)
-        found = run(
-            self._connection,
-            f"select {', '.join(fields)} from {self._beside(CONTROL_TABLE)} where delivery_id = $1",
-            self._job.delivery_id,
-        )
-        if not found:
-            return None
-        row = dict(zip(fields, found[0], strict=True))
-        self._rows = int(row["rows_sent"])
-        self._xids = json.loads(row["marks"] or "{}").get("xids", [])
-        return published_from(row)
-
-    def _check_target(self) -> None:
-        if self._table is None:
-            if not self._job.create:
-                raise RefusedError(f"{self._label} does not exist", hint="Create it, or leave out `create: false`.")
-            self._created = True
-            return
-        if self._table.kind not in ("r", "p"):
-            raise RefusedError(f"{self._label} is a view or a foreign table", hint="Name the table itself.")
-        check_contract(self._table.info(), self._job, self._label)
-
-    def _create_target(self) -> None:
-        run(self._connection, catalog.create_target_sql(self._name, self._job, self._lineage))
-        self._table = catalog.find_table(self._connection, self._name)
-
     def _begin_direct(self) -> None:
         run(self._connection, "begin")
         self._in_transaction = True
@@ -199,24 +95,6 @@ class PostgresSession:
             self._create_target()
         if self._job.mode == WriteMode.REPLACE:
             self._deleted = changed(self._connection, f"delete from {self._target}")
-
-    def _prepare_staging(self) -> frozenset[str]:
-        """The ids of the chunks in the staging table, which is made where it is absent or lost rows in a crash."""
-        with self._connection.transaction():
-            if self._created:
-                self._create_target()
-            receipts = run(
-                self._connection,
-                f"select chunk_id, rows_loaded from {self._beside(CHUNK_TABLE)} where delivery_id = $1",
-                self._job.delivery_id,
-            )
-            exists = catalog.find_table(self._connection, self._staging_name) is not None
-            if exists and self._staged_rows() == sum(rows for _, rows in receipts):
-                return frozenset(chunk for chunk, _ in receipts)
-            self._drop_staging()
-            delivered = {column.name for column in self._columns}
-            catalog.create_staging(self._connection, self._staging_name, self._name, self._found, delivered)
-        return frozenset()
 
     # -- load ---------------------------------------------------------------------------------------------------------
 
@@ -419,9 +297,6 @@ class PostgresSession:
                 found = [array.cast(column.type.arrow()) for array, column in zip(arrays, columns, strict=True)]
                 yield pa.table(found, names=[column.name for column in columns])
 
-    def _count_all(self) -> int:
-        return int(run(self._connection, f"select count(*) from {self._target}")[0][0])
-
     # -- end ----------------------------------------------------------------------------------------------------------
 
     def abandon(self) -> None:
@@ -451,49 +326,6 @@ class PostgresSession:
             if self._published is not None and self._staged:
                 run(self._connection, f"drop table if exists {self._staging}")
         self._conn.close()
-
-    def _rollback(self) -> None:
-        import contextlib
-
-        import psycopg
-
-        self._in_transaction = False
-        with contextlib.suppress(psycopg.Error):
-            run(self._connection, "rollback")
-
-    def _reconnect(self) -> None:
-        """A new connection where the old one is gone. A staging table that lost its rows in a crash must be filled anew."""
-        if self._conn is None or not self._conn.closed:
-            return
-        self._connect()
-        if self._staged and self._published is None:
-            with translated():
-                sums = f"select coalesce(sum(rows_loaded), 0) from {self._beside(CHUNK_TABLE)} where delivery_id = $1"
-                rows = int(run(self._connection, sums, self._job.delivery_id)[0][0])
-                if self._staged_rows() != rows and self._ask() is None:
-                    raise LostTransactionError("the staging table lost its rows in a crash of the server")
-
-    def _drop_staging(self) -> None:
-        run(self._connection, f"drop table if exists {self._staging}")
-        run(self._connection, f"delete from {self._beside(CHUNK_TABLE)} where delivery_id = $1", self._job.delivery_id)
-
-    def _staged_rows(self) -> int:
-        return int(run(self._connection, f"select count(*) from {self._staging}")[0][0])
-
-    @property
-    def _target(self) -> str:
-        return self._name.sql(quote)
-
-    @property
-    def _staging_name(self) -> TableName:
-        return self._name.beside(staging_name(self._job))
-
-    @property
-    def _staging(self) -> str:
-        return self._staging_name.sql(quote)
-
-    def _beside(self, table: str) -> str:
-        return self._name.beside(table).sql(quote)
 
 
 def _literal(text: str) -> str:
