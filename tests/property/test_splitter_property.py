@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadlock.intake._csv_exact import Shape
-from loadlock.intake.splitter import LOOK_LINES, Records, Rules, Splitter, Status
+from loadlock.intake._csv_join import LOOK_LINES
+from loadlock.intake.splitter import Records, Rules, Splitter, Status
 
 Found = tuple[int, int, int, str]
 """Offset, length, line, and what it is."""
@@ -123,7 +124,9 @@ class Reference:
         return closing if fits and end - start <= self.limit else None
 
     def _fits(self, values: list[str]) -> bool:
-        return len(values) == self.fields or (len(values) > self.fields and not "".join(values[self.fields :]).strip())
+        return len(values) == self.fields or (
+            len(values) > self.fields and not "".join(values[self.fields :]).strip(" \t\r\n")
+        )
 
     def records(self) -> list[Found]:
         found, at = [], 0
