@@ -73,7 +73,7 @@ def raw(texts: list[str]) -> pa.Table:
     return pa.table(columns, schema=pa.schema([pa.field(JSON_RECORD, pa.string()), *provenance_fields()]))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     records=st.lists(st.tuples(RECORDS, STYLES), max_size=4),
     repeat=st.integers(1, 4),
@@ -112,7 +112,7 @@ def check(cell: str | None, value: Any) -> None:
         assert plain(parsed(cell)) == plain(value)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     text=st.text(
         st.sampled_from(

@@ -36,7 +36,7 @@ PIECES = st.sampled_from(
 )
 TEXTS = st.lists(PIECES, max_size=8).map("".join) | st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 COLUMNS = st.lists(st.none() | TEXTS, max_size=30)
-QUICK = settings(max_examples=25, deadline=None)
+QUICK = settings(max_examples=12, deadline=None)
 
 
 def rule(name: str) -> Any:
@@ -96,7 +96,7 @@ FRAMES = ["{}", "${}", "{} €", "EUR {}", "{} usd", " {} "]
 NEGATIVE_FRAMES = ["-{}", "({})", "{}-", "-${}", "$-{}", "(EUR {})", "\u2212{}", "- {}"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     number=st.decimals(
         allow_nan=False, allow_infinity=False, places=2, min_value=Decimal("-1e15"), max_value=Decimal("1e15")
@@ -116,7 +116,7 @@ def test_a_number_written_by_people_is_read_back_exactly(
         assert Decimal(read or "nan") == number, (text, read)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(column=COLUMNS, mark=st.sampled_from(["auto", ".", ","]))
 def test_a_number_is_plain_or_the_value_is_untouched(column: list[str | None], mark: str) -> None:
     for before, after in zip(column, apply_rule(make("rules", "number", mark), column, CONTEXT), strict=True):
