@@ -397,3 +397,11 @@ def test_an_index_beyond_the_memory_limit_is_built_nevertheless(case: Case) -> N
     )
     receipt = deliver(small, job(small, given, WriteMode.UPSERT), [rows])
     assert (receipt.equal, receipt.inserted) == (True, 300_000)
+
+
+def test_a_session_may_be_opened_again_by_its_holder(case: Case) -> None:
+    session = case.destination.session(job(case, PEOPLE, WriteMode.REPLACE))
+    try:
+        assert session.open() == session.open()
+    finally:
+        session.close()

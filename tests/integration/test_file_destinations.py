@@ -372,3 +372,12 @@ def test_lines_of_others_with_unexpected_kinds_of_values_are_read_too(tmp_path: 
     path.write_text('{"id": 1, "name": 12.50, "score": "1.5", "id2": 0}\n\n{"id": "2", "name": {"a": 1}}\n')
     read = [row for table in NdjsonForm(Target(url=str(path))).read(path, PEOPLE) for row in table.to_pylist()]
     assert read == [{"id": 1, "name": "12.50", "score": Decimal("1.50")}, {"id": 2, "name": '{"a":1}', "score": None}]
+
+
+def test_a_session_may_be_opened_again_by_its_holder(case: Case) -> None:
+    session = case.destination.session(job(case, PEOPLE, WriteMode.REPLACE))
+    try:
+        assert session.open() == session.open()
+    finally:
+        session.close()
+    assert hidden(case) == []

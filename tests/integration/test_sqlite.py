@@ -253,3 +253,11 @@ def test_five_hundred_columns_are_delivered(case: Case) -> None:
     given = columns(*(f"column {number}:text" for number in range(500)))
     rows = [tuple(f"{row} {number}" for number in range(500)) for row in range(20)]
     assert deliver(case, job(case, given, WriteMode.REPLACE), [part(given, rows)]).equal
+
+
+def test_a_session_may_be_opened_again_by_its_holder(case: Case) -> None:
+    session = case.destination.session(job(case, PEOPLE, WriteMode.REPLACE))
+    try:
+        assert session.open() == session.open()
+    finally:
+        session.close()

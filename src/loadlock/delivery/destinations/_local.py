@@ -118,7 +118,9 @@ class PathLock:
         self._handle: int | None = None
 
     def acquire(self, wait_seconds: float) -> None:
-        """Take the lock, waiting for at most `wait_seconds`; raises LockedError."""
+        """Take the lock, waiting for at most `wait_seconds`; raises LockedError. Again, by its holder, is no error."""
+        if self._handle is not None:
+            return
         end = time.monotonic() + wait_seconds
         while not self._try():
             if time.monotonic() >= end:
