@@ -146,6 +146,8 @@ class Published:
     by_file: dict[int, tuple[int, int, int]] = field(default_factory=dict)
     """`_file` → (inserted, updated, unchanged); the sums are the totals above."""
     notes: tuple[str, ...] = ()
+    digest: str | None = field(default=None, compare=False)
+    """Of the rows delivered, where this was read from a control row."""
 
 
 class Session(Protocol):

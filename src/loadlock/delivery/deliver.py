@@ -121,7 +121,7 @@ class Delivery:
         `publish` need not be called, and `verify` compares with the digest of the control row."""
         self.opened = self._retry.call(self._session.open)
         if self.opened.published is not None:
-            self._recall(self.opened.published)
+            self.recall(self.opened.published)
         return self.opened
 
     def load(self, parts: Iterable[tuple[int, pa.Table]], done: Callable[[Chunk], None]) -> None:
@@ -185,14 +185,16 @@ class Delivery:
             raise StoppedError("the delivery is not open")
         return self.opened
 
-    def _recall(self, published: Published) -> None:
-        """Take rows and digest of an earlier publish from the control row."""
+    def recall(self, published: Published) -> None:
+        """Take an earlier publish as this delivery's, so that `verify` can be called without `load` and `publish`."""
         self.published = published
         self._by_file = Counter({file: sum(counts) for file, counts in published.by_file.items()})
         self.rows_sent = published.inserted + published.updated + published.unchanged
-        row = self.destination.last_delivery(self.job.target)
-        if row is not None and row["delivery_id"] == self.job.delivery_id:
-            self._digest = int(row["digest"], 16)
+        digest = published.digest
+        if digest is None:
+            row = self.destination.last_delivery(self.job.target)
+            digest = row["digest"] if row is not None and row["delivery_id"] == self.job.delivery_id else "0"
+        self._digest = int(digest, 16)
 
     def _prepare(self, opened: Opened, seq: int, index: int, rows: pa.Table) -> _Prepared:
         """Part the rows that fit from those that don't, and name the chunk. Runs in the thread that works ahead."""

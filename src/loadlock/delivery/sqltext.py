@@ -81,6 +81,7 @@ def published_from(row: Mapping[str, Any]) -> Published:
         deleted=int(row["deleted"]),
         by_file=by_file,
         notes=(f"already published at {row['published_at']}",),
+        digest=str(row["digest"]),
     )
 
 

@@ -11,7 +11,7 @@ from loadlock.cleanup.batch import BatchVerdict, digest_of_losers, judge_batch, 
 from loadlock.cleanup.discover import column_names
 from loadlock.cleanup.kernel import clean
 from loadlock.cleanup.plan import Plan
-from loadlock.cleanup.survey import decide, survey
+from loadlock.cleanup.survey import columns_needed, decide, survey
 from loadlock.cleanup.tallies import Tallies
 from loadlock.digest import MODULUS, to_hex
 from loadlock.engines.base import Engine
@@ -84,14 +84,14 @@ def _nested_names(staging: Staging, flatten: Any, ref: PartRef) -> list[str]:
 def decide_all(workspace: Workspace, engine: Engine, raw: Sequence[PartRecord], plan: Plan) -> tuple[Plan, list[Any]]:
     """Count over all rows what the plan leaves open (date orders, decimal marks), and decide."""
     counts: dict[str, int] = {}
-    for found in engine.map(partial(_survey_part, workspace.staging, plan), [record.ref for record in raw]):
+    for found in engine.map(partial(_survey_part, workspace.staging, plan), raw):
         for name, number in found.items():
             counts[name] = counts.get(name, 0) + number
     return decide(plan, counts)
 
 
-def _survey_part(staging: Staging, plan: Plan, ref: PartRef) -> dict[str, int]:
-    return survey(staging.read(ref), plan)
+def _survey_part(staging: Staging, plan: Plan, record: PartRecord) -> dict[str, int]:
+    return survey(staging.read(record.ref, columns=columns_needed(plan, record.info["columns"])), plan)
 
 
 def clean_parts(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -97,14 +97,17 @@ class Deliveries:
         staged = [self._load_patiently(outcome, refused_limit) for outcome in self.outcomes]
         return any(staged)
 
-    def compare(self) -> list[Receipt]:
-        """Read back what an earlier run published; sends and changes nothing."""
+    def compare(self, kept: Sequence[Mapping[str, Any] | None]) -> list[Receipt]:
+        """Read back what an earlier run published; sends and changes nothing. `kept`: the receipts in the ledger."""
         receipts = []
-        for outcome in self.outcomes:
-            opened = self._begin(outcome, None, create=False).open()
-            if opened.published is None:
+        for outcome, receipt in zip(self.outcomes, kept, strict=True):
+            delivery = self._begin(outcome, None, create=False)
+            opened = delivery.open()
+            if receipt is not None:
+                delivery.recall(_published(receipt))
+            elif opened.published is None:
                 raise UsageError(f"{outcome.bound.label} holds no delivery of run {self.work.run}")
-            receipts.append(self._open[outcome.bound.index].verify())
+            receipts.append(delivery.verify())
         return receipts
 
     def _begin(self, outcome: Outcome, refused_limit: int | None, *, create: bool = True) -> Delivery:
@@ -195,6 +198,11 @@ class Deliveries:
                 f" ({outcome.receipt.rows:,} rows delivered, {outcome.receipt.read_back or 0:,} read back)",
                 hint="Somebody else may write to the table; `loadlock verify BATCH` compares again.",
             )
+
+
+def _published(receipt: Mapping[str, Any]) -> Published:
+    counts = {name: receipt[name] for name in ("inserted", "updated", "unchanged", "deleted")}
+    return Published(**counts, digest=receipt["digest"])
 
 
 def make_job(work: DeliveryWork, bound: BoundDestination) -> Job:

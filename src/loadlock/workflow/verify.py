@@ -68,7 +68,7 @@ def verify(name: str, options: Options, *, to: str | None = None) -> Verificatio
         )
         bound = bind_destinations(pipeline, environment=options.environment)
         with Deliveries(delivery, bound, lambda rows: None) as deliveries:
-            receipts = deliveries.compare()
+            receipts = deliveries.compare([entry["receipt"] for entry in (run.document or {})["destinations"]])
         workspace.ledger.event(
             "verified_again", run=run.run, batch=batch.batch, data={"equal": [r.equal for r in receipts]}
         )
