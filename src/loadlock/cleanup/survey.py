@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,15 @@ def survey(raw: pa.Table, plan: Plan) -> dict[str, int]:
     row = query(plan.queries["survey"], part).to_pylist()[0]
     asked = [f"{item.key}/{name}" for item in plan.open_items for name, _ in item.counts]
     return {name: row[f"n{number}"] for number, name in enumerate(asked)}
+
+
+def columns_needed(plan: Plan, names: Sequence[str]) -> list[str]:
+    """Of a part's columns those that `survey` reads, so that the others need not be fetched; JSON needs its record."""
+    if JSON_RECORD in names:
+        return list(names)
+    used = set(re.findall(r"\bs\d+\b", plan.queries["survey"] + "".join(map(repr, plan.survey_steps))))
+    indexes = bind(plan.inputs, names).indexes
+    return [names[index] for name, index in indexes.items() if name in used] or list(names[:1])
 
 
 def decide(plan: Plan, counts: Mapping[str, int]) -> tuple[Plan, list[Decision]]:
