@@ -98,6 +98,12 @@ def test_an_object_here_and_a_number_there_are_two_columns() -> None:
     assert values(found) == [{"a": "1", "a.b": None}, {"a": None, "a.b": "2"}, {"a": None, "a.b": None}]
 
 
+def test_an_object_is_opened_though_it_was_empty_in_records_before() -> None:
+    found = flatten(raw(['{"a":{}}'] * 3 + ['{"a":{"b":2}}', '{"a":[]}', '{"a":{}}', '{"a":{ }}']), PLAIN)
+    rows = [(row["a"], row["a.b"]) for row in values(found)]
+    assert rows == [("{}", None)] * 3 + [(None, "2"), ("[]", None), ("{}", None), ("{ }", None)]
+
+
 def test_missing_keys_and_nulls_are_null() -> None:
     found = flatten(raw(['{"a":1,"b":2}', '{"a":null}', '{"b":""}', "{}"]), PLAIN)
     assert [(row["a"], row["b"]) for row in values(found)] == [("1", "2"), (None, None), (None, ""), (None, None)]

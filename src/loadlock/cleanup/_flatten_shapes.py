@@ -45,8 +45,10 @@ _LEAVES = {
     "": SCALAR,
     "[": f"{_array_pattern(_INNER)}|{SCALAR}",
     "{": f"{_object_pattern(_INNER)}|{SCALAR}",
+    # an empty object is a value at any depth, where one with members would be opened
+    "{}": rf"\{{{SPACE}\}}|{SCALAR}",
 }
-"""By the first character of the value that taught the shape: what may stand there."""
+"""By the kind of value that taught the shape: what may stand there."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,8 +97,14 @@ def _key(text: str, row: Sequence[tuple[str, Leaf]]) -> tuple[str, ...]:
     parts, at = [], 0
     for _, leaf in row:
         parts.append(text[at : leaf.start])
-        first = text[leaf.start]
-        parts.append(first if first in "[{" else "")
+        parts.append(_kind(text, leaf))
         at = leaf.end
     parts.append(text[at:])
     return tuple(parts)
+
+
+def _kind(text: str, leaf: Leaf) -> str:
+    first = text[leaf.start]
+    if first == "{":
+        return "{" if text[leaf.start + 1 : leaf.end - 1].strip() else "{}"
+    return "[" if first == "[" else ""
