@@ -8,11 +8,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from loadlock.testing.command import CommandLine
 from loadlock.testing.databases import fresh_mysql, fresh_postgres
 from loadlock.testing.servers import MissingServerError, Server, start_mariadb, start_postgres
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--full-faults`: every place of a run times every destination, and the long forms of bad input (an hour)."""
+    parser.addoption("--full-faults", action="store_true", help="all combinations of faults and destinations")
+
+
+@pytest.fixture
+def loadlock(tmp_path: Path) -> CommandLine:
+    """The command line in an empty folder."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return CommandLine(folder=folder)
 
 
 def _serve(variable: str, start: Callable[[], Server]) -> Iterator[str]:
