@@ -8,7 +8,7 @@ several characters, stray quotes, tolerated faults. White space between delimite
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 PAD_LIMIT = 64
@@ -51,8 +51,8 @@ class Fields:
     """What a record holds. `fault` is None, `stray_quote` or `open_quote`, in field number `where` (1-based)."""
 
     values: list[bytes]
-    spans: list[int]
-    """Where each field begins in the record."""
+    quoted: list[int] = field(default_factory=list)
+    """Which fields (0-based) are quoted."""
     padded: int = 0
     fault: str | None = None
     where: int = 0
@@ -73,10 +73,12 @@ class FieldParser:
         if not shape.escape and (not shape.quote or shape.quote not in raw):
             return self._unquoted(raw)
         values: list[bytes] = []
-        spans: list[int] = []
+        quoted: list[int] = []
         padded, fault, where, at = 0, None, 0, 0
         while True:
-            spans.append(at)
+            at = self._take_plain(raw, at, values)
+            if at > len(raw):
+                return Fields(values, quoted, padded, fault, where)
             match = self._field.match(raw, at)
             if match is None:
                 if fault is None:
@@ -85,11 +87,33 @@ class FieldParser:
                 values.append(raw[at:end])
             else:
                 end = match.end()
+                if match.lastindex == 1:
+                    quoted.append(len(values))
+                    padded += end - match.start() != len(match[1]) + 2
                 values.append(self._value(match))
-                padded += match.lastindex == 1 and match.end() - match.start() != len(match[1]) + 2
             if end >= len(raw):
-                return Fields(values, spans, padded, fault, where)
+                return Fields(values, quoted, padded, fault, where)
             at = end + len(shape.delimiter)
+
+    def _take_plain(self, raw: bytes, at: int, values: list[bytes]) -> int:
+        """Take the fields before the next one with a quote at once; returns where that one starts, or beyond the end."""
+        delimiter = self._shape.delimiter
+        if self._shape.escape or len(delimiter) != 1:
+            return at
+        quote = raw.find(self._shape.quote, at)
+        stop = len(raw) if quote < 0 else raw.rfind(delimiter, at, quote)
+        if stop < 0:
+            return at
+        values += raw[at:stop].split(delimiter)
+        return stop + 1
+
+    def tail(self, raw: bytes, field: int) -> bytes:
+        """The record's own bytes from a field (0-based) on."""
+        at = 0
+        for _ in range(field):
+            match = self._field.match(raw, at)
+            at = (self._next_delimiter(raw, at) if match is None else match.end()) + len(self._shape.delimiter)
+        return raw[at:]
 
     def parse_literal(self, raw: bytes, fields: int) -> list[bytes] | None:
         """The fields with stray quotes as text, where a reading gives `fields` fields; else None.
@@ -159,12 +183,7 @@ class FieldParser:
 
     def _unquoted(self, raw: bytes) -> Fields:
         delimiter = self._shape.delimiter
-        values = raw.split(delimiter) if delimiter else [raw]
-        spans, at = [], 0
-        for value in values:
-            spans.append(at)
-            at += len(value) + len(delimiter)
-        return Fields(values, spans)
+        return Fields(raw.split(delimiter) if delimiter else [raw])
 
     def _loosely_quoted(self, raw: bytes) -> list[bytes]:
         values, at = [], 0

@@ -74,8 +74,8 @@ def _purity(raw: bytes, parser: FieldParser, shape: Shape) -> float:
     found = parser.parse(raw)
     others = bytes(byte for byte in LIKELY if byte not in shape.delimiter)
     impure = 0
-    for value, at in zip(found.values, found.spans, strict=True):
-        quoted = bool(shape.quote) and raw[at:].lstrip(b" ").startswith(shape.quote)
+    for place, value in enumerate(found.values):
+        quoted = place in found.quoted or (shape.quote and value.startswith(shape.quote))
         impure += not quoted and _is_impure(value.strip(), others)
     return 1 - impure / len(found.values)
 

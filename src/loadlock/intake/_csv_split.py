@@ -229,7 +229,7 @@ class Split:
         elif not any(value.strip(b" \t\r\n") for value in values[wanted:]):
             self._accept(index, values[:wanted], "trailing_empty")
         elif "merge_tail" in tolerate:
-            self._accept(index, [*values[: wanted - 1], raw[found.spans[wanted - 1] :]], "merge_tail")
+            self._accept(index, [*values[: wanted - 1], self.parser.tail(raw, wanted - 1)], "merge_tail")
         elif "drop_extra" in tolerate:
             self._accept(index, values[:wanted], "drop_extra")
         else:
