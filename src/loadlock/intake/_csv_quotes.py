@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from loadlock.intake._csv_exact import PAD_LIMIT, Shape
-from loadlock.intake._csv_lines import Flags, Lines, Positions, View
+from loadlock.intake._csv_lines import Flags, Lines, Octets, Positions, View
 
 
 @dataclass(frozen=True)
@@ -28,23 +28,31 @@ class Quotes:
     def __init__(self, view: View, lines: Lines, shape: Shape) -> None:
         self._view = view
         self._lines = lines
-        self._padding = shape.padding
+        self._padding = np.zeros(256, dtype=bool)
+        self._padding[np.frombuffer(shape.padding, dtype=np.uint8)] = True
         used = int(lines.next[-1]) if len(lines) else 0
         octets = view.octets[:used]
-        self._is_delimiter = (octets == view.delimiter).view(np.uint8)
         self.positions: Positions = np.flatnonzero(octets == view.quote) if view.quote >= 0 else np.empty(0, np.int64)
-        self._before = self._delimiters_before_quotes()
         self._upto = np.searchsorted(self.positions, lines.next)
         self.count = np.diff(self._upto, prepend=0)
+        self.delimiters, self._before = self._count_delimiters(octets)
+        """Number of delimiters in each line (in quotes or not), and in all before each quote."""
 
-    def _delimiters_before_quotes(self) -> Positions:
-        """Number of delimiters between the first quote and each quote."""
-        if self._view.delimiter < 0 or not len(self.positions):
-            return np.zeros(len(self.positions), dtype=np.int64)
-        behind = np.add.reduceat(self._is_delimiter, self.positions, dtype=np.int32)
-        before = np.zeros(len(self.positions), dtype=np.int64)
-        np.cumsum(behind[:-1], out=before[1:])
-        return before
+    def _count_delimiters(self, octets: Octets) -> tuple[Positions, Positions]:
+        lines, quotes = len(self._lines), len(self.positions)
+        if self._view.delimiter < 0 or not lines:
+            return np.zeros(lines, dtype=np.int64), np.zeros(quotes, dtype=np.int64)
+        # one pass over the bytes, cut at line starts and quotes; where both fall together the quote counts as zero
+        starts = self._lines.start
+        line_at = np.arange(lines) + self._upto - self.count
+        bounds = np.empty(lines + quotes, dtype=np.int64)
+        of_quotes = np.ones(lines + quotes, dtype=bool)
+        of_quotes[line_at] = False
+        bounds[line_at], bounds[of_quotes] = starts, self.positions
+        found = np.add.reduceat((octets == self._view.delimiter).view(np.uint8), bounds, dtype=np.int32)
+        before = np.concatenate([[0], np.cumsum(found, dtype=np.int64)])
+        ends = np.append(line_at[1:], lines + quotes)
+        return before[ends] - before[line_at], before[:-1][of_quotes]
 
     def check(self, first: Positions, last: Positions) -> QuoteCheck:
         """Check groups of lines `first` to `last` (ascending, apart, each with an even number of quotes, at least 2)."""
@@ -59,7 +67,7 @@ class Quotes:
         good = open_good & close_good
         group_at = np.cumsum(pairs) - pairs
         padded = np.zeros(len(first), dtype=bool)
-        if self._padding and not good.all():
+        if not good.all():
             good = self._with_padding(good, opening, closing, left, right)
             plain = open_good & close_good
             padded = np.logical_or.reduceat(good & ~plain, group_at)
@@ -99,16 +107,14 @@ class Quotes:
     ) -> Flags:
         """`good`, with the pairs that become good when white space outside the quotes is passed over."""
         octets = self._view.octets
-        spaces = np.zeros(256, dtype=bool)
-        spaces[np.frombuffer(self._padding, dtype=np.uint8)] = True
-        beside = spaces[octets[np.maximum(opening - 1, 0)]] | spaces[octets[np.minimum(closing + 1, len(octets) - 1)]]
+        before, behind = np.maximum(opening - 1, 0), np.minimum(closing + 1, len(octets) - 1)
+        beside = self._padding[octets[before]] | self._padding[octets[behind]]
         doubtful = np.flatnonzero(~good & beside)
         if not len(doubtful):
             return good
         start = self._skip(opening[doubtful], left[doubtful], -1)
         end = self._skip(closing[doubtful] + 1, right[doubtful], +1)
-        before = octets[np.maximum(start - 1, 0)]
-        behind = octets[np.minimum(end, len(octets) - 1)]
+        before, behind = octets[np.maximum(start - 1, 0)], octets[np.minimum(end, len(octets) - 1)]
         touching = (before == self._view.quote) & (start == opening[doubtful])
         doubled = (behind == self._view.quote) & (end == closing[doubtful] + 1)
         fine = ((start == left[doubtful]) | self._delimits(before, self._view.delimiter_last) | touching) & (
@@ -129,7 +135,7 @@ class Quotes:
         look = -1 if step < 0 else 0
         for _ in range(PAD_LIMIT):
             byte = octets[np.clip(at + look, 0, len(octets) - 1)]
-            space = (at != limit) & np.isin(byte, np.frombuffer(self._padding, np.uint8))
+            space = (at != limit) & self._padding[byte]
             if not space.any():
                 break
             at += space * step
@@ -140,9 +146,3 @@ class Quotes:
         before = self._before[chosen]
         inside: Positions = np.add.reduceat(before[1::2] - before[0::2], group_at)
         return inside
-
-    def delimiters(self) -> Positions:
-        """Number of delimiters in each line, in quotes or not."""
-        if self._view.delimiter < 0 or not len(self._lines):
-            return np.zeros(len(self._lines), dtype=np.int64)
-        return np.add.reduceat(self._is_delimiter, self._lines.start, dtype=np.int32).astype(np.int64)

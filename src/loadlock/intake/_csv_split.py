@@ -25,7 +25,7 @@ class Split:
         self.rules, self.parser, self.shape = splitter.rules, splitter.parser, splitter.shape
         self.data, self.view, self.lines, self.final = data, view, lines, final
         self.quotes = Quotes(view, lines, self.shape)
-        self.delimiters = self.quotes.delimiters()
+        self.delimiters = self.quotes.delimiters
         self._pass_boms()
         size = len(lines)
         self.status = np.zeros(size, dtype=np.uint8)
