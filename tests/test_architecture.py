@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report": set(),
     "workflow": {"intake", "staging", "cleanup", "delivery", "engines", "ledger", "quarantine", "pipeline", "report"},
     "api": {"workflow", "pipeline"},
-    "cli": {"workflow", "pipeline", "intake.base"},
+    "cli": {"workflow", "pipeline", "engines.memory"},
     "testing": {
         "intake",
         "staging",

@@ -15,6 +15,7 @@ import click
 
 from loadlock._version import __version__
 from loadlock.cli import commands
+from loadlock.engines.memory import choose_allocator
 from loadlock.errors import InterruptedRunError, LoadlockError, UsageError
 
 FAILED = LoadlockError.exit_code
@@ -50,6 +51,7 @@ def app() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command; the exit code. With `--json` an error is one JSON document on standard output too."""
+    choose_allocator()
     verbose = "-v" in arguments or "--verbose" in arguments
     try:
         code = app.main(args=list(arguments), prog_name="loadlock", standalone_mode=False)

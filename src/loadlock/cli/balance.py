@@ -26,7 +26,8 @@ def print_balance(document: dict[str, Any]) -> None:
     for entry in document["destinations"]:
         _print_receipt(console, entry)
     if document.get("report"):
-        console.print(f"report: {document['report']}")
+        # soft: a path that is broken into lines can't be copied
+        console.print(f"report: {document['report']}", soft_wrap=True)
 
 
 def _sheet(document: dict[str, Any]) -> Table:
@@ -54,15 +55,16 @@ def _print_rejects(console: Console, document: dict[str, Any]) -> None:
     by_code = sorted(document["rejects"].items(), key=lambda item: -item[1])
     shown = ", ".join(f"{code} {rows:,}" for code, rows in by_code[:_SHOWN_CODES])
     more = f" and {len(by_code) - _SHOWN_CODES} more codes" if len(by_code) > _SHOWN_CODES else ""
-    console.print(f"problems: {shown}{more}  (loadlock rejects {document['batch'][:12]})")
+    console.print(f"problems: {shown}{more}  (loadlock rejects {document['batch'][:12]})", soft_wrap=True)
 
 
 def _print_receipt(console: Console, entry: dict[str, Any]) -> None:
     receipt = entry["receipt"]
     if receipt is None:
-        console.print(f"{entry['destination']}: {entry['mode']}, not read back")
+        console.print(f"{entry['destination']}: {entry['mode']}, not read back", soft_wrap=True)
         return
     verdict = {True: "equal", False: "DIFFERS", None: "not compared"}[receipt["equal"]]
     console.print(
-        f"{entry['destination']}: {entry['mode']}, {receipt['rows']:,} rows, read back at level {receipt['level']}: {verdict}"
+        f"{entry['destination']}: {entry['mode']}, {receipt['rows']:,} rows, read back at level {receipt['level']}: {verdict}",
+        soft_wrap=True,
     )

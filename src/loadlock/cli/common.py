@@ -48,8 +48,10 @@ def option_pairs(function: F) -> F:
 def run_options(*, as_json: bool, quiet: bool, **known: Any) -> Options:
     """The library's options, with a progress display where somebody can see it."""
     from loadlock.cli.progress import make_progress
+    from loadlock.engines.memory import keep_small
     from loadlock.workflow.start import Options
 
+    keep_small()
     return Options(progress=make_progress(quiet=quiet), **known)
 
 

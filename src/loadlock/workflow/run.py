@@ -12,6 +12,7 @@ from typing import Any
 
 from loadlock.cleanup.plan import Plan
 from loadlock.engines.base import Engine
+from loadlock.engines.memory import give_back
 from loadlock.errors import (
     BalanceError,
     InterruptedRunError,
@@ -127,6 +128,7 @@ class Runner:
             )
             take_in(intake, task.sources, lambda size, rows: self.progress.advance(Stage.INTAKE, done=size, rows=rows))
             self.progress.end(Stage.INTAKE)
+            give_back()
         raw, rejects = (self.ledger.parts(task.batch.batch, scope, kind) for kind in (PartKind.RAW, PartKind.REJECTS))
         reports = self.ledger.file_reports(task.batch.batch, task.batch.generation)
         self.raw: list[PartRecord] = raw
@@ -180,6 +182,7 @@ class Runner:
         if rejects:
             point("cleanup.losers_listed")
         self.progress.end(Stage.CLEANUP)
+        give_back()
         self.balance = cleanup_balance(self.balance, self.cleaned)
         self._check_balance(Stage.CLEANUP)
         check_after(self.staged, plan, task.pipeline, self.cleaned.tallies.found)

@@ -35,9 +35,8 @@ def command(pipeline: str, *, rows: int, as_json: bool, workspace: str | None) -
         return 0
     for entry in found.rows:
         click.secho(f"{entry['file']} row {entry['row']}", bold=True)
-        before = [f"{name}={value!r}" for name, value in entry["before"].items()]
-        click.echo("  before  " + ", ".join(before))
-        click.echo("  after   " + ", ".join(f"{name}={value!r}" for name, value in entry["after"].items()))
+        for side in ("before", "after"):
+            click.echo(f"  {side:6}  " + ", ".join(f"{name}={_shown(value)}" for name, value in entry[side].items()))
     click.secho(f"rejects in the first {found.looked_at:,} rows looked at:", bold=True)
     headers = ("file", "row", "line", "problems")
     print_table(headers, ([row["file"], row["row"], row["line"], _why(row)] for row in found.rejects))
@@ -46,5 +45,10 @@ def command(pipeline: str, *, rows: int, as_json: bool, workspace: str | None) -
     return 0
 
 
+def _shown(value: Any) -> str:
+    """Texts in quotes, null as such, other types plain: a text that looks like a number can be told from one."""
+    return "null" if value is None else repr(value) if isinstance(value, str) else str(value)
+
+
 def _why(row: dict[str, Any]) -> str:
-    return "\n".join(f"{p['code']} {p['column'] or ''}: {p['message']}" for p in row["problems"])
+    return "\n".join(f"{' '.join(filter(None, (p['code'], p['column'])))}: {p['message']}" for p in row["problems"])
