@@ -332,6 +332,16 @@ def test_schemas_and_tables_with_hostile_names_are_written(case: Case) -> None:
     assert query(case, 'select target from "a.b".loadlock_deliveries') == [('a.b.it"s; drop',)]
 
 
+@pytest.mark.parametrize("schema", ["shop", "elsewhere"])
+def test_a_schema_that_is_not_there_is_named_also_where_the_file_has_its_name(case: Case, schema: str) -> None:
+    target = Target(url=case.target.url, table=f"{schema}.orders")
+    elsewhere = Case(destination=case.destination, target=target, count=lambda: None)
+    session = case.destination.session(job(elsewhere, PEOPLE, WriteMode.APPEND))
+    with pytest.raises(RefusedError, match=f"no schema '{schema}'"):
+        session.open()
+    session.close()
+
+
 def test_a_path_with_marks_of_sql_and_globs_is_a_path(tmp_path: Path) -> None:
     case = make_case(tmp_path, "it's [1]*.duckdb")
     assert deliver(case, job(case, PEOPLE, WriteMode.UPSERT), [part(PEOPLE, [person(1)])]).equal

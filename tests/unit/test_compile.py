@@ -177,7 +177,7 @@ def test_python_rules_that_can_not_be_loaded_are_mistakes() -> None:
         Column(name="a", rules=(use("def f(:"),)), Column(name="b", rules=(use("def g(x): return x"),)),
         Column(name="c", rules=(use("import no_such_module_at_all\ndef f(x): return x"),)),
         Column(name="d", rules=(use("def f(t): return t\nf.__loadlock__ = {'kind': 'table'}"),)),
-        rules=(("", use("def f(x): return x")),),
+        rules=(("", use("def f(x): return x\nf.__loadlock__ = {'kind': 'value'}")),),
     )  # fmt: skip
     assert [mistake.path.split(".rules")[0] for mistake in found] == [
         "columns.a",
@@ -202,3 +202,9 @@ def test_a_plan_is_picklable_and_tells_what_it_needs() -> None:
     assert plan.keys == (("a",),)
     assert plan.required == frozenset({"a", "b"})
     assert not compiled().needs_batch
+
+
+def test_a_python_rule_without_column_and_decorator_is_taken_for_the_table() -> None:
+    rule = RuleUse(name="python", options={"python": "r.py:f", "source": "def f(table): return table"})
+    plan = compiled(Column(name="a"), rules=(("", rule),))
+    assert [type(step).__name__ for step in plan.steps if hasattr(step, "function")] == ["TableStep"]

@@ -82,12 +82,14 @@ class Draft:
         """The rule or check of a use, or None with a mistake."""
         return self.attempt(path, lambda: make(kind, use.name, dict(use.options)))
 
-    def function(self, path: str, use: RuleUse | CheckUse) -> tuple[PythonFunction, str] | None:
-        """The Python function of a use and its kind, or None with a mistake."""
+    def function(
+        self, path: str, use: RuleUse | CheckUse, *, undecorated: str = "value"
+    ) -> tuple[PythonFunction, str] | None:
+        """The Python function of a use and its kind (`undecorated` without a decorator), or None with a mistake."""
 
         def load() -> tuple[PythonFunction, str]:
             function = python_function(use.options)
-            return function, function.kind()
+            return function, function.kind(undecorated)
 
         return self.attempt(path, load)
 

@@ -119,7 +119,7 @@ def _sql_check(draft: Draft, path: str, use: CheckUse, index: int | None) -> Non
 
 
 def _python_check(draft: Draft, path: str, use: CheckUse, index: int | None) -> None:
-    found = draft.function(path, use)
+    found = draft.function(path, use, undecorated="table" if index is None else "value")
     if found is None:
         return
     function, kind = found

@@ -48,10 +48,10 @@ class PythonFunction:
             )
         return found  # type: ignore[no-any-return]
 
-    def kind(self) -> str:
-        """`value`, `column` or `table`, as the decorator says; `value` without one."""
+    def kind(self, undecorated: str = "value") -> str:
+        """`value`, `column` or `table`, as the decorator says; `undecorated` without one."""
         marks = getattr(self.load(), "__loadlock__", None)
-        kind = marks.get("kind", "value") if isinstance(marks, dict) else "value"
+        kind = marks.get("kind", "value") if isinstance(marks, dict) else undecorated
         if kind not in KINDS:
             raise PythonRuleError(f"{self.name} has the unknown kind {kind!r}", f"Use one of {', '.join(KINDS)}.")
         return str(kind)

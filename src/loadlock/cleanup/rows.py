@@ -68,7 +68,7 @@ def _text_rule(draft: Draft, path: str, index: int, use: RuleUse) -> None:
 
 
 def _table_rule(draft: Draft, path: str, use: RuleUse) -> None:
-    found = draft.function(path, use)
+    found = draft.function(path, use, undecorated="table")
     if found is None:
         return
     function, kind = found

@@ -32,6 +32,12 @@ class BoundDestination:
 
 def bind_destinations(pipeline: Pipeline, *, environment: Mapping[str, str] | None = None) -> list[BoundDestination]:
     """Every destination of the pipeline, its secrets filled in. Raises UsageError for what can't be served."""
+    if pipeline.source.flatten.children and pipeline.destinations:
+        # never in silence: the arrays would be in no table at all
+        raise UsageError(
+            "child tables are not delivered yet: `flatten.children` would leave its arrays out of every table",
+            hint="Use `explode` for one row an element, or leave `children` out: arrays then arrive as JSON text.",
+        )
     return [
         _bind(index, spec, Path(pipeline.base_folder), os.environ if environment is None else environment)
         for index, spec in enumerate(pipeline.destinations)

@@ -138,6 +138,7 @@ class DuckDBSession:
         """The table as it will be created by `publish`: tried out and rolled back."""
         if not self._job.create:
             raise RefusedError(f"{self._label} does not exist", hint="Create it, or allow it by `create: true`.")
+        self._check_schema()
         check_names((column.name for column in delivered_columns(self._job)), fold_case=True)
         self._connection.execute("begin").fetchall()
         try:
@@ -147,6 +148,16 @@ class DuckDBSession:
             self._connection.execute("rollback").fetchall()
         assert shape is not None
         return shape
+
+    def _check_schema(self) -> None:
+        # `shop.orders` in shop.duckdb would be read as the file's name and land in its schema main
+        known = "select 1 from duckdb_schemas() where database_name = current_database() and schema_name = ?"
+        schema = self._name.schema
+        if schema is not None and not self._connection.execute(known, [schema]).fetchall():
+            raise RefusedError(
+                f"{self._label}: the file has no schema {schema!r}",
+                hint=f"Create it: create schema {quote_ansi(schema)}; or name the table without a schema.",
+            )
 
     def load(self, chunk: Chunk, rows: pa.Table) -> None:
         import pyarrow as pa
