@@ -13,7 +13,7 @@ staging table with receipts stays for a resumed run). Not thread-safe; fitting a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from threading import Lock
@@ -124,15 +124,27 @@ class Delivery:
             self.recall(self.opened.published)
         return self.opened
 
-    def load(self, parts: Iterable[tuple[int, pa.Table]], done: Callable[[Chunk], None]) -> None:
+    def load(
+        self,
+        parts: Iterable[tuple[int, pa.Table]],
+        done: Callable[[Chunk], None],
+        *,
+        digests: Mapping[int, int] | None = None,
+    ) -> None:
         """Send all parts: (seq, table) with the job's columns by name, `_file`, `_row` and `_sub`.
 
+        `digests` are those of parts (by seq) that the caller knows already, over the job's columns; the others are computed.
         `done` is called when a chunk is wholly with the destination or known to be there; in a direct load that means
         inside the open transaction. Rows that can't be delivered are added to `refused`. Raises LostTransactionError
         when a direct load must begin anew with a new Delivery.
         """
         opened = self._opened()
-        slices = ((seq, index, rows) for seq, part in parts for index, rows in enumerate(cut(part, self._chunk_rows)))
+        known = digests or {}
+        slices = (
+            (seq, index, rows, known.get(seq) if rows.num_rows == part.num_rows else None)
+            for seq, part in parts
+            for index, rows in enumerate(cut(part, self._chunk_rows))
+        )
         prepared = ahead(slices, lambda piece: self._prepare(opened, *piece))
         with closing(prepared):
             for chunk in prepared:
@@ -196,7 +208,7 @@ class Delivery:
             digest = row["digest"] if row is not None and row["delivery_id"] == self.job.delivery_id else "0"
         self._digest = int(digest, 16)
 
-    def _prepare(self, opened: Opened, seq: int, index: int, rows: pa.Table) -> _Prepared:
+    def _prepare(self, opened: Opened, seq: int, index: int, rows: pa.Table, digest: int | None) -> _Prepared:
         """Part the rows that fit from those that don't, and name the chunk. Runs in the thread that works ahead."""
         import numpy as np
         import pyarrow as pa
@@ -209,8 +221,9 @@ class Delivery:
         if found:
             mask = np.ones(rows.num_rows, bool)
             mask[list(found)] = False
-            rows = rows.filter(pa.array(mask))
-        digest = self._digest_of(rows) if rows.num_rows else 0
+            rows, digest = rows.filter(pa.array(mask)), None
+        if digest is None:
+            digest = self._digest_of(rows) if rows.num_rows else 0
         chunk = name_chunk(self.job.delivery_id, seq, index, rows.num_rows, digest)
         return _Prepared(chunk=chunk, rows=rows, unfit=unfit)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -51,6 +51,8 @@ class Cleaned:
     losers: pa.Table | None
     tallies: Tallies
     digest: int
+    digests: dict[int, int]
+    """Of each clean part (by seq) without the losers."""
     staged: int
     exploded: int
     clean: int
@@ -176,9 +178,10 @@ def _cleaned(
     losers: pa.Table | None,
     findings: list[dict[str, Any]],
 ) -> Cleaned:
-    digest = sum(int(record.info["digest"], 16) for record in parts)
+    digests = {record.ref.key.seq: int(record.info["digest"], 16) for record in parts}
     if losers is not None:
-        digest -= _losers_digest(work, parts, losers)
+        for seq, lost in _lost_digests(work, parts, losers):
+            digests[seq] = (digests[seq] - lost) % MODULUS
     tallies = Tallies()
     for record in parts:
         tallies = tallies + Tallies.from_json(record.info["tallies"])
@@ -188,7 +191,8 @@ def _cleaned(
         parts=parts,
         losers=losers,
         tallies=tallies,
-        digest=digest % MODULUS,
+        digest=sum(digests.values()) % MODULUS,
+        digests=digests,
         findings=findings,
         by_file=by_file,
         **total,
@@ -226,11 +230,10 @@ def _by_file(raw: Sequence[PartRecord], parts: list[PartRecord], losers: pa.Tabl
     return found
 
 
-def _losers_digest(work: CleanWork, parts: list[PartRecord], losers: pa.Table) -> int:
-    total = 0
+def _lost_digests(work: CleanWork, parts: list[PartRecord], losers: pa.Table) -> Iterator[tuple[int, int]]:
+    """For each part that loses rows: its seq and the digest of the lost rows."""
     for record in _touched(parts, losers):
-        total += digest_of_losers(work.staging.read(record.ref), losers, work.plan)
-    return total
+        yield record.ref.key.seq, digest_of_losers(work.staging.read(record.ref), losers, work.plan)
 
 
 def batch_scope(run: str) -> str:

@@ -140,7 +140,10 @@ class Deliveries:
         scope = f"{work.run}-d{index}"
         if opened.published is None:
             point("delivery.opened")
-            delivery.load(self._tables(outcome), done=partial(self._acknowledged, index))
+            spec = outcome.bound.spec
+            whole = spec.columns is None and spec.filter is None
+            digests = work.cleaned.digests if whole else {}
+            delivery.load(self._tables(outcome), done=partial(self._acknowledged, index), digests=digests)
             point("delivery.loaded")
             work.workspace.ledger.drop_parts(work.batch, scope)
             if delivery.refused:
