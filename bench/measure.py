@@ -5,6 +5,7 @@ Linux only: it reads `/proc`.
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 import tempfile
@@ -40,7 +41,9 @@ def measure(command: Sequence[str], *, cwd: Path) -> Measured:
     before = _children_cpu_seconds()
     with tempfile.TemporaryFile("w+") as errors:
         begun = time.perf_counter()
-        process = subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=errors, text=True)
+        process = subprocess.Popen(
+            command, cwd=cwd, env=environment(), stdout=subprocess.PIPE, stderr=errors, text=True
+        )
         peak = Peak(process.pid)
         peak.start()
         try:
@@ -62,6 +65,18 @@ def measure(command: Sequence[str], *, cwd: Path) -> Measured:
         output=output,
         errors=said,
     )
+
+
+def environment() -> dict[str, str]:
+    """Ours, without settings that would change what is measured.
+
+    Without bytecode files Python would compile Loadlock anew at each start, which no user's Python does.
+    """
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name != "PYTHONDONTWRITEBYTECODE" and not name.startswith("LOADLOCK")
+    }
 
 
 def _children_cpu_seconds() -> float:

@@ -47,6 +47,16 @@ def test_output_errors_and_cpu_time_of_a_command_are_kept(tmp_path: Path) -> Non
     assert found.cpu_seconds > 0.02
 
 
+def test_a_command_may_write_bytecode_and_sees_no_setting_of_loadlock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setenv("LOADLOCK_WORKSPACE", "elsewhere")
+    script = "import os, sys; print(sys.dont_write_bytecode, [name for name in os.environ if 'LOADLOCK' in name])"
+
+    assert measure([sys.executable, "-c", script], cwd=tmp_path).output == "False []\n"
+
+
 @pytest.mark.parametrize(("null", "words"), [("", ("true", "false")), ("NULL", ("1", "0"))])
 def test_the_baselines_file_is_what_should_load(job: Job, tmp_path: Path, null: str, words: tuple[str, str]) -> None:
     path = tmp_path / "clean.csv"
