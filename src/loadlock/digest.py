@@ -54,9 +54,7 @@ def row_hash_sql(
     `values` are the SQL expressions of the columns' values, where they are not columns of these names.
     """
     values = [prefix + quote(name) for name, _ in columns] if values is None else values
-    kept = [
-        (value, kind) for (name, kind), value in zip(columns, values, strict=True) if not name.startswith("_")
-    ]
+    kept = [(value, kind) for (name, kind), value in zip(columns, values, strict=True) if not name.startswith("_")]
     seed = schema_seed(columns)
     texts = [canonical_sql(value, kind) for value, kind in kept]
     doubtful = [
@@ -112,8 +110,11 @@ def canonical_json_columns(table: pa.Table, columns: Sequence[tuple[str, ColumnT
 
     for name, kind in columns:
         if kind.kind == "json" and not name.startswith("_"):
-            values = [None if text is None else canonical_json(text) for text in table[name].to_pylist()]
-            table = table.set_column(table.schema.get_field_index(name), name, pa.array(values, pa.string()))
+            # texts repeat: each different one is parsed once
+            coded = table[name].combine_chunks().cast(pa.string()).dictionary_encode()
+            texts = pa.array([canonical_json(text) for text in coded.dictionary.to_pylist()], pa.string())
+            canonical = texts.take(coded.indices)
+            table = table.set_column(table.schema.get_field_index(name), name, canonical)
     return table
 
 

@@ -62,7 +62,7 @@ _ALL = [
         (
             "too_precise",
             "The number has more decimals than the type holds.",
-            "Widen the scale, or add a rounding rule.",
+            "Widen the scale, or round by a `sql` rule.",
         ),
         (
             "ambiguous_date",
@@ -82,7 +82,11 @@ _ALL = [
         ("no_match", "The text does not match the declared pattern.", "Correct it, or change the pattern."),
         ("not_email", "The text is no e-mail address.", "Correct it."),
         ("sql_check", "A check written in SQL failed.", "See the check's message."),
-        ("sql_error", "A rule or check written in SQL failed for this row.", "Correct the SQL; use try_cast for doubtful values."),
+        (
+            "sql_error",
+            "A rule or check written in SQL failed for this row.",
+            "Correct the SQL; use try_cast for doubtful values.",
+        ),
         ("python_check", "A check written in Python failed.", "See the check's message."),
         ("unmapped", "The value is not in the map and the map says to reject it.", "Extend the map."),
         (
