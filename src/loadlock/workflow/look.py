@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 QUERY_MEMORY = "512MB"
+_VIEWS = "The views are raw, clean and rejects."
 
 
 def newest_run(workspace: Workspace, batch: BatchRecord) -> RunRecord:
@@ -74,9 +75,19 @@ def query(workspace: Workspace, name: str, sql: str) -> pa.Table:
         ):
             connection.execute(setting).fetchall()
         try:
+            _check_only_reads(connection, sql)
             return connection.sql(sql).to_arrow_table()
         except duckdb.Error as exc:
-            raise UsageError(f"the query failed: {exc}", hint="The views are raw, clean and rejects.") from exc
+            raise UsageError(f"the query failed: {exc}", hint=_VIEWS) from exc
+
+
+def _check_only_reads(connection: Any, sql: str) -> None:
+    """The folder of the parts must be open to the views' reading, and a COPY could write there."""
+    import duckdb
+
+    statements = connection.extract_statements(sql)
+    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+        raise UsageError("the query is not one SELECT", hint=_VIEWS)
 
 
 def _bind_views(workspace: Workspace, connection: Any, batch: BatchRecord, run: RunRecord) -> None:

@@ -35,6 +35,11 @@ class Staged:
         """Of the files that have one; JSON has none."""
         return [report.header for report in self.reports.values() if report.header]
 
+    @property
+    def all_have_headers(self) -> bool:
+        """Whether the headers tell all columns (of files without a record or a header there is nothing to tell)."""
+        return all(report.header for report in self.reports.values() if report.received)
+
     def names(self, pipeline: Pipeline) -> list[str]:
         """All columns of all files, in order of first appearance; a file of a header alone has columns too."""
         found = discover(self.workspace, self.engine, self.raw, pipeline.source.flatten)
@@ -61,7 +66,8 @@ def plan_of(staged: Staged, pipeline: Pipeline, record: RunRecord) -> Plan:
     plan = make_plan(pipeline, names, decisions=decisions, run_time=run_time)
     if pipeline.columns is None or pipeline.source.drift != "evolve":
         return plan
-    added = tuple(Column(name=name) for name in plan.unnamed([staged.names(pipeline)]))
+    headers = staged.headers if staged.all_have_headers else [staged.names(pipeline)]
+    added = tuple(Column(name=name) for name in plan.unnamed(headers))
     if not added:
         return plan
     wider = replace(pipeline, columns=(*pipeline.columns, *added))
@@ -70,11 +76,9 @@ def plan_of(staged: Staged, pipeline: Pipeline, record: RunRecord) -> Plan:
 
 def check_before(staged: Staged, plan: Plan, pipeline: Pipeline) -> None:
     """Stop where no file has a declared column, or drift is frozen. Of JSON only the latter is looked for: it costs a pass."""
-    readable = [report for report in staged.reports.values() if report.received or report.header]
-    if not readable:
-        return  # no record, no header: nothing to judge
-    if all(report.header for report in readable):
-        _check(staged.headers, plan, pipeline)
+    if staged.all_have_headers:
+        if staged.headers:
+            _check(staged.headers, plan, pipeline)
     elif pipeline.source.drift == "freeze":
         _check([staged.names(pipeline)], plan, pipeline)
 
@@ -82,7 +86,7 @@ def check_before(staged: Staged, plan: Plan, pipeline: Pipeline) -> None:
 def check_after(staged: Staged, plan: Plan, pipeline: Pipeline, found: Collection[str]) -> None:
     """Stop where no record of a JSON batch has a declared column. `found`: columns that had a value in some row."""
     wanted = {entry.column for entry in plan.inputs if not entry.optional}
-    if not wanted <= {*found} and any(report.received and not report.header for report in staged.reports.values()):
+    if not wanted <= {*found} and not staged.all_have_headers:
         _check([staged.names(pipeline)], plan, pipeline)
 
 

@@ -88,7 +88,9 @@ class Runner:
         except KeyboardInterrupt as exc:
             self._fail(RunStatus.INTERRUPTED, "stopped by a signal")
             hint = f"`loadlock resume {self.run}` finishes it."
-            raise InterruptedRunError(f"run {self.run} was stopped by a signal", hint=hint) from exc
+            stopped = InterruptedRunError(f"run {self.run} was stopped by a signal", hint=hint)
+            stopped.run = self.run
+            raise stopped from exc
         except LoadlockError as exc:
             exc.run = self.run
             self._fail(_end_of(exc), str(exc))
