@@ -62,6 +62,14 @@ def read(data: bytes, options: SourceOptions, block: int) -> tuple[pa.Table, pa.
     return pa.concat_tables(p.rows for p in parts), pa.concat_tables(p.rejects for p in parts), report
 
 
+def either(cell: bytes) -> str:
+    """A cell in UTF-8, or else in cp1252."""
+    try:
+        return cell.decode()
+    except UnicodeDecodeError:
+        return cell.decode("cp1252")
+
+
 def check(data: bytes, options: SourceOptions, block: int, shape: Shape, encoding: str = "utf-8") -> None:
     rows, rejects, report = read(data, options, block)
     assert report.bytes.total == len(data)
@@ -129,5 +137,6 @@ def test_rows_in_another_encoding_are_decoded_one_by_one(monkeypatch: pytest.Mon
             except UnicodeDecodeError:
                 marked += 1
                 assert row["_encoding"] == "cp1252"
-                assert row["one"] in raw.decode("cp1252").replace('""', '"')
+            cells = FieldParser(Shape()).parse(raw).values
+            assert [row["one"], row["two"], row["three"]] == [either(cell) for cell in cells[:3]]
         assert report.encoding["fallback_rows"] == marked

@@ -240,6 +240,21 @@ def test_a_row_in_another_encoding_is_decoded_alone_and_marked() -> None:
     assert found.rejects[0]["raw"] == b"21,\x81\x8d"
 
 
+def test_only_the_cells_in_another_encoding_are_read_by_it() -> None:
+    good = "".join(f"{n},Zoë,x\n" for n in range(20)).encode()
+    found = read(b"id,name,city\n" + good + "20,García,".encode() + b"M\xfcnchen\n21,Garc\xc3\xada \xff,x\n")
+    assert found.values[-1] == ["20", "García", "München"]
+    assert found.codes == ["invalid_encoding"]
+
+
+def test_a_utf8_row_in_a_legacy_file_is_read_as_a_whole() -> None:
+    found = read(
+        "id,name\n1,Zoë\n".encode("cp1252") + "2,Łukasz é\n".encode(), encoding="cp1252", fallback_encoding="utf-8"
+    )
+    assert found.values == [["1", "Zoë"], ["2", "Łukasz é"]]
+    assert [row["_encoding"] for row in found.rows] == [None, "utf-8"]
+
+
 def test_legacy_files_are_transcoded_with_offsets_in_their_own_bytes() -> None:
     data = "id,name\n1,Müller\n2,Zoë\n".encode("cp1252")
     found = read(data, encoding="cp1252")

@@ -48,7 +48,7 @@ class CsvFile:
             encoding=self._stream_encoding,
         )
         maker = TableMaker(layout)
-        empty = (maker.schema().empty_table(), rows.reject_schema().empty_table())
+        empty = (maker.schema.empty_table(), rows.reject_schema().empty_table())
         group: list[_Tables] = []
         size = count = 0
         for tables, taken in self._made(maker):

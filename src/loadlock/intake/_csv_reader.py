@@ -17,13 +17,15 @@ from loadlock.intake._csv_lines import Positions, find_lines
 from loadlock.intake._csv_stream import Stream
 from loadlock.intake._csv_table import Batch
 from loadlock.intake.base import SourceOptions
-from loadlock.intake.decode import decode_record, faults
+from loadlock.intake.decode import decode_record, faults, is_ascii_compatible
 from loadlock.intake.dialect import Dialect
 from loadlock.intake.splitter import BOM, Records, Rules, Splitter, Status
 from loadlock.model import ByteCount
 
 HEADER_LINES = 100
 """Physical lines one header row may span."""
+COLUMN_BYTES, MOST_BYTES = 1 << 10, 4 << 20
+"""Bytes to parse at once for each column: a table of thousands of columns costs time by column and batch."""
 _PIECE = 1 << 16
 
 
@@ -57,6 +59,7 @@ class CsvReader:
         self._line = 1
         self._row = 1
         self._final = False
+        self._at_once = 0
         self._splitter = Splitter(dialect.shape, Rules(fields=1))
 
     # ---- the top of the file
@@ -95,6 +98,7 @@ class CsvReader:
             tolerate=frozenset(self._options.tolerate),
         )
         self._splitter = Splitter(self._dialect.shape, rules)
+        self._at_once = min(fields * COLUMN_BYTES, MOST_BYTES)
 
     def _fill(self, size: int) -> None:
         """Have at least `size` bytes at hand, or all there are."""
@@ -201,6 +205,7 @@ class CsvReader:
             if len(self._data) - footer > self._options.record_limit + 2:
                 yield self._too_long()
             self._more()
+            self._fill(self._at_once)
         if self._data:
             self._take("preamble", len(self._data))
             self.tally.counts["footer_lines"] = self._dialect.footer
@@ -251,34 +256,47 @@ class CsvReader:
             for index in bad.tolist()
         }
 
-    def _judge_encoding(self, data: bytes, records: Records) -> dict[int, tuple[str, list[str]]]:
+    def _judge_encoding(self, data: bytes, records: Records) -> dict[int, tuple[str, list[str | None]]]:
         """Rows that decode only by the fallback encoding; rows that decode in neither become rejects."""
-        foreign: dict[int, tuple[str, list[str]]] = {}
+        foreign: dict[int, tuple[str, list[str | None]]] = {}
         for index in self._misfits(data, records):
             status = records.status[index]
             if status > Status.EXACT:
                 continue
-            text = decode_record(data[records.start[index] : records.end[index]], self._fallback)
-            values = None if text is None or self._stream.transcoded else self._foreign_values(text, records, index)
+            raw = data[records.start[index] : records.end[index]]
+            values = None if self._stream.transcoded else self._foreign_values(raw, records, index)
             if values is None:
                 records.status[index] = Status.INVALID_ENCODING
-                records.trim[index] = 0
             else:
                 foreign[index] = (self._fallback, values)
                 records.status[index] = Status.EXACT
-                records.trim[index] = 0
+            records.trim[index] = 0
         return foreign
 
-    def _foreign_values(self, text: str, records: Records, index: int) -> list[str] | None:
-        exact = records.exact.get(index)
-        if exact is not None:
-            # already brought to the wanted number of fields
-            return [value if value is None else value.decode(self._fallback) for value in exact]  # type: ignore[misc]
+    def _foreign_values(self, raw: bytes, records: Records, index: int) -> list[str | None] | None:
+        """The row's values where all of them decode; None where one does not."""
         wanted = self._splitter.rules.fields or 1
-        found = self._parser.parse(text.encode())
-        if found.fault or len(found.values) - int(records.trim[index]) != wanted:
-            return None
-        return [value.decode() for value in found.values[:wanted]]
+        if self._fallback == "utf-8" or not is_ascii_compatible(self._fallback):
+            # valid UTF-8 as a whole is no chance; other multi-byte texts can't be cut before they are decoded
+            text = decode_record(raw, self._fallback)
+            cells = [] if text is None else self._parser.parse(text.encode()).values[:wanted]
+            return [cell.decode() for cell in cells] if len(cells) == wanted else None
+        exact = records.exact.get(index)
+        found = [self._cell(value) for value in (self._parser.parse(raw).values[:wanted] if exact is None else exact)]
+        return None if any(fails for _, fails in found) else [text for text, _ in found]
+
+    def _cell(self, value: bytes | None) -> tuple[str | None, bool]:
+        """A cell's text, and whether it decodes in no way.
+
+        Only the cells that are not valid are read in the fallback encoding, so that the others of the row stay right. A
+        cell that holds both whole UTF-8 sequences and other high bytes is damaged: any reading would be wrong.
+        """
+        if value is None:
+            return None, False
+        text = decode_record(value, self._stream.encoding)
+        if text is None and value.decode("utf-8", "ignore").isascii():
+            text = decode_record(value, self._fallback)
+        return text, text is None
 
     def _misfits(self, data: bytes, records: Records) -> list[int]:
         """Records with bytes that are not valid in the stream's encoding."""

@@ -12,7 +12,7 @@ from loadlock.intake.base import ByteSource
 from loadlock.intake.decode import is_ascii_compatible
 from loadlock.intake.transcode import OriginMap, Transcoder
 
-BLOCK_BYTES = 4 << 20
+BLOCK_BYTES = 2 << 20
 """Bytes given to the splitter at a time: its arrays then stay in the caches of the processor."""
 
 

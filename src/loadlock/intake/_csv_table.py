@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -40,7 +41,7 @@ class Batch:
     """In the original file, of every record."""
     length: Positions
     """In original bytes, of every record."""
-    foreign: dict[int, tuple[str, list[str]]]
+    foreign: dict[int, tuple[str, list[str | None]]]
     """Rows in another encoding than the file's: index → encoding and values."""
     raws: dict[int, bytes]
     """Original bytes of rejects where they are not `data`'s own (transcoded files)."""
@@ -72,6 +73,7 @@ class TableMaker:
         )
         self._placeholder = b"x" + self._delimiter * (len(keys) - 1) + b"\n"
 
+    @cached_property
     def schema(self) -> pa.Schema:
         """Of the rows' tables."""
         return pa.schema([*(pa.field(name, pa.string()) for name in self._layout.names), *rows.provenance_fields()])
@@ -93,7 +95,7 @@ class TableMaker:
             parsed = self._columns_parsed(batch, chosen)
             flags = _flags(len(chosen), by_value)
             columns = [pc.replace_with_mask(old, flags, new) for old, new in zip(parsed, values, strict=True)]
-        return pa.table([*columns, *self._provenance(batch, chosen)], schema=self.schema())
+        return pa.table([*columns, *self._provenance(batch, chosen)], schema=self.schema)
 
     def _writes_back(self, batch: Batch) -> bool:
         """Whether rows known by value can go through Arrow's parser with the others, quoted afresh."""
@@ -104,7 +106,7 @@ class TableMaker:
         if not self._writes_back(batch):
             return self._placeholder
         foreign = batch.foreign.get(index)
-        values = batch.records.exact[index] if foreign is None else [value.encode() for value in foreign[1]]
+        values = batch.records.exact[index] if foreign is None else [(value or "").encode() for value in foreign[1]]
         quote = self._layout.shape.quote
         cells = (quote + (value or b"").replace(quote, quote + quote) + quote for value in values)
         return self._delimiter.join(cells) + b"\n"
@@ -113,10 +115,9 @@ class TableMaker:
         self, batch: Batch, chosen: Positions, by_value: Positions, columns: list[pa.Array]
     ) -> list[pa.Array]:
         """The columns with null where a row lacks the field."""
-        exact = batch.records.exact
         lacking: dict[int, list[int]] = {}
         for place, index in zip(by_value.tolist(), chosen[by_value].tolist(), strict=True):
-            values = exact.get(index, ())
+            values = batch.foreign[index][1] if index in batch.foreign else batch.records.exact[index]
             # fields are only ever missing at a row's end
             for column in range(len(values) - 1, -1, -1):
                 if values[column] is not None:
@@ -140,7 +141,7 @@ class TableMaker:
                 f" {table.num_rows:,} rows",
                 hint="This is a defect of Loadlock: please report it with the file.",
             )
-        return [column.combine_chunks() for column in table.columns]
+        return [column.chunk(0) if column.num_chunks == 1 else column.combine_chunks() for column in table.columns]
 
     def _clean(self, batch: Batch, chosen: Positions) -> bytes | memoryview:
         """The chosen records' bytes in one piece; a placeholder for each record that is filled in by value."""
