@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from itertools import combinations
 from typing import Any
 
@@ -68,6 +69,7 @@ def collisions(formats: tuple[str, ...]) -> list[tuple[int, int]]:
     return [pair for pair in pairs if _collide(formats[pair[0]], formats[pair[1]])]
 
 
+@cache
 def _collide(first: str, second: str) -> bool:
     """Whether a sample written in one of the formats, padded or not, reads differently in the other."""
     tests = []

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -154,24 +154,28 @@ def judge(
 
 
 def settle(
-    work: CleanWork, raw: Sequence[PartRecord], parts: list[PartRecord], verdict: BatchVerdict | None
+    engine: Engine,
+    work: CleanWork,
+    raw: Sequence[PartRecord],
+    parts: list[PartRecord],
+    verdict: BatchVerdict | None,
 ) -> tuple[Cleaned, list[PartRecord]]:
-    """Count everything, take the losers out of the digest, and write down the losers and
-    their rejects.
+    """Count everything, take the losers out of the digest, and write down the losers and their rejects.
 
     The counts of clean rows come from the parts at rest; those of rejects and skipped rows from the kernel.
     """
     losers = verdict.losers if verdict is not None and verdict.losers.num_rows else None
     findings = [] if verdict is None else [vars(finding) for finding in verdict.findings]
-    cleaned = _cleaned(work, raw, parts, losers, findings)
+    cleaned = _cleaned(engine, work, raw, parts, losers, findings)
     if losers is None:
         return cleaned, []
-    made = [_write_losers(work, losers), *_loser_parts(work, raw, losers)]
+    made = [_write_losers(work, losers), *_loser_parts(engine, work, raw, losers)]
     point("cleanup.losers_written")
     return cleaned, made
 
 
 def _cleaned(
+    engine: Engine,
     work: CleanWork,
     raw: Sequence[PartRecord],
     parts: list[PartRecord],
@@ -180,7 +184,7 @@ def _cleaned(
 ) -> Cleaned:
     digests = {record.ref.key.seq: int(record.info["digest"], 16) for record in parts}
     if losers is not None:
-        for seq, lost in _lost_digests(work, parts, losers):
+        for seq, lost in engine.map(partial(_lost_digest, work, losers), _touched(raw, parts, losers)):
             digests[seq] = (digests[seq] - lost) % MODULUS
     tallies = Tallies()
     for record in parts:
@@ -199,12 +203,12 @@ def _cleaned(
     )
 
 
-def reload(workspace: Workspace, work: CleanWork, raw: Sequence[PartRecord]) -> Cleaned:
+def reload(workspace: Workspace, engine: Engine, work: CleanWork, raw: Sequence[PartRecord]) -> Cleaned:
     """What an earlier run left after cleanup, from ledger and staging; nothing is judged again."""
     parts = workspace.ledger.parts(work.batch, work.scope, PartKind.CLEAN)
     dropped = workspace.ledger.parts(work.batch, batch_scope(work.scope), PartKind.DROPPED)
     losers = workspace.staging.read(dropped[0].ref) if dropped else None
-    return _cleaned(work, raw, parts, losers, [])
+    return _cleaned(engine, work, raw, parts, losers, [])
 
 
 def _zero() -> dict[str, int]:
@@ -230,10 +234,9 @@ def _by_file(raw: Sequence[PartRecord], parts: list[PartRecord], losers: pa.Tabl
     return found
 
 
-def _lost_digests(work: CleanWork, parts: list[PartRecord], losers: pa.Table) -> Iterator[tuple[int, int]]:
-    """For each part that loses rows: its seq and the digest of the lost rows."""
-    for record in _touched(parts, losers):
-        yield record.ref.key.seq, digest_of_losers(work.staging.read(record.ref), losers, work.plan)
+def _lost_digest(work: CleanWork, losers: pa.Table, record: PartRecord) -> tuple[int, int]:
+    """A clean part's seq and the digest of the rows it loses."""
+    return record.ref.key.seq, digest_of_losers(work.staging.read(record.ref), losers, work.plan)
 
 
 def batch_scope(run: str) -> str:
@@ -246,25 +249,38 @@ def _write_losers(work: CleanWork, losers: pa.Table) -> PartRecord:
     return PartRecord(ref=work.staging.write(key, losers))
 
 
-def _loser_parts(work: CleanWork, raw: Sequence[PartRecord], losers: pa.Table) -> list[PartRecord]:
+def _loser_parts(engine: Engine, work: CleanWork, raw: Sequence[PartRecord], losers: pa.Table) -> list[PartRecord]:
     import pyarrow.compute as pc
 
     unique = losers.filter(pc.equal(losers["reason"], "not_unique"))
-    made = []
-    verdicts = CleanWork(**{**vars(work), "scope": batch_scope(work.scope)})
-    for record in _touched(raw, unique):
-        index = record.ref.file_index or 0
-        rejects = loser_rejects(work.staging.read(record.ref), unique, file_index=index, plan=work.plan)
-        if rejects.num_rows:
-            rejects = fill_raw(rejects, work.store, work.files)
-            made.append(_write_rejects(verdicts, record.ref.key.seq, rejects, index))
-    return made
+    made = engine.map(partial(_loser_part, work, unique), _touched(raw, raw, unique))
+    return [record for record in made if record is not None]
 
 
-def _touched(records: Sequence[PartRecord], losers: pa.Table) -> list[PartRecord]:
-    """The parts of the files that lose rows."""
-    files = set(losers[FILE].to_pylist())
-    return [record for record in records if record.ref.file_index in files and record.ref.rows]
+def _loser_part(work: CleanWork, losers: pa.Table, record: PartRecord) -> PartRecord | None:
+    """The rejects of the rows of one raw part that lost, at rest."""
+    index = record.ref.file_index or 0
+    rejects = loser_rejects(work.staging.read(record.ref), losers, file_index=index, plan=work.plan)
+    if not rejects.num_rows:
+        return None
+    verdicts = replace(work, scope=batch_scope(work.scope))
+    return _write_rejects(verdicts, record.ref.key.seq, fill_raw(rejects, work.store, work.files), index)
+
+
+def _touched(raw: Sequence[PartRecord], records: Sequence[PartRecord], losers: pa.Table) -> list[PartRecord]:
+    """Those of the records (raw or clean parts) in whose range of rows a row lost."""
+    import numpy as np
+
+    files, rows = losers[FILE].to_numpy(), losers[ROW].to_numpy()
+    lost = {index: np.sort(rows[files == index]) for index in np.unique(files).tolist()}
+    ranges = {record.ref.key.seq: (record.info["first_row"], record.info["last_row"]) for record in raw}
+
+    def loses(record: PartRecord) -> bool:
+        first, last = ranges[record.ref.key.seq]
+        own = lost.get(record.ref.file_index or 0, rows[:0])
+        return bool(np.searchsorted(own, first) < np.searchsorted(own, last, side="right"))
+
+    return [record for record in records if record.ref.rows and loses(record)]
 
 
 def without(table: pa.Table, losers: pa.Table | None) -> pa.Table:

@@ -179,7 +179,7 @@ class Runner:
         verdict = cleaning.judge(task.workspace, work, self.raw, parts)
         point("cleanup.judged")
         ledger.drop_parts(task.batch.batch, f"{self.run}-batch")
-        self.cleaned, rejects = cleaning.settle(work, self.raw, parts, verdict)
+        self.cleaned, rejects = cleaning.settle(task.engine, work, self.raw, parts, verdict)
         ledger.add_parts(rejects)
         if rejects:
             point("cleanup.losers_listed")

@@ -62,7 +62,7 @@ def verify(name: str, options: Options, *, to: str | None = None) -> Verificatio
             batch=batch.batch,
             pipeline=pipeline.name,
             plan=plan,
-            cleaned=cleaning.reload(workspace, work, raw),
+            cleaned=cleaning.reload(workspace, engine, work, raw),
             raw=raw,
             clean_work=work,
         )
