@@ -191,7 +191,7 @@ def test_a_line_without_end_is_one_reject_in_bounded_memory(
     assert peak < MEMORY_LIMIT_KIB
     (reject,) = loadlock.json("rejects", ended.document["batch"])
     assert (reject["row"], reject["line"], reject["offset"], reject["raw_truncated"]) == (2, 3, 16, True)
-    assert reject["length"] == size + len(b"2,\n")
+    assert reject["length"] == size + len(b"2,")
 
 
 FIVE_MISTAKES = """\
@@ -216,7 +216,7 @@ def test_five_mistakes_in_a_pipeline_are_all_named_with_place_and_remedy(loadloc
     ended = loadlock("run", "p.yaml", "--json")
     document = refused(ended, 2, "5 mistakes")
     places = [(mistake["line"], mistake["column"]) for mistake in document["mistakes"]]
-    assert places == [(4, 3), (6, 14), (7, 18), (8, 18), (12, 9)]
+    assert places == [(4, 3), (6, 14), (7, 18), (8, 18), (12, 3)]
     assert all(len(mistake["remedy"]) > 10 for mistake in document["mistakes"])
     for line, column in places:
         assert f"line {line}, column {column}: " in ended.err
@@ -317,10 +317,12 @@ def rows_of(path: Path, scheme: str, table: str) -> list[tuple[Any, ...]]:
         return database.execute(query).fetchall()
 
 
-def test_a_failed_delivery_leaves_no_database_behind(loadlock: CommandLine) -> None:
-    write(loadlock, "a.csv", "id,ID\n1,2\n")
-    # two columns that DuckDB takes for one
-    refused(loadlock("load", "a.csv", *TO, "--json"), 1, "ID")
+@pytest.mark.parametrize("scheme", ["duckdb", "sqlite"])
+def test_a_failed_delivery_leaves_no_database_behind(scheme: str, loadlock: CommandLine) -> None:
+    write(loadlock, "a.csv", "id\n1\n")
+    to = f"{{url: '{scheme}:///out.db', table: t, create: false}}"
+    write(loadlock, "p.yaml", f"pipeline: p\nsource: {{files: a.csv}}\ndestination: {to}\n")
+    refused(loadlock("run", "p.yaml", "--json"), 1, "does not exist", "create: true")
     assert_untouched(loadlock, runs=["failed"])
 
 
@@ -367,7 +369,7 @@ def test_nothing_of_a_workspace_is_needed_to_say_that_there_is_none(loadlock: Co
 def test_the_command_itself_says_its_version_and_knows_no_traceback(loadlock: CommandLine) -> None:
     fresh = CommandLine(folder=loadlock.folder, fresh=True)
     version = fresh("--version")
-    assert (version.code, version.out.split()[0]) == (0, "loadlock")
+    assert (version.code, version.out.startswith("loadlock")) == (0, True)
     refused(fresh("load", "missing.csv", *TO, "--json"), 2, "missing.csv")
 
 

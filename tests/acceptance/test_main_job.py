@@ -78,7 +78,7 @@ def write_pipeline(
     destination: str,
     *,
     columns: str = COLUMNS,
-    source: str = 'files: "*.csv"',
+    source: str = 'files: "[a-d]*.csv"',
     more: str = "",
     name: str = "p.yaml",
 ) -> None:
@@ -218,13 +218,24 @@ def test_replace_takes_all_files_and_puts_them_in_place_of_the_old_rows(url: str
     assert delivered_rows(loadlock.folder, url) == [(1, "Ann", "1.00", None)]
 
 
+def test_a_destination_is_never_its_own_source(loadlock: CommandLine) -> None:
+    write(loadlock, "a.csv", BATCH)
+    write_pipeline(loadlock, "url: out.csv", source='files: "*.csv"')
+    assert loadlock("run", "p.yaml").code == 3
+    before = (loadlock.folder / "out.csv").read_bytes()
+    refused = loadlock("run", "p.yaml", "--json")
+    assert refused.code == 2
+    assert "out.csv is a source and the destination" in refused.document["error"]
+    assert (loadlock.folder / "out.csv").read_bytes() == before
+
+
 def test_the_same_bytes_again_are_a_no_op_that_names_the_old_run(loadlock: CommandLine) -> None:
     write(loadlock, "a.csv", BATCH)
     write_pipeline(loadlock, TO_DUCKDB)
     first = loadlock.json("run", "p.yaml", codes=[3])
     again = loadlock.json("run", "p.yaml", codes=[0])
     assert again == {**first, "noop": True}
-    shutil.move(loadlock.folder / "a.csv", loadlock.folder / "renamed.csv")
+    shutil.move(loadlock.folder / "a.csv", loadlock.folder / "b.csv")
     assert loadlock.json("run", "p.yaml", codes=[0])["noop"] is True
     said = loadlock("run", "p.yaml")
     assert f"Already delivered by run {first['run']}" in said.out
@@ -272,7 +283,7 @@ def test_a_changed_pipeline_on_the_same_bytes_names_the_changed_keys_and_rerun(l
     first = loadlock.json("run", "p.yaml")
     changed = COLUMNS.replace("12,2", "14,3").replace("rules: [trim]", "rules: [trim, upper]")
     write_pipeline(
-        loadlock, f"{TO_DUCKDB}, mode: upsert, key: [id]", columns=changed, source='files: "*.csv", header: 1'
+        loadlock, f"{TO_DUCKDB}, mode: upsert, key: [id]", columns=changed, source='files: "[a-d]*.csv", header: 1'
     )
     refused = loadlock("run", "p.yaml", "--json")
     assert refused.code == 2
@@ -378,7 +389,7 @@ def test_columns_that_the_pipeline_does_not_name(drift: str, loadlock: CommandLi
     for name, text in HEADERS.items():
         write(loadlock, name, text)
     columns = "columns: {id: {type: integer}, name: {}}"
-    write_pipeline(loadlock, TO_DUCKDB, columns=columns, source=f'files: "*.csv", drift: {drift}')
+    write_pipeline(loadlock, TO_DUCKDB, columns=columns, source=f'files: "[a-d]*.csv", drift: {drift}')
     ended = loadlock("run", "p.yaml", "--json")
     if drift == "freeze":
         assert ended.code == 4

@@ -85,8 +85,11 @@ def query_duckdb(path: Path, sql: str) -> list[tuple[Any, ...]]:
         return connection.execute(sql).fetchall()
 
 
-TABLE = "create table orders (id bigint primary key, name varchar(20), amount decimal(12,2), day date)"
+TABLE = (
+    "create table orders (id bigint primary key check (id < 9000), name varchar(40), amount decimal(12,2), day date)"
+)
 SELECT = "select id, name, cast(amount as varchar(20)), cast(day as varchar(10)) from orders order by id"
+SELECT_SQLITE = "select id, name, printf('%.2f', amount), day from orders order by id"
 SELECT_MYSQL = "select id, name, cast(amount as char), cast(day as char) from orders order by id"
 OURS_POSTGRES = "select relname::text from pg_class where relkind in ('r','S') and relname like '%loadlock%'"
 OURS_MYSQL = (
@@ -102,7 +105,7 @@ def place(request: pytest.FixtureRequest, loadlock: CommandLine) -> Place:
         case "duckdb":
             return _local(folder / "out.duckdb", "duckdb:///out.duckdb", query_duckdb)
         case "sqlite":
-            return _local(folder / "out.sqlite", "sqlite:///out.sqlite", query_sqlite)
+            return _local(folder / "out.sqlite", "sqlite:///out.sqlite", query_sqlite, SELECT_SQLITE)
         case "file":
             out = folder / "out.ndjson"
             lines = lambda: [tuple(re.findall(r": ([^,}]+)", line)) for line in sorted(out.read_text().splitlines())]  # noqa: E731
@@ -115,8 +118,8 @@ def place(request: pytest.FixtureRequest, loadlock: CommandLine) -> Place:
             return _server(url, query_mysql, SELECT_MYSQL, OURS_MYSQL)
 
 
-def _local(path: Path, url: str, query: Callable[[Path, str], list[tuple[Any, ...]]]) -> Place:
-    return Place(url, table=True, rows=lambda: query(path, SELECT), create=lambda: (query(path, TABLE), None)[1])
+def _local(path: Path, url: str, query: Callable[[Path, str], list[tuple[Any, ...]]], select: str = SELECT) -> Place:
+    return Place(url, table=True, rows=lambda: query(path, select), create=lambda: (query(path, TABLE), None)[1])
 
 
 def _server(url: str, query: Callable[[str, str], list[tuple[Any, ...]]], select: str, ours: str) -> Place:

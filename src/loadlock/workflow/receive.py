@@ -37,17 +37,19 @@ def receive(
     labels: Sequence[str],
     modes: Sequence[WriteMode],
     digest: str,
+    outputs: Sequence[Path] = (),
     files: str | None = None,
     force: bool = False,
 ) -> Received:
     """Find the files, leave out what is delivered already (modes that add rows), and record the batch.
 
     `files` is `all`, `new` or None (by mode). Raises SourceError for files that can't be read, UsageError where the
-    same bytes were delivered by another version of the pipeline.
+    same bytes were delivered by another version of the pipeline, or a file is among `outputs`.
     """
     if not pipeline.source.files:
         raise UsageError("the pipeline names no files", hint="Add `source: {files: ...}`.")
     paths = find_files(pipeline.source.files, Path(pipeline.base_folder))
+    _check_apart(paths, outputs)
     sources = list(open_sources(paths))
     only_new = files == "new" or (files is None and not any(mode in _TAKES_ALL for mode in modes))
     wanted = sources
@@ -64,6 +66,16 @@ def receive(
     batch = ledger.begin_batch(identity, pipeline.name, [source.file for source in numbered])
     point("batch.begun")
     return Received(batch=batch, sources=numbered)
+
+
+def _check_apart(paths: Sequence[Path], outputs: Sequence[Path]) -> None:
+    """A pattern that also matches the file delivered to would take the output in again, the next time."""
+    written = {output.resolve() for output in outputs}
+    if both := [path for path in paths if path.resolve() in written]:
+        raise UsageError(
+            f"{both[0]} is a source and the destination",
+            hint="Narrow the pattern of `files:`, or deliver to another folder.",
+        )
 
 
 def _delivered(

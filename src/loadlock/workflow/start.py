@@ -69,6 +69,7 @@ def run_pipeline(pipeline: Pipeline, options: Options, *, path: str | None = Non
             labels=labels,
             modes=[destination.mode for destination in bound],
             digest=digest,
+            outputs=[Path(destination.target.url) for destination in bound if destination.target.table is None],
             files=options.files,
             force=options.force,
         )
