@@ -18,9 +18,7 @@ __all__ = ["BOM", "Records", "Rules", "Splitter", "Status"]
 
 LINES_AT_ONCE = 1 << 17
 """Lines that are split at a time: bounds memory where lines are very short."""
-SHORT_LINE = 16
-"""Bytes; with lines shorter than this on average, `SHORT_BYTES` are split at a time."""
-SHORT_BYTES = 1 << 20
+LOOK_BYTES = 1 << 14
 
 
 class Splitter:
@@ -36,17 +34,18 @@ class Splitter:
 
         Where `more` is set, `data` holds further complete lines: give the rest again before adding to it.
         """
-        if self._has_short_lines(data):
-            records = self._split(data[:SHORT_BYTES], final=False)
+        window = self._window(data)
+        if window < len(data):
+            records = self._split(data[:window], final=False)
             if records.consumed:
                 records.more = True
                 return records
         return self._split(data, final=final)
 
-    def _has_short_lines(self, data: bytes) -> bool:
-        """Whether lines are so short that indexing all of `data` at once would need much memory."""
-        looked = 1 << 14
-        return len(data) > SHORT_BYTES and data.count(self.shape.record_end[-1:], 0, looked) > looked // SHORT_LINE
+    def _window(self, data: bytes) -> int:
+        """Bytes that hold about `LINES_AT_ONCE` lines, judged by the first ones."""
+        lines = data.count(self.shape.record_end[-1:], 0, LOOK_BYTES)
+        return LINES_AT_ONCE * LOOK_BYTES // lines if lines else len(data)
 
     def _split(self, data: bytes, *, final: bool) -> Records:
         view = view_of(data, self.shape)
