@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 if TYPE_CHECKING:
     from loadlock.pipeline.model import Pipeline as PipelineSpec
@@ -90,6 +90,14 @@ class Pipeline:
         return preview(self.spec, rows=rows)
 
 
+@overload
+def rule(function: F, *, kind: str = "value") -> F: ...
+
+
+@overload
+def rule(function: None = None, *, kind: str = "value") -> Callable[[F], F]: ...
+
+
 def rule(function: F | None = None, *, kind: str = "value") -> Any:
     """Mark a function as a rule. `kind`: `value` (one value in, one out), `column` (an Arrow array), `table` (an Arrow table).
 
@@ -98,6 +106,14 @@ def rule(function: F | None = None, *, kind: str = "value") -> Any:
         return None if value is None else value.upper()
     """
     return _marked(function, {"kind": kind, "is": "rule"})
+
+
+@overload
+def check(function: F, *, kind: str = "value") -> F: ...
+
+
+@overload
+def check(function: None = None, *, kind: str = "value") -> Callable[[F], F]: ...
 
 
 def check(function: F | None = None, *, kind: str = "value") -> Any:

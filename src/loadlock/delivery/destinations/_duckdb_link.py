@@ -74,6 +74,14 @@ def set_up(connection: Any, memory_limit: str | None = None) -> None:
         connection.execute(f"set memory_limit = '{memory_limit}'").fetchall()
 
 
+def holds_nothing(connection: Any) -> bool:
+    """Whether the file has no table and no view."""
+    found = connection.execute(
+        "select (select count(*) from duckdb_tables()) + (select count(*) from duckdb_views() where not internal)"
+    )
+    return bool(found.fetchall() == [(0,)])
+
+
 @contextmanager
 def mapped(label: str) -> Iterator[None]:
     """Raise DuckDB's errors as RefusedError or UnavailableError."""

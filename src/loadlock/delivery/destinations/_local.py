@@ -206,3 +206,10 @@ class Spool:
 def spooled(rows: pa.Table) -> pa.Table:
     """A chunk under the spool's names; its last column is `_file`."""
     return rows.rename_columns([*(f"c{index}" for index in range(rows.num_columns - 1)), FILE])
+
+
+def remove_if_empty(path: Path) -> None:
+    """Delete a file of no bytes: a database that was opened and never written to."""
+    with suppress(OSError):
+        if path.stat().st_size == 0:
+            path.unlink()

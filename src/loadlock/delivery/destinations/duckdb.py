@@ -107,6 +107,8 @@ class DuckDBSession:
         self._spool = Spool(hidden_path(path, table, "run", job.run))
         self._memory = str(job.target.options.get("memory_limit", link.MEMORY_LIMIT))
         self._connection: Any = None
+        self._made = False
+        """Whether this session made the file."""
         self._chunked: Chunked | None = None
         self._published: Published | None = None
         self._rows_from: int | None = None
@@ -116,6 +118,7 @@ class DuckDBSession:
         check_folder(self._path)
         self._lock.acquire(self._job.wait_seconds)
         if self._connection is None:
+            self._made = not self._path.exists()
             self._connection = link.connect(self._path, wait_seconds=self._job.wait_seconds, memory_limit=self._memory)
         with link.mapped(self._label):
             return self._open()
@@ -247,7 +250,10 @@ class DuckDBSession:
     def close(self) -> None:
         if self._connection is not None:
             with suppress(Exception):
+                unused = self._made and link.holds_nothing(self._connection)
                 self._connection.close()
+                if unused:
+                    self._path.unlink()
             self._connection = None
             self._spool.remove()
         self._lock.release()

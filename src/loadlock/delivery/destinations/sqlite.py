@@ -29,6 +29,7 @@ from loadlock.delivery.destinations._local import (
     database_path,
     delivered_columns,
     hidden_path,
+    remove_if_empty,
     short_hash,
 )
 from loadlock.delivery.fit import check_contract
@@ -123,6 +124,8 @@ class SQLiteSession:
         self._rows: writing.Rows | None = None
         self._published: Published | None = None
         self._chunks: set[str] = set()
+        self._made = False
+        """Whether this session made the file."""
 
     def open(self) -> Opened:
         check_folder(self._path)
@@ -146,6 +149,7 @@ class SQLiteSession:
 
     def _begin(self) -> sqlite3.Connection:
         if self._connection is None:
+            self._made = not self._path.exists()
             self._connection = sqlite3.connect(
                 self._path, isolation_level=None, timeout=max(self._job.wait_seconds, 0.0), check_same_thread=False
             )
@@ -240,6 +244,8 @@ class SQLiteSession:
             with suppress(sqlite3.Error):
                 self._connection.close()
             self._connection = self._rows = None
+            if self._made:
+                remove_if_empty(self._path)
         self._lock.release()
 
     def _ready(self) -> writing.Rows:
