@@ -386,4 +386,4 @@ def test_a_reader_that_goes_away_is_no_defect(loadlock: CommandLine) -> None:
         said = process.stderr.read()
     assert b"Traceback" not in said
     assert b"Exception" not in said
-    assert process.returncode in (1, -signal.SIGPIPE)
+    assert process.returncode in (0, 1, -signal.SIGPIPE)
