@@ -212,3 +212,8 @@ def test_a_record_of_more_lines_than_are_split_at_once_is_whole(monkeypatch: pyt
     monkeypatch.setattr(module, "LINES_AT_ONCE", 10)
     data = b'"' + b"a\n" * 25 + b'"\nb\n'
     assert statuses(data, 1) == ["PLAIN", "PLAIN"]
+
+
+def test_lines_of_hundreds_of_fields_are_counted_right() -> None:
+    line = b",".join([b"x"] * 700)
+    assert statuses(line + b"\n" + line + b",y\n" + line[:-2] + b"\n", 700) == ["PLAIN", "FIELD_COUNT", "FIELD_COUNT"]

@@ -49,8 +49,7 @@ class Quotes:
         of_quotes = np.ones(lines + quotes, dtype=bool)
         of_quotes[line_at] = False
         bounds[line_at], bounds[of_quotes] = starts, self.positions
-        found = np.add.reduceat((octets == self._view.delimiter).view(np.uint8), bounds, dtype=np.int32)
-        before = np.concatenate([[0], np.cumsum(found, dtype=np.int64)])
+        before = np.concatenate([[0], np.cumsum(_sums(octets == self._view.delimiter, bounds), dtype=np.int64)])
         ends = np.append(line_at[1:], lines + quotes)
         return before[ends] - before[line_at], before[:-1][of_quotes]
 
@@ -146,3 +145,13 @@ class Quotes:
         before = self._before[chosen]
         inside: Positions = np.add.reduceat(before[1::2] - before[0::2], group_at)
         return inside
+
+
+def _sums(flags: Flags, bounds: Positions) -> Positions | Octets:
+    """Number of set flags between each bound and the next. Adding up bytes is several times faster, where none overflows."""
+    ones = flags.view(np.uint8)
+    found = np.add.reduceat(ones, bounds, dtype=np.uint8)
+    if int(found.sum(dtype=np.int64)) == np.count_nonzero(flags[bounds[0] :]):
+        return found
+    wide: Positions = np.add.reduceat(ones, bounds, dtype=np.int64)
+    return wide
