@@ -43,6 +43,7 @@ UTF8_BAD_LINES = 0.5
 Text in another encoding is hardly ever valid UTF-8 by chance, so many good lines prove it, whatever the rest is.
 """
 
+_PIECE_BYTES = 16 << 10
 _SLICE_BYTES = 256 << 10
 
 _BOMS = (
@@ -182,17 +183,36 @@ def _line_ends(octets: Octets) -> Positions:
 
 
 def _survey_lines(survey: _Survey, block: bytes, octets: Octets) -> None:
-    """Count the lines with high bytes and those that are not UTF-8; keep some of both."""
-    if is_utf8(block):
-        # good lines need no exact count: what a slice of the block shows is multiplied
-        slice_end = block.find(b"\n", _SLICE_BYTES) + 1 or len(block)
-        octets = octets[:slice_end]
-        seen = survey.lines.add(block, _line_ends(octets), np.flatnonzero(octets & 0x80))
-        survey.high_lines += max(1, seen * len(block) // slice_end)
-        return
-    ends = _line_ends(octets)
-    survey.high_lines += survey.lines.add(block, ends, np.flatnonzero(octets & 0x80))
-    survey.bad_lines += survey.bad.add(block, ends, utf8_faults(octets))
+    """Count the lines with high bytes and those that are not UTF-8; keep some of both.
+
+    Most of a mixed file is valid: only the pieces that are not are looked at byte by byte.
+    """
+    good_bytes = 0
+    example: tuple[int, int] | None = None
+    for start, end in [(0, len(block))] if is_utf8(block) else _pieces(block):
+        if is_utf8(block[start:end]):
+            good_bytes += end - start
+            example = example or (start, min(end, block.find(b"\n", start + _SLICE_BYTES) + 1 or end))
+        else:
+            piece, part = block[start:end], octets[start:end]
+            ends = _line_ends(part)
+            survey.high_lines += survey.lines.add(piece, ends, np.flatnonzero(part & 0x80))
+            survey.bad_lines += survey.bad.add(piece, ends, utf8_faults(part))
+    if example is not None:
+        # good lines need no exact count: what one slice of them shows is multiplied
+        start, end = example
+        part = octets[start:end]
+        seen = survey.lines.add(block[start:end], _line_ends(part), np.flatnonzero(part & 0x80))
+        survey.high_lines += max(1, seen * good_bytes // (end - start))
+
+
+def _pieces(block: bytes) -> Iterator[tuple[int, int]]:
+    """Ranges of about `_PIECE_BYTES`, each ending behind a line end."""
+    start = 0
+    while start < len(block):
+        end = block.find(b"\n", start + _PIECE_BYTES) + 1 or len(block)
+        yield start, end
+        start = end
 
 
 def _by_survey(survey: _Survey) -> EncodingFound:
