@@ -11,9 +11,11 @@ from loadlock.cleanup.base import Example, Finding, RuleContext
 _ATOM = f'[^@.{SPACES}\\x{{00}}-\\x{{1f}}\\x{{7f}}()<>\\[\\]:;,\\\\"]+'
 # what no label holds: ASCII but letters and digits, and the blocks of punctuation, spaces and symbols. Naming these is a
 # hundredth of the work of naming the letters of all scripts, and the pattern is compiled anew for each part
-_NO_LETTER = "\\x{80}-\\x{a9}\\x{ab}-\\x{b4}\\x{b6}-\\x{b9}\\x{bb}-\\x{bf}\\x{d7}\\x{f7}\\x{2000}-\\x{206f}\\x{20a0}-\\x{20cf}\\x{2190}-\\x{2bff}"
-_NO_LETTER += "\\x{2e00}-\\x{2e7f}\\x{3000}-\\x{3004}\\x{3008}-\\x{3020}\\x{fe10}-\\x{fe1f}\\x{fe30}-\\x{fe6f}\\x{feff}-\\x{ff0f}\\x{ff1a}-\\x{ff20}"
-_NO_LETTER += "\\x{ff3b}-\\x{ff40}\\x{ff5b}-\\x{ff65}\\x{fff0}-\\x{ffff}\\x{1f000}-\\x{1faff}"
+_NO_LETTER = (
+    "\\x{80}-\\x{a9}\\x{ab}-\\x{b4}\\x{b6}-\\x{b9}\\x{bb}-\\x{bf}\\x{d7}\\x{f7}\\x{2000}-\\x{206f}\\x{20a0}-\\x{20cf}"
+    "\\x{2190}-\\x{2bff}\\x{2e00}-\\x{2e7f}\\x{3000}-\\x{3004}\\x{3008}-\\x{3020}\\x{fe10}-\\x{fe1f}\\x{fe30}-\\x{fe6f}"
+    "\\x{feff}-\\x{ff0f}\\x{ff1a}-\\x{ff20}\\x{ff3b}-\\x{ff40}\\x{ff5b}-\\x{ff65}\\x{fff0}-\\x{ffff}\\x{1f000}-\\x{1faff}"
+)
 _END = f"[^\\x00-/:-@\\[-`{{-\\x7f{_NO_LETTER}]"
 _INNER = f"[^\\x00-,./:-@\\[-^`{{-\\x7f{_NO_LETTER}]"
 _LABEL = f"{_END}(?:{_INNER}*{_END})?"
