@@ -60,8 +60,8 @@ def row_hash_sql(
     doubtful = [
         f"contains({value}, chr(31)) or {value} = '\\N'" for value, kind in kept if kind.kind in ("text", "json")
     ]
-    plain = ", ".join(f"coalesce({text}, '\\N')" for text in texts)
-    joined = f"concat_ws(chr(31), '{seed}p', {plain})"
+    plain = ", ".join([f"'{seed}p'", *(f"coalesce({text}, '\\N')" for text in texts)])
+    joined = f"concat_ws(chr(31), {plain})"
     if not doubtful:
         return f"md5_number({joined})"
     lengths = ", ".join(f"coalesce(strlen({text})::varchar || ':' || {text}, '~')" for text in texts)

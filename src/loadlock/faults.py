@@ -48,6 +48,8 @@ POINTS = (
     "end.recorded",
 )
 """Every place, in the order in which a run passes it."""
+CHILD_POINTS = ("children.part_written", "children.part_listed", "children.loaded", "children.published")
+"""Places that only a run with child tables passes."""
 
 
 def _wanted(setting: str) -> tuple[str, int, int] | None:
@@ -55,7 +57,7 @@ def _wanted(setting: str) -> tuple[str, int, int] | None:
         return None
     place, _, action = setting.partition("=")
     name, _, number = place.partition(":")
-    if name not in POINTS or action not in SIGNALS:
+    if name not in (*POINTS, *CHILD_POINTS) or action not in SIGNALS:
         raise ValueError(f"{VARIABLE}={setting!r} names no known place or action")
     return name, int(number or 1), SIGNALS[action]
 

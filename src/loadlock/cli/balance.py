@@ -25,6 +25,8 @@ def print_balance(document: dict[str, Any]) -> None:
     _print_rejects(console, document)
     for entry in document["destinations"]:
         _print_receipt(console, entry)
+        for child in entry.get("children", []):
+            _print_child(console, entry["mode"], child)
     if document.get("report"):
         # soft: a path that is broken into lines can't be copied
         console.print(f"report: {document['report']}", soft_wrap=True)
@@ -60,11 +62,20 @@ def _print_rejects(console: Console, document: dict[str, Any]) -> None:
 
 def _print_receipt(console: Console, entry: dict[str, Any]) -> None:
     receipt = entry["receipt"]
+    rows = "" if receipt is None else f" {receipt['rows']:,} rows,"
+    console.print(f"{entry['destination']}: {entry['mode']},{rows} {_read_back(receipt)}", soft_wrap=True)
+
+
+def _print_child(console: Console, mode: str, child: dict[str, Any]) -> None:
+    """One line: the child table's own balance and what was read back."""
+    counts = f"{child['rows']:,} rows = inserted {child['inserted']:,} + rejected {child['rejected']:,}"
+    left_out = f" ({child['left_out']:,} left out with their parents)" if child["left_out"] else ""
+    said = _read_back(child["receipt"])
+    console.print(f"  child table {child['target']}: {mode}, {counts}{left_out}, {said}", soft_wrap=True)
+
+
+def _read_back(receipt: dict[str, Any] | None) -> str:
     if receipt is None:
-        console.print(f"{entry['destination']}: {entry['mode']}, not read back", soft_wrap=True)
-        return
+        return "not read back"
     verdict = {True: "equal", False: "DIFFERS", None: "not compared"}[receipt["equal"]]
-    console.print(
-        f"{entry['destination']}: {entry['mode']}, {receipt['rows']:,} rows, read back at level {receipt['level']}: {verdict}",
-        soft_wrap=True,
-    )
+    return f"read back at level {receipt['level']}: {verdict}"

@@ -24,6 +24,11 @@ class TableName:
         """Quoted for SQL."""
         return f"{quote(self.schema)}.{quote(self.table)}" if self.schema else quote(self.table)
 
+    def written(self) -> str:
+        """As `parse_table` reads it: a part is quoted where it has to be."""
+        parts = filter(None, (self.schema, self.table))
+        return ".".join(quote_ansi(part) if set(part) & {".", *_QUOTES} else part for part in parts)
+
     def beside(self, table: str) -> TableName:
         """Another table in the same schema."""
         return TableName(schema=self.schema, table=table)

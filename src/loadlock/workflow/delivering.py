@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from loadlock.cleanup.plan import Plan
 from loadlock.delivery.base import DeliveryColumn, Job, Published
@@ -25,6 +25,10 @@ from loadlock.workflow.workspace import Workspace
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from loadlock.workflow.children import ChildOutcome
+
+T = TypeVar("T")
+
 
 @dataclass(kw_only=True)
 class Outcome:
@@ -38,6 +42,7 @@ class Outcome:
     receipt: Receipt | None = None
     by_file: dict[int, dict[str, int]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    children: list[ChildOutcome] = field(default_factory=list)
 
     def balance(self, base: Balance) -> Balance:
         """The balance of this destination; rows its filter leaves out count as skipped."""
@@ -104,14 +109,14 @@ class Deliveries:
             delivery = self._begin(outcome, None, create=False)
             opened = delivery.open()
             if receipt is not None:
-                delivery.recall(_published(receipt))
+                delivery.recall(published_of(receipt))
             elif opened.published is None:
                 raise UsageError(f"{outcome.bound.label} holds no delivery of run {self.work.run}")
             receipts.append(delivery.verify())
         return receipts
 
     def _begin(self, outcome: Outcome, refused_limit: int | None, *, create: bool = True) -> Delivery:
-        job = make_job(self.work, outcome.bound)
+        job = _job(self.work, outcome.bound)
         if not create:
             job = replace(job, create=False)
         delivery = Delivery(outcome.bound.destination, job, on_rows=self._advance, refused_limit=refused_limit)
@@ -119,19 +124,11 @@ class Deliveries:
         return delivery
 
     def _load_patiently(self, outcome: Outcome, refused_limit: int | None) -> bool:
-        attempt = 1
-        while True:
-            delivery = self._begin(outcome, refused_limit)
-            try:
-                return self._load(outcome, delivery)
-            except LostTransactionError as error:
-                delivery.close()
-                if attempt >= DEFAULT_RETRY.attempts:
-                    raise
-                DEFAULT_RETRY.sleep(DEFAULT_RETRY.pause_seconds(attempt, error))
-                outcome.notes.append(f"the transaction was lost ({error}); sent again from the start")
-                outcome.filtered = 0
-                attempt += 1
+        def attempt() -> bool:
+            outcome.filtered = 0
+            return self._load(outcome, self._begin(outcome, refused_limit))
+
+        return patiently(attempt, outcome.notes, lambda: self._open[outcome.bound.index].close())
 
     def _load(self, outcome: Outcome, delivery: Delivery) -> bool:
         work, index = self.work, outcome.bound.index
@@ -147,7 +144,7 @@ class Deliveries:
             point("delivery.loaded")
             work.workspace.ledger.drop_parts(work.batch, scope)
             if delivery.refused:
-                refused = _write_refused(work, scope, delivery.refused)
+                refused = write_refused(work, scope, delivery.refused)
                 point("delivery.refused_written")
                 work.workspace.ledger.add_parts([refused])
             outcome.refused = len(delivery.refused)
@@ -172,7 +169,7 @@ class Deliveries:
         work, spec = self.work, outcome.bound.spec
         records = [record for record in work.cleaned.parts if record.ref.rows]
         read = partial(
-            _destination_part, work.clean_work, work.cleaned.losers, spec.filter, _columns(work, outcome.bound)
+            _destination_part, work.clean_work, work.cleaned.losers, spec.filter, delivered_names(work, outcome.bound)
         )
         for record, (table, filtered) in zip(records, work.engine.map(read, records), strict=True):
             outcome.filtered += filtered
@@ -195,27 +192,53 @@ class Deliveries:
         delivery = self._open[outcome.bound.index]
         outcome.receipt = delivery.verify()
         point("delivery.verified")
-        if outcome.receipt.equal is False:
-            raise VerifyError(
-                f"{outcome.bound.label}: the read-back differs from what was delivered"
-                f" ({outcome.receipt.rows:,} rows delivered, {outcome.receipt.read_back or 0:,} read back)",
-                hint="Somebody else may write to the table; `loadlock verify BATCH` compares again.",
-            )
+        check_equal(outcome.bound.label, outcome.receipt)
 
 
-def _published(receipt: Mapping[str, Any]) -> Published:
+def check_equal(label: str, receipt: Receipt) -> None:
+    """Raise VerifyError where the read-back differs."""
+    if receipt.equal is False:
+        raise VerifyError(
+            f"{label}: the read-back differs from what was delivered"
+            f" ({receipt.rows:,} rows delivered, {receipt.read_back or 0:,} read back)",
+            hint="Somebody else may write to the table; `loadlock verify BATCH` compares again.",
+        )
+
+
+def patiently(attempt: Callable[[], T], notes: list[str], close: Callable[[], None]) -> T:
+    """The result of a load, begun anew a few times while its transaction is lost; `close` ends what was lost."""
+    number = 1
+    while True:
+        try:
+            return attempt()
+        except LostTransactionError as error:
+            close()
+            if number >= DEFAULT_RETRY.attempts:
+                raise
+            DEFAULT_RETRY.sleep(DEFAULT_RETRY.pause_seconds(number, error))
+            notes.append(f"the transaction was lost ({error}); sent again from the start")
+            number += 1
+
+
+def published_of(receipt: Mapping[str, Any]) -> Published:
+    """The publish that a receipt in the ledger tells of."""
     counts = {name: receipt[name] for name in ("inserted", "updated", "unchanged", "deleted")}
     return Published(**counts, digest=receipt["digest"])
 
 
-def make_job(work: DeliveryWork, bound: BoundDestination) -> Job:
+def _job(work: DeliveryWork, bound: BoundDestination) -> Job:
     """The job of one destination from the plan's columns."""
     types = dict(work.plan.columns)
     required = work.plan.required
     columns = tuple(
         DeliveryColumn(name=name, type=types[name], key=name in bound.spec.key, required=name in required)
-        for name in _columns(work, bound)
+        for name in delivered_names(work, bound)
     )
+    return make_job(work, bound, columns)
+
+
+def make_job(work: DeliveryWork, bound: BoundDestination, columns: tuple[DeliveryColumn, ...]) -> Job:
+    """The job of delivering these columns of this run."""
     return Job(
         run=work.run,
         batch=work.batch,
@@ -230,7 +253,8 @@ def make_job(work: DeliveryWork, bound: BoundDestination) -> Job:
     )
 
 
-def _columns(work: DeliveryWork, bound: BoundDestination) -> list[str]:
+def delivered_names(work: DeliveryWork, bound: BoundDestination) -> list[str]:
+    """The clean columns that a destination gets. Raises PipelineError for those that the batch hasn't."""
     names = [name for name, _ in work.plan.columns]
     if bound.spec.columns is None:
         return names
@@ -251,11 +275,12 @@ def _destination_part(
     table = without(work.staging.read(record.ref), losers)
     before = table.num_rows
     if condition is not None:
-        table = _filtered(table, condition)
+        table = matching(table, condition)
     return table.select([*columns, *IDENTITY]), before - table.num_rows
 
 
-def _filtered(table: pa.Table, condition: str) -> pa.Table:
+def matching(table: pa.Table, condition: str) -> pa.Table:
+    """The rows for which a destination's filter holds."""
     import duckdb
 
     with duckdb.connect(config={"threads": "1", "enable_external_access": "false"}) as connection:
@@ -263,7 +288,7 @@ def _filtered(table: pa.Table, condition: str) -> pa.Table:
         return connection.sql(f"select * from rows where ({condition})").to_arrow_table()
 
 
-def _write_refused(work: DeliveryWork, scope: str, refused: list[RefusedRow]) -> PartRecord:
+def write_refused(work: DeliveryWork, scope: str, refused: list[RefusedRow]) -> PartRecord:
     """The destination's rejects at rest, with the place of each row from staging."""
     places = _places(work, refused)
     rows = [

@@ -5,16 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from loadlock.delivery.base import Destination, Target
+from loadlock.delivery.names import parse_table
 from loadlock.errors import UsageError
 from loadlock.model import WriteMode
 from loadlock.pipeline.model import DestinationSpec, Pipeline
 from loadlock.pipeline.secrets import label, resolve
 from loadlock.registry import components
+
+CHILD_MODES = frozenset({WriteMode.APPEND, WriteMode.REPLACE})
+"""A child row has no key of its own by which it could be merged."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,20 +33,63 @@ class BoundDestination:
     mode: WriteMode
     label: str
     """For people and the ledger; no secret."""
+    children: tuple[BoundDestination, ...] = ()
+    """The child tables, in the order of `flatten.children`."""
 
 
 def bind_destinations(pipeline: Pipeline, *, environment: Mapping[str, str] | None = None) -> list[BoundDestination]:
     """Every destination of the pipeline, its secrets filled in. Raises UsageError for what can't be served."""
-    if pipeline.source.flatten.children and pipeline.destinations:
-        # never in silence: the arrays would be in no table at all
-        raise UsageError(
-            "child tables are not delivered yet: `flatten.children` would leave its arrays out of every table",
-            hint="Use `explode` for one row an element, or leave `children` out: arrays then arrive as JSON text.",
-        )
-    return [
+    bound = [
         _bind(index, spec, Path(pipeline.base_folder), os.environ if environment is None else environment)
         for index, spec in enumerate(pipeline.destinations)
     ]
+    names = tuple(pipeline.source.flatten.children.values())
+    return with_children(bound, names) if names else bound
+
+
+def all_targets(bound: Sequence[BoundDestination]) -> list[BoundDestination]:
+    """The destinations and their child tables."""
+    return [target for destination in bound for target in (destination, *destination.children)]
+
+
+def with_children(bound: Sequence[BoundDestination], names: Sequence[str]) -> list[BoundDestination]:
+    """The destinations with their child tables, each a table (or file) of its own beside the parent's."""
+    for destination in bound:
+        if destination.mode not in CHILD_MODES:
+            raise UsageError(
+                f"{destination.label}: child tables can't be delivered by {destination.mode}",
+                hint="Use mode replace or append, or leave `flatten.children` out.",
+            )
+    made = [replace(parent, children=tuple(_child(parent, name) for name in names)) for parent in bound]
+    labels = Counter(target.label.casefold() for target in all_targets(made))
+    twice = next((target.label for target in all_targets(made) if labels[target.label.casefold()] > 1), None)
+    if twice is not None:
+        raise UsageError(
+            f"{twice} is named twice, by a destination or a child table",
+            hint="Give each array of `flatten.children` a table of its own.",
+        )
+    return made
+
+
+def _child(parent: BoundDestination, name: str) -> BoundDestination:
+    target = parent.target
+    if target.table is None:
+        target = replace(target, url=_file_beside(parent, name))
+    else:
+        table = parse_table(name)
+        table = table if table.schema else parse_table(target.table).beside(table.table)
+        target = replace(target, table=table.written())
+    spec = replace(parent.spec, table=target.table, columns=None, filter=None, key=())
+    return replace(parent, spec=spec, target=target, label=parent.destination.label(target))
+
+
+def _file_beside(parent: BoundDestination, name: str) -> str:
+    """`out.csv` → `out.order_items.csv`."""
+    if "/" in name or "\0" in name:
+        raise UsageError(f"the child table {name!r} can't be a file's name", hint="Choose a name without a slash.")
+    url = parent.target.url
+    ending = max((end for end in parent.destination.schemes if url.lower().endswith(end)), key=len)
+    return f"{url[: -len(ending)]}.{name}{url[-len(ending) :]}"
 
 
 def _bind(index: int, spec: DestinationSpec, base_folder: Path, environment: Mapping[str, str]) -> BoundDestination:

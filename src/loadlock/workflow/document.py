@@ -122,6 +122,7 @@ def destination_documents(outcomes: Sequence[Outcome], balance: Balance) -> list
             "balance": outcome.balance(balance).to_json(),
             "receipt": None if outcome.receipt is None else outcome.receipt.to_json(),
             "notes": outcome.notes,
+            "children": [child.to_json() for child in outcome.children],
         }
         for outcome in outcomes
     ]

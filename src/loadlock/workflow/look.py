@@ -44,7 +44,7 @@ def reject_tables(workspace: Workspace, run: RunRecord) -> Iterator[pa.Table]:
     """The reject parts of a run, intake's first, one at a time."""
     batch = workspace.ledger.batch(run.batch)
     assert batch is not None
-    for scope in reject_scopes(run.run, batch.generation, len(run.destinations)):
+    for scope in reject_scopes(run, batch.generation):
         for record in workspace.ledger.parts(run.batch, scope, PartKind.REJECTS):
             yield workspace.staging.read(record.ref)
 
@@ -99,7 +99,7 @@ def _bind_views(workspace: Workspace, connection: Any, batch: BatchRecord, run: 
             staging.bind(connection, view, refs)
         return bool(refs)
 
-    scopes = reject_scopes(run.run, batch.generation, len(run.destinations))
+    scopes = reject_scopes(run, batch.generation)
     if not bind("raw", [f"g{batch.generation}"], PartKind.RAW):
         connection.execute("create view raw as select 0 as _row where false").fetchall()
     if not bind("rejects", scopes, PartKind.REJECTS):

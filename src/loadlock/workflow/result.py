@@ -57,6 +57,9 @@ class RunResult:
     @property
     def exit_code(self) -> int:
         rejected = sum(self.document["balance"]["rejected"].values())
+        rejected += sum(
+            child["rejected"] for entry in self.document["destinations"] for child in entry.get("children", [])
+        )
         return DONE_WITH_REJECTS if rejected and not self.noop else DONE
 
     def rejects(self) -> pa.Table:

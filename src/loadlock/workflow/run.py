@@ -28,6 +28,7 @@ from loadlock.model import Balance, BatchStatus, PartKind, RunStatus, Severity, 
 from loadlock.pipeline.codec import to_json
 from loadlock.pipeline.model import Pipeline
 from loadlock.workflow import cleaning
+from loadlock.workflow.children import ChildDeliveries, reject_scope
 from loadlock.workflow.delivering import Deliveries, DeliveryWork
 from loadlock.workflow.destinations import BoundDestination
 from loadlock.workflow.document import (
@@ -212,12 +213,15 @@ class Runner:
             raise StoppedError("checks stopped the run: " + "; ".join(reasons))
 
     def _check_budget(self) -> None:
-        budget = self.task.pipeline.budget
-        if reason := budget.exceeded(self.balance.rejected, self.balance.received):
+        if reason := self._over_budget(0):
             raise StoppedError(
                 f"{reason}: nothing was published",
                 hint=f"Look at `loadlock rejects {self.task.batch.batch[:12]}`; the budget is `rejects: {{budget: ...}}`.",
             )
+
+    def _over_budget(self, more: int) -> str | None:
+        """Why the rejects so far and so many `more` of child rows are too many, or None."""
+        return self.task.pipeline.budget.exceeded(self.balance.rejected + more, self.balance.received)
 
     def _deliver(self, plan: Plan) -> None:
         task = self.task
@@ -240,7 +244,11 @@ class Runner:
             bound = []
         self.progress.begin(Stage.DELIVERY, total=self.cleaned.clean * len(bound), unit="rows")
         advance: Callable[[int], None] = lambda rows: self.progress.advance(Stage.DELIVERY, done=rows, rows=rows)  # noqa: E731
-        with Deliveries(work, bound, advance) as self.deliveries:
+        with (
+            Deliveries(work, bound, advance) as self.deliveries,
+            ChildDeliveries(work, self.deliveries.outcomes) as children,
+        ):
+            children.check()
             if self.deliveries.load(refused_limit=self._refusable()):
                 self._become(RunStatus.LOADED)
             for outcome in self.deliveries.outcomes:
@@ -250,6 +258,7 @@ class Runner:
             point("publishing.recorded")
             for outcome in self.deliveries.outcomes:
                 self.deliveries.publish(outcome)
+            children.deliver(self._over_budget, self._refusable())
             self._become(RunStatus.PUBLISHED)
             point("published.recorded")
             self.ledger.set_batch_status(task.batch.batch, BatchStatus.DELIVERED)
@@ -257,8 +266,12 @@ class Runner:
             for outcome in self.deliveries.outcomes:
                 for note in outcome.notes:
                     self.progress.say(f"{outcome.bound.label}: {note}")
+                for child in outcome.children:
+                    for note in child.notes:
+                        self.progress.say(f"{child.bound.label}: {note}")
                 if outcome.bound.spec.verify:
                     self.deliveries.verify(outcome)
+                    children.verify(outcome)
         if bound:
             self.balance = self.deliveries.outcomes[0].balance(cleanup_balance(self._received(), self.cleaned))
         self._check_balance(Stage.DELIVERY)
@@ -301,7 +314,7 @@ class Runner:
     def _save_rejects(self) -> None:
         batch, generation = self.task.batch.batch, self.task.batch.generation
         counts: dict[tuple[str, str, str], int] = {}
-        for scope in reject_scopes(self.run, generation, len(self.task.bound)):
+        for scope in reject_scopes(self.task.record, generation):
             for record in self.ledger.parts(batch, scope, PartKind.REJECTS):
                 for stage, code, column, rows in record.info.get("counts", []):
                     key = (stage, code, column)
@@ -352,9 +365,13 @@ def _end_of(error: LoadlockError) -> RunStatus:
     return RunStatus.FAILED
 
 
-def reject_scopes(run: str, generation: int, destinations: int) -> list[str]:
+def reject_scopes(run: RunRecord, generation: int) -> list[str]:
     """Where the rejects of a run lie: intake's with the raw rows, then cleanup's, the batch's, each destination's."""
-    return [f"g{generation}", run, f"{run}-batch", *(f"{run}-d{index}" for index in range(destinations))]
+    found = [f"g{generation}", run.run, f"{run.run}-batch"]
+    children = len(run.state["pipeline"]["source"]["flatten"]["children"])
+    for index in range(len(run.destinations)):
+        found += [f"{run.run}-d{index}", *(reject_scope(run.run, index, child) for child in range(children))]
+    return found
 
 
 def new_record(

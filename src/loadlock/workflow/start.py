@@ -19,7 +19,7 @@ from loadlock.ledger.ids import new_run_id
 from loadlock.model import RunStatus, SourceFile, WriteMode
 from loadlock.pipeline.codec import from_json
 from loadlock.pipeline.model import DestinationSpec, Pipeline, Source
-from loadlock.workflow.destinations import BoundDestination, bind_destinations, plan_digest
+from loadlock.workflow.destinations import BoundDestination, all_targets, bind_destinations, plan_digest
 from loadlock.workflow.document import noop_document
 from loadlock.workflow.progress import Progress, Silent
 from loadlock.workflow.receive import receive, with_file
@@ -60,7 +60,7 @@ def run_pipeline(pipeline: Pipeline, options: Options, *, path: str | None = Non
     digest = plan_digest(pipeline, bound)
     root = find_workspace(options.workspace, base_folder=pipeline.base_folder, environment=options.environment)
     labels = [destination.label for destination in bound]
-    with Workspace.open(root) as workspace, workspace.lock_targets(labels, wait_seconds=options.wait_seconds):
+    with Workspace.open(root) as workspace, workspace.lock_targets(_labels(bound), wait_seconds=options.wait_seconds):
         if not options.force and any(destination.mode == WriteMode.APPEND for destination in bound):
             _finish_half_published(workspace, pipeline, bound, options)
         received = receive(
@@ -69,7 +69,7 @@ def run_pipeline(pipeline: Pipeline, options: Options, *, path: str | None = Non
             labels=labels,
             modes=[destination.mode for destination in bound],
             digest=digest,
-            outputs=[Path(destination.target.url) for destination in bound if destination.target.table is None],
+            outputs=[Path(target.target.url) for target in all_targets(bound) if target.target.table is None],
             files=options.files,
             force=options.force,
         )
@@ -124,8 +124,13 @@ def resume(run: str, options: Options, *, to: str | None = None) -> RunResult:
             return RunResult(document=noop_document(record), workspace=workspace.root)
         pipeline = pipeline_of(record, to=to)
         bound = bind_destinations(pipeline, environment=options.environment)
-        with workspace.lock_targets((b.label for b in bound), wait_seconds=options.wait_seconds):
+        with workspace.lock_targets(_labels(bound), wait_seconds=options.wait_seconds):
             return _go_on(workspace, pipeline, record.run, bound, options)
+
+
+def _labels(bound: Sequence[BoundDestination]) -> list[str]:
+    """What a run must have for itself: its destinations and their child tables."""
+    return [target.label for target in all_targets(bound)]
 
 
 def _go_on(
@@ -182,7 +187,7 @@ def rerun(batch: str, options: Options, *, pipeline: Pipeline | None = None, pat
         digest = plan_digest(pipeline, bound)
         record = new_record(pipeline, run=new_run_id(), batch=known.batch, bound=bound, plan_digest=digest, path=path)
         with (
-            workspace.lock_targets((b.label for b in bound), wait_seconds=options.wait_seconds),
+            workspace.lock_targets(_labels(bound), wait_seconds=options.wait_seconds),
             workspace.lock_batch(known.batch, wait_seconds=options.wait_seconds),
         ):
             workspace.ledger.begin_run(record)

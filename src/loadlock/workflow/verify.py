@@ -9,6 +9,7 @@ from loadlock.engines.local import LocalEngine
 from loadlock.errors import UsageError
 from loadlock.model import PartKind, RunStatus
 from loadlock.workflow import cleaning
+from loadlock.workflow.children import ChildDeliveries
 from loadlock.workflow.delivering import Deliveries, DeliveryWork
 from loadlock.workflow.destinations import bind_destinations
 from loadlock.workflow.look import find
@@ -67,8 +68,12 @@ def verify(name: str, options: Options, *, to: str | None = None) -> Verificatio
             clean_work=work,
         )
         bound = bind_destinations(pipeline, environment=options.environment)
-        with Deliveries(delivery, bound, lambda rows: None) as deliveries:
-            receipts = deliveries.compare([entry["receipt"] for entry in (run.document or {})["destinations"]])
+        kept = (run.document or {})["destinations"]
+        with (
+            Deliveries(delivery, bound, lambda rows: None) as deliveries,
+            ChildDeliveries(delivery, deliveries.outcomes) as children,
+        ):
+            receipts = [*deliveries.compare([entry["receipt"] for entry in kept]), *children.compare(kept)]
         workspace.ledger.event(
             "verified_again", run=run.run, batch=batch.batch, data={"equal": [r.equal for r in receipts]}
         )

@@ -1,0 +1,282 @@
+"""Child tables: the elements of arrays, delivered beside their parents' table.
+
+Each child table is a delivery of its own: own transaction, own control row, own balance, own receipt. Children are sent
+after all parents are published, so that a foreign key finds its row; a run that is cut off in between is finished by
+`resume`. What can be checked before anything is touched is checked by `check`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from loadlock.delivery.base import Job, Published
+from loadlock.delivery.deliver import Delivery, RefusedRow
+from loadlock.delivery.fit import check_contract
+from loadlock.delivery.names import check_names
+from loadlock.errors import BalanceError, RefusedError, StoppedError
+from loadlock.faults import point
+from loadlock.ledger.base import PartRecord
+from loadlock.model import Chunk, PartKind, Problem, Receipt, WriteMode
+from loadlock.rows import IDENTITY
+from loadlock.workflow.child_rows import ChildReader, ChildShape, child_parts, shape_of
+from loadlock.workflow.delivering import (
+    DeliveryWork,
+    Outcome,
+    check_equal,
+    make_job,
+    patiently,
+    published_of,
+    write_refused,
+)
+from loadlock.workflow.destinations import BoundDestination
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(kw_only=True)
+class ChildOutcome:
+    """How the delivery of one child table to one destination went, as far as it came."""
+
+    name: str
+    path: str
+    """Of the array in the records."""
+    scope: str
+    """Where its rejects lie."""
+    parent: Outcome
+    bound: BoundDestination
+    parts: list[PartRecord]
+    shape: ChildShape
+    wanted: bool = True
+    """False: there is nothing to deliver, and no table to empty."""
+    rows: int = 0
+    """Of parents that this destination got."""
+    left_out: int = 0
+    """Of records that this destination did not get."""
+    refused: int = 0
+    published: Published | None = None
+    receipt: Receipt | None = None
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def inserted(self) -> int:
+        return 0 if self.published is None else self.published.inserted
+
+    def to_json(self) -> dict[str, Any]:
+        """The entry in the run's document."""
+        return {
+            "name": self.name,
+            "target": self.bound.label,
+            "rows": self.rows,
+            "inserted": self.inserted,
+            "rejected": self.refused,
+            "left_out": self.left_out,
+            "receipt": None if self.receipt is None else self.receipt.to_json(),
+            "notes": self.notes,
+        }
+
+
+def reject_scope(run: str, destination: int, child: int) -> str:
+    """Where the rejects of a child table at a destination lie."""
+    return f"{run}-d{destination}-c{child}"
+
+
+class ChildDeliveries:
+    """The child tables of all destinations of a run. A context manager, which closes what is open."""
+
+    def __init__(self, work: DeliveryWork, parents: Sequence[Outcome]) -> None:
+        """Makes the child rows where the pipeline declares children; touches no destination."""
+        self.work = work
+        self._open: dict[str, Delivery] = {}
+        parts = child_parts(work)
+        for parent in parents:
+            parent.children = [self._outcome(parent, child, own) for child, own in enumerate(parts)]
+        self._outcomes = [child for parent in parents for child in parent.children]
+
+    def _outcome(self, parent: Outcome, child: int, parts: list[PartRecord]) -> ChildOutcome:
+        path, name = list(self.work.plan.flatten.children.items())[child]
+        return ChildOutcome(
+            name=name,
+            path=path,
+            scope=reject_scope(self.work.run, parent.bound.index, child),
+            parent=parent,
+            bound=parent.bound.children[child],
+            parts=parts,
+            shape=shape_of(self.work, parent.bound, parts),
+        )
+
+    def __enter__(self) -> ChildDeliveries:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for delivery in self._open.values():
+            delivery.close()
+
+    def check(self) -> None:
+        """Before anything is touched: can each child table take its columns, and is there anything to deliver?"""
+        for child in self._outcomes:
+            bound, job = child.bound, self._job(child)
+            found = any(part.ref.rows for part in child.parts)
+            if bound.target.table is None and bound.mode == WriteMode.REPLACE:
+                # what lies in a file that is replaced does not matter
+                exists = Path(bound.target.url).exists()
+            else:
+                info = bound.destination.inspect(bound.target)
+                exists = info is not None
+                if info is not None:
+                    check_contract(info, job, bound.label)
+            if not exists:
+                _check_new(job, bound)
+            child.wanted = found or (bound.mode == WriteMode.REPLACE and exists)
+            if not found:
+                state = "its table is emptied" if child.wanted else "nothing is delivered to it"
+                child.notes.append(f"no record has an element at {child.path!r}: {state}")
+
+    def deliver(self, over_budget: Callable[[int], str | None], refused_limit: int | None) -> None:
+        """Send and publish every child table; the parents are published.
+
+        `over_budget` says why so many refused child rows are too many. Raises StoppedError then, BalanceError where rows
+        are lost.
+        """
+        for child in self._wanted():
+            patiently(
+                partial(self._deliver, child, over_budget, refused_limit), child.notes, partial(self._close, child)
+            )
+
+    def verify(self, parent: Outcome) -> None:
+        """Read the child tables of one destination back; raises VerifyError where one differs."""
+        for child in self._wanted(parent):
+            child.receipt = self._open[child.bound.label].verify()
+            check_equal(child.bound.label, child.receipt)
+
+    def compare(self, kept: Sequence[Mapping[str, Any]]) -> list[Receipt]:
+        """Read back what an earlier run published; changes nothing. `kept`: the destinations' entries in its document."""
+        receipts = []
+        for child in self._outcomes:
+            entries = kept[child.parent.bound.index].get("children", [])
+            entry = next((entry for entry in entries if entry["name"] == child.name), None)
+            if entry is None or not (entry["receipt"] or entry["inserted"]):
+                continue
+            delivery = self._begin(child, None, create=False)
+            delivery.open()
+            if entry["receipt"]:
+                delivery.recall(published_of(entry["receipt"]))
+            receipts.append(delivery.verify())
+        return receipts
+
+    def _wanted(self, parent: Outcome | None = None) -> list[ChildOutcome]:
+        return [child for child in self._outcomes if child.wanted and (parent is None or parent is child.parent)]
+
+    def _job(self, child: ChildOutcome) -> Job:
+        return make_job(self.work, child.bound, child.shape.columns)
+
+    def _begin(self, child: ChildOutcome, refused_limit: int | None, *, create: bool = True) -> Delivery:
+        job = self._job(child)
+        job = job if create else replace(job, create=False)
+        delivery = Delivery(child.bound.destination, job, refused_limit=refused_limit)
+        self._open[child.bound.label] = delivery
+        return delivery
+
+    def _close(self, child: ChildOutcome) -> None:
+        self._open[child.bound.label].close()
+
+    def _deliver(
+        self, child: ChildOutcome, over_budget: Callable[[int], str | None], refused_limit: int | None
+    ) -> None:
+        child.rows = child.left_out = 0
+        delivery = self._begin(child, refused_limit)
+        opened = delivery.open()
+        if opened.published is None:
+            child.notes.extend(opened.notes)
+            delivery.load(self._tables(child), done=partial(self._acknowledged, child))
+            self._keep_refused(child, delivery.refused)
+            point("children.loaded")
+            if reason := over_budget(sum(other.refused for other in child.parent.children)):
+                raise StoppedError(
+                    f"{reason}: {child.bound.label} was not published; its parent's table was",
+                    hint="Mend what refuses the rows, or raise the budget; then resume the run.",
+                )
+        else:
+            child.notes.append("was published before the run was interrupted; not sent again")
+            for _ in self._tables(child):
+                pass
+            child.refused = sum(record.ref.rows for record in self._rejects(child.scope))
+        _check_balance(child, delivery.rows_sent)
+        child.published = delivery.publish()
+        point("children.published")
+        _check_balance(child, child.inserted)
+
+    def _keep_refused(self, child: ChildOutcome, refused: list[RefusedRow]) -> None:
+        work = self.work
+        work.workspace.ledger.drop_parts(work.batch, child.scope)
+        child.refused = len(refused)
+        if refused:
+            named = [_named(child.name, row) for row in refused]
+            work.workspace.ledger.add_parts([write_refused(work, child.scope, named)])
+
+    def _acknowledged(self, child: ChildOutcome, chunk: Chunk) -> None:
+        self.work.workspace.ledger.add_chunk(self.work.run, child.bound.index, chunk)
+
+    def _rejects(self, scope: str) -> list[PartRecord]:
+        return self.work.workspace.ledger.parts(self.work.batch, scope, PartKind.REJECTS)
+
+    def _tables(self, child: ChildOutcome) -> Iterator[tuple[int, pa.Table]]:
+        """The child rows whose parents this destination got; counts those that stay out."""
+        work = self.work
+        reader = ChildReader(
+            work=work.clean_work,
+            shape=child.shape,
+            losers=work.cleaned.losers,
+            refused=self._refused_parents(child.parent),
+            condition=child.parent.bound.spec.filter,
+        )
+        clean = {record.ref.key.seq: record for record in work.cleaned.parts}
+        pairs = [(part, clean[part.ref.key.seq]) for part in child.parts if part.ref.rows]
+        for (part, _), (table, left_out) in zip(pairs, work.engine.map(reader.read, pairs), strict=True):
+            child.left_out += left_out
+            child.rows += table.num_rows
+            if table.num_rows:
+                yield part.ref.key.seq, table
+
+    def _refused_parents(self, parent: Outcome) -> pa.Table | None:
+        import pyarrow as pa
+
+        staging = self.work.workspace.staging
+        records = self._rejects(f"{self.work.run}-d{parent.bound.index}")
+        tables = [staging.read(record.ref, columns=list(IDENTITY)) for record in records]
+        return pa.concat_tables(tables) if tables else None
+
+
+def _check_new(job: Job, bound: BoundDestination) -> None:
+    """Can the table be made?"""
+    if not job.create:
+        raise RefusedError(f"{bound.label} does not exist", hint="Create it, or allow it by `create: true`.")
+    check_names((column.name for column in job.columns), max_bytes=bound.destination.capabilities.name_bytes)
+
+
+def _check_balance(child: ChildOutcome, arrived: int) -> None:
+    """Elements at rest = rows + left out; rows = arrived + refused, where `arrived` is what the other side counted."""
+    elements = sum(part.ref.rows for part in child.parts)
+    if elements != child.rows + child.left_out or child.rows != arrived + child.refused:
+        raise BalanceError(
+            f"{child.bound.label}: the balance does not close: {elements:,} elements, {child.rows:,} rows,"
+            f" {child.left_out:,} left out, {arrived:,} delivered, {child.refused:,} rejected"
+        )
+
+
+def _named(name: str, row: RefusedRow) -> RefusedRow:
+    """The row with problems that name the child table."""
+    problems = tuple(
+        Problem(
+            code=problem.code,
+            message=f"child table {name}: {problem.message}",
+            column=None if problem.column is None else f"{name}.{problem.column}",
+            value=problem.value,
+        )
+        for problem in row.problems
+    )
+    return replace(row, problems=problems)
