@@ -40,7 +40,7 @@ def count_down(value: str) -> str:
     return value if len(value) < 2 else count_down(value[1:])
 
 
-@rule(kind="column")  # type: ignore[untyped-decorator]
+@rule(kind="column")
 def as_they_are(values: Any) -> Any:
     return re.compile("x") and values
 
