@@ -1,0 +1,29 @@
+"""Every example of the documentation runs, and prints what the page shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted(
+    path for folder in ("tutorial", "how-to", "why", "reference") for path in (ROOT / "docs" / folder).glob("*.md")
+    if "```sh" in path.read_text(encoding="utf-8")
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_examples_of_a_page_run_and_print_what_it_shows(page: Path, run_page: Callable[..., None]) -> None:
+    run_page(page)
+
+
+@pytest.mark.postgres
+def test_the_examples_for_postgresql_run(run_page: Callable[..., None], postgres: str) -> None:
+    run_page(ROOT / "docs" / "how-to" / "deliver.md", postgres=postgres)
+
+
+@pytest.mark.mysql
+def test_the_examples_for_mysql_run(run_page: Callable[..., None], mysql: str) -> None:
+    run_page(ROOT / "docs" / "how-to" / "deliver.md", mysql=mysql)
