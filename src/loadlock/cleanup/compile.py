@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -125,16 +125,20 @@ def _inputs(pipeline: Pipeline, columns: Sequence[Column], names: Sequence[str] 
         for index, column in enumerate(columns)
     ]
     known = {name for entry in inputs for name in entry.candidates}
-    others = [name for name in names or () if name not in known and declared and _has_sql(pipeline)]
+    written = "\n".join(_sql_texts(pipeline)).casefold() if declared else ""
+    others = [name for name in names or () if name not in known and name.casefold() in written]
     return inputs + [
         Input(name=f"o{index}", column=name, candidates=(name,), tolerant=False, optional=True)
         for index, name in enumerate(others)
     ]
 
 
-def _has_sql(pipeline: Pipeline) -> bool:
+def _sql_texts(pipeline: Pipeline) -> Iterator[str]:
+    """All SQL over rows that stands in the pipeline."""
     uses = [use for _, use in pipeline.rules] + [use for c in pipeline.columns or () for use in c.rules]
-    return any(use.name in _IN_CHAIN for use in uses) or any(check.name == "sql" for check in _all_checks(pipeline))
+    for use in (*uses, *_all_checks(pipeline)):
+        if isinstance(sql := use.options.get("sql"), str):
+            yield sql
 
 
 def _all_checks(pipeline: Pipeline) -> list[Any]:

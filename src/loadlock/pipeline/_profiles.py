@@ -25,7 +25,7 @@ def with_profile(document: Document, name: str | None, notes: Notes) -> Document
         return replace(document, value=value)
     if name not in (profiles or {}):
         remedy = written.suggest(name, list(profiles or {}))
-        notes.wrong("profiles", f"the profile {name!r} (from LOADLOCK_PROFILE or --profile) is not written", remedy)
+        notes.wrong("profiles", f"the profile {name!r} (from LOADLOCK_PROFILE) is not written", remedy)
         return replace(document, value=value)
     origin = join("profiles", name)
     merged, moved = _laid_over(value, (profiles or {})[name], "", origin)

@@ -30,7 +30,8 @@ def source_with_options(files: Sequence[str], pairs: Sequence[str]) -> Source:
             written[name] = _value(name, value)
     try:
         document = {"pipeline": "load", "source": written, "destination": {"url": "out.csv"}}
-        return pipeline_from(document, base_folder=Path.cwd()).source
+        # LOADLOCK_PROFILE is for pipeline files: here there are no profiles to choose from
+        return pipeline_from(document, base_folder=Path.cwd(), environment={}).source
     except PipelineError as exc:
         told = "; ".join(f"{mistake.path.removeprefix('source.')}: {mistake.message}" for mistake in exc.mistakes)
         raise UsageError(f"--option {told}", hint=" ".join(mistake.remedy for mistake in exc.mistakes)) from exc

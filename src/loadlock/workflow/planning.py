@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain
@@ -49,7 +50,7 @@ class Staged:
 def make_plan(
     pipeline: Pipeline, names: Sequence[str] | None, *, run_time: datetime, decisions: Mapping[str, Any] | None = None
 ) -> Plan:
-    """Compile; `names` are the files' columns where the pipeline declares none. Raises PipelineError with line and column."""
+    """Compile; `names` are the files' columns, as far as they are known. Raises PipelineError with line and column."""
     try:
         return compile_plan(pipeline, names, decisions=decisions or {}, run_time=run_time)
     except PipelineError as exc:
@@ -62,8 +63,7 @@ def plan_of(staged: Staged, pipeline: Pipeline, record: RunRecord) -> Plan:
     """The plan as this run compiled it or will: the same again when it is resumed or verified."""
     decisions = record.state.get("decisions", {})
     run_time = datetime.fromisoformat(record.started)
-    names = staged.names(pipeline) if pipeline.columns is None else None
-    plan = make_plan(pipeline, names, decisions=decisions, run_time=run_time)
+    names, plan = _compiled(staged, pipeline, run_time, decisions)
     if pipeline.columns is None or pipeline.source.drift != "evolve":
         return plan
     headers = staged.headers if staged.all_have_headers else [staged.names(pipeline)]
@@ -71,7 +71,19 @@ def plan_of(staged: Staged, pipeline: Pipeline, record: RunRecord) -> Plan:
     if not added:
         return plan
     wider = replace(pipeline, columns=(*pipeline.columns, *added))
-    return make_plan(wider, None, decisions=decisions, run_time=run_time)
+    return make_plan(wider, names, decisions=decisions, run_time=run_time)
+
+
+def _compiled(
+    staged: Staged, pipeline: Pipeline, run_time: datetime, decisions: Mapping[str, Any]
+) -> tuple[list[str] | None, Plan]:
+    """The plan, and the files' columns where it needed them: they cost a pass over JSON, so they are looked for last."""
+    if pipeline.columns is not None:
+        with suppress(PipelineError):
+            return None, make_plan(pipeline, None, decisions=decisions, run_time=run_time)
+    # SQL may name columns of the files that the pipeline doesn't declare
+    names = staged.names(pipeline)
+    return names, make_plan(pipeline, names, decisions=decisions, run_time=run_time)
 
 
 def check_before(staged: Staged, plan: Plan, pipeline: Pipeline) -> None:

@@ -83,13 +83,10 @@ def _samples(pipeline: Pipeline) -> Iterator[tuple[str, pa.Table, pa.Table]]:
 
 
 def _plan(pipeline: Pipeline, tables: Sequence[pa.Table]) -> Plan:
-    names = None
-    if pipeline.columns is None:
-        found: dict[str, None] = {}
-        for table in tables:
-            found.update(dict.fromkeys(_names(table, pipeline.source.flatten)))
-        names = list(found)
-    return make_plan(pipeline, names, run_time=datetime.now(UTC))
+    found: dict[str, None] = {}
+    for table in tables:
+        found.update(dict.fromkeys(_names(table, pipeline.source.flatten)))
+    return make_plan(pipeline, list(found), run_time=datetime.now(UTC))
 
 
 def _names(table: pa.Table, spec: Flatten) -> list[str]:
