@@ -125,22 +125,28 @@ class Slices:
 
     def _read_slowly(self, text: str, index: int, slow: _Slow) -> Sequence[str]:
         """Add the record's rows, or its problems; returns the names of its columns."""
-        try:
-            node, problems = self.reader.read(text)
-        except RecordError as error:
-            self.problems.append((index, error.problem))
+        read = self.record(text, index)
+        if read is None:
             return ()
-        found = rows_of(node, self.spec.children.keys())
-        # a key that stands twice leads to the same column twice: said once is enough
-        problems = problems or _clashes(node, found, self.spec)
-        if problems:
-            self.problems += [(index, problem) for problem in problems]
-            return ()
+        found = read[1]
         if self.shapes:
             self.shapes.learn(text, found[0])
         for sub, row in enumerate(found):
             slow.add(index, sub, _cells(text, row, self.wanted))
         return list(dict.fromkeys(name for row in found for name, _ in row))
+
+    def record(self, text: str, index: int) -> tuple[Node, list[Row]] | None:
+        """The record as a tree and as rows; None where it has problems, which are gathered."""
+        try:
+            node, problems = self.reader.read(text)
+        except RecordError as error:
+            self.problems.append((index, error.problem))
+            return None
+        found = rows_of(node, self.spec.children.keys())
+        # a key that stands twice leads to the same column twice: said once is enough
+        problems = problems or _clashes(node, found, self.spec)
+        self.problems += [(index, problem) for problem in problems]
+        return None if problems else (node, found)
 
     def _piece(self, tokens: Tokens, records: list[int], subs: list[int] | None) -> pa.Table:
         import pyarrow as pa
@@ -175,11 +181,11 @@ def children(raw: pa.Table, at: int, spec: Flatten) -> dict[str, pa.Table]:
     made = {name: _Slow() for name in spec.children.values()}
     for index, text in enumerate(_texts(raw.slice(at, SLICE_ROWS)), at):
         record = text.decode()
-        if not found._read_slowly(record, index, _Slow()) and found.problems and found.problems[-1][0] == index:
+        read = found.record(record, index)
+        if read is None:
             continue
-        node = found.reader.read(record)[0]
         for path, name in spec.children.items():
-            for sub, row in enumerate(_child_rows(node, path, spec)):
+            for sub, row in enumerate(_child_rows(read[0], path, spec)):
                 made[name].add(index, sub, _cells(record, row, None))
     return {name: found._piece(slow.tokens(), slow.records, slow.subs) for name, slow in made.items()}
 

@@ -240,6 +240,7 @@ class Runner:
         )
         bound = task.bound
         if not plan.columns:
+            _check_none(self.cleaned.clean)
             self.progress.say("no file has a record or a header: nothing was delivered")
             bound = []
         self.progress.begin(Stage.DELIVERY, total=self.cleaned.clean * len(bound), unit="rows")
@@ -355,6 +356,15 @@ class Runner:
         path: Path = self.task.workspace.reports / f"{self.run}.html"
         write_report(document, path)
         return str(path)
+
+
+def _check_none(rows: int) -> None:
+    """A batch without a column has no row either, or its records hold nothing but the arrays of child tables."""
+    if rows:
+        raise StoppedError(
+            f"{rows:,} records have no column of their own, only arrays that go to child tables",
+            hint="Declare a column, such as `columns: {row: {from: _row, type: integer}}`.",
+        )
 
 
 def _end_of(error: LoadlockError) -> RunStatus:
