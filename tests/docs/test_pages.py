@@ -14,16 +14,19 @@ PAGES = sorted(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_examples_of_a_page_run_and_print_what_it_shows(page: Path, run_page: Callable[..., None]) -> None:
     run_page(page)
 
 
+@pytest.mark.slow
 @pytest.mark.postgres
 def test_the_examples_for_postgresql_run(run_page: Callable[..., None], postgres: str) -> None:
     run_page(ROOT / "docs" / "how-to" / "deliver.md", postgres=postgres)
 
 
+@pytest.mark.slow
 @pytest.mark.mysql
 def test_the_examples_for_mysql_run(run_page: Callable[..., None], mysql: str) -> None:
     run_page(ROOT / "docs" / "how-to" / "deliver.md", mysql=mysql)

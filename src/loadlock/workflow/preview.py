@@ -21,6 +21,7 @@ from loadlock.intake.read import read_file
 from loadlock.model import FileReport
 from loadlock.pipeline.guess import propose, to_yaml
 from loadlock.pipeline.model import Flatten, Pipeline, Source
+from loadlock.pipeline.secrets import HIDDEN
 from loadlock.quarantine.read import RejectFilter, reject_rows
 from loadlock.rows import FILE, JSON_RECORD, PROVENANCE, ROW, SUB
 from loadlock.workflow.planning import make_plan
@@ -65,7 +66,7 @@ def preview(pipeline: Pipeline, *, rows: int = 10) -> Preview:
         share = max(1, rows // len(samples))
         shown += _before_and_after(name, table, result.clean, share)
     return Preview(
-        rows=shown[:rows],
+        rows=_masked(shown[:rows], pipeline),
         rejects=list(reject_rows(rejected, batch="", run="", wanted=RejectFilter(limit=rows))),
         tallies=tallies,
         decisions=[vars(decision) for decision in decisions],
@@ -112,6 +113,20 @@ def _before_and_after(name: str, raw: pa.Table, cleaned: pa.Table, rows: int) ->
         }
         for row in after
     ]
+
+
+def _masked(rows: list[dict[str, Any]], pipeline: Pipeline) -> list[dict[str, Any]]:
+    """The rows with `***` for the values of masked columns, and for a JSON record that holds such."""
+    columns = [column for column in pipeline.columns or () if column.mask]
+    if not columns:
+        return rows
+    before = {JSON_RECORD, *(name for column in columns for name in (column.source or (column.name,)))}
+    hidden = {"before": before, "after": {column.name for column in columns}}
+    return [row | {side: _hidden(row[side], names) for side, names in hidden.items()} for row in rows]
+
+
+def _hidden(values: dict[str, Any], names: set[str]) -> dict[str, Any]:
+    return {name: HIDDEN if name in names and value is not None else value for name, value in values.items()}
 
 
 @dataclass(frozen=True, kw_only=True)

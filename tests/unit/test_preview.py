@@ -1,0 +1,43 @@
+"""A look into the files: rows before and after cleanup, personal data masked, nothing written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from loadlock.api import Pipeline
+from loadlock.cli.app import run
+
+
+def pipeline(folder: Path, **sections: object) -> Pipeline:
+    (folder / "in.csv").write_text("id,mail,amount\n1,ann@example.com,5\n2,bo@example.com,0\n", encoding="utf-8")
+    return Pipeline.build("p", files="in.csv", base_folder=folder, destination="out.csv", **sections)  # type: ignore[arg-type]
+
+
+def test_masked_columns_show_no_value(tmp_path: Path) -> None:
+    found = pipeline(tmp_path, columns={"id": {}, "address": {"from": "mail", "mask": True}}).preview()
+    assert found.rows[0]["before"] == {"id": "1", "mail": "***", "amount": "5"}
+    assert found.rows[0]["after"] == {"id": "1", "address": "***"}
+
+
+def test_a_masked_column_hides_the_json_record_it_stands_in(tmp_path: Path) -> None:
+    (tmp_path / "in.ndjson").write_text('{"id": 1, "mail": "ann@example.com"}\n', encoding="utf-8")
+    shown = Pipeline.build(
+        "p", files="in.ndjson", base_folder=tmp_path, destination="out.csv", columns={"id": {}, "mail": {"mask": True}}
+    )
+    assert "ann@example.com" not in str(shown.preview().rows)
+
+
+def test_sql_may_name_columns_of_the_files_that_are_not_declared(tmp_path: Path) -> None:
+    shown = pipeline(tmp_path, columns={"id": {}}, checks=[{"sql": "try_cast(amount as integer) > 0"}])
+    assert [reject["row"] for reject in shown.preview().rejects] == [2]
+    assert shown.run(workspace=tmp_path / "w").balance["rejected"]["cleanup"] == 1
+
+
+def test_values_that_are_no_text_are_shown_plainly(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "in.csv").write_text("day,name\n2024-03-01,\n", encoding="utf-8")
+    text = "pipeline: p\nsource: in.csv\ncolumns: {day: date, name: {rules: [null_if]}}\ndestination: out.csv\n"
+    (tmp_path / "p.yaml").write_text(text, encoding="utf-8")
+    assert run(["preview", str(tmp_path / "p.yaml")]) == 0
+    assert "after   day=2024-03-01, name=null" in capfd.readouterr().out
