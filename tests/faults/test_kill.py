@@ -136,13 +136,18 @@ def prepare(loadlock: CommandLine, place: Place) -> None:
     place.create()
 
 
-def undisturbed(loadlock: CommandLine, place: Place) -> tuple[dict[str, Any], list[tuple[Any, ...]]]:
-    """The same batch into a DuckDB file, with nothing in the way."""
-    twin = CommandLine(folder=loadlock.folder.parent / "undisturbed")
-    twin.folder.mkdir()
-    plain = _local(twin.folder / "out.duckdb", "duckdb:///out.duckdb", query_duckdb)
-    prepare(twin, plain)
-    return twin.json("run", "orders.yaml", codes=[3]), plain.rows()
+Undisturbed = tuple[dict[str, Any], list[tuple[Any, ...]]]
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    """Document and rows of the same batch in a DuckDB file, with nothing in the way."""
+    folder = tmp_path_factory.mktemp("undisturbed") / "work"
+    folder.mkdir()
+    loadlock = CommandLine(folder=folder)
+    plain = _local(folder / "out.duckdb", "duckdb:///out.duckdb", query_duckdb)
+    prepare(loadlock, plain)
+    return loadlock.json("run", "orders.yaml", codes=[3]), plain.rows()
 
 
 def only_run(loadlock: CommandLine) -> dict[str, Any]:
@@ -191,14 +196,14 @@ SHORT = {
 @pytest.mark.slow
 @pytest.mark.parametrize("point", faults.POINTS)
 def test_a_run_killed_at_a_place_resumes_as_if_nothing_had_happened(
-    point: str, place: Place, loadlock: CommandLine, request: pytest.FixtureRequest
+    point: str, place: Place, loadlock: CommandLine, undisturbed: Undisturbed, request: pytest.FixtureRequest
 ) -> None:
     chosen = SHORT[request.node.callspec.params["place"]]
     if chosen is not None and point not in chosen and not request.config.getoption("--full-faults"):
         pytest.skip("only with --full-faults")
     if point == "delivery.refused_written" and not place.table:
         pytest.skip("a file refuses no row")
-    expected, rows = undisturbed(loadlock, place)
+    expected, rows = undisturbed
     prepare(loadlock, place)
     killed = loadlock("run", "orders.yaml", fault=f"{point}=kill")
     assert killed.code == -signal.SIGKILL, f"the place was not passed: {killed.said}"
@@ -220,17 +225,21 @@ def finish(loadlock: CommandLine) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "point", ["intake.part_written:2", "intake.part_listed:2", "cleanup.part_written:2", "cleanup.part_listed:3"]
 )
-def test_a_run_killed_between_its_files_takes_in_only_what_is_missing(point: str, loadlock: CommandLine) -> None:
+def test_a_run_killed_between_its_files_takes_in_only_what_is_missing(
+    point: str, loadlock: CommandLine, undisturbed: Undisturbed
+) -> None:
     plain = _local(loadlock.folder / "out.duckdb", "duckdb:///out.duckdb", query_duckdb)
-    expected, rows = undisturbed(loadlock, plain)
+    expected, rows = undisturbed
     prepare(loadlock, plain)
     assert loadlock("run", "orders.yaml", fault=f"{point}=kill").code == -signal.SIGKILL
     assert_right(plain, finish(loadlock), expected, rows)
 
 
 @pytest.mark.slow
-def test_running_again_after_a_kill_while_publishing_doubles_nothing(place: Place, loadlock: CommandLine) -> None:
-    expected, rows = undisturbed(loadlock, place)
+def test_running_again_after_a_kill_while_publishing_doubles_nothing(
+    place: Place, loadlock: CommandLine, undisturbed: Undisturbed
+) -> None:
+    expected, rows = undisturbed
     prepare(loadlock, place)
     assert loadlock("run", "orders.yaml", fault="delivery.published=kill").code == -signal.SIGKILL
     ended = loadlock("run", "orders.yaml", "--json")
@@ -254,9 +263,11 @@ def test_a_day_later_the_files_of_a_half_published_run_are_not_appended_again(lo
 @pytest.mark.slow
 @pytest.mark.parametrize(("sent", "point"), [("int", "intake.part_listed"), ("term", "cleanup.part_listed"),
                                              ("int", "delivery.chunk_listed"), ("term", "publishing.recorded")])  # fmt: skip
-def test_a_signal_stops_a_run_cleanly_and_it_can_be_resumed(sent: str, point: str, loadlock: CommandLine) -> None:
+def test_a_signal_stops_a_run_cleanly_and_it_can_be_resumed(
+    sent: str, point: str, loadlock: CommandLine, undisturbed: Undisturbed
+) -> None:
     plain = _local(loadlock.folder / "out.duckdb", "duckdb:///out.duckdb", query_duckdb)
-    expected, rows = undisturbed(loadlock, plain)
+    expected, rows = undisturbed
     prepare(loadlock, plain)
     stopped = loadlock("run", "orders.yaml", "--json", fault=f"{point}={sent}")
     assert stopped.code == 7, stopped.said
@@ -281,10 +292,10 @@ def test_resuming_a_run_that_came_to_its_end_does_nothing(loadlock: CommandLine)
 @pytest.mark.slow
 @pytest.mark.parametrize("kept", [True, False])
 def test_a_source_that_changed_after_the_kill_is_read_from_the_kept_bytes_or_refused(
-    kept: bool, loadlock: CommandLine
+    kept: bool, loadlock: CommandLine, undisturbed: Undisturbed
 ) -> None:
     plain = _local(loadlock.folder / "out.duckdb", "duckdb:///out.duckdb", query_duckdb)
-    expected, rows = undisturbed(loadlock, plain)
+    expected, rows = undisturbed
     prepare(loadlock, plain)
     # killed while the second file is taken in: of the first the bytes are kept, of the others not
     assert loadlock("run", "orders.yaml", fault="intake.part_listed:2=kill").code == -signal.SIGKILL
@@ -338,7 +349,7 @@ def test_a_dead_process_leaves_no_lock(loadlock: CommandLine) -> None:
 
 
 def test_every_place_named_in_the_code_is_known_and_every_known_one_is_in_the_code() -> None:
-    assert sorted(_points_in_code()) == sorted(faults.POINTS)
+    assert sorted(_points_in_code()) == sorted((*faults.POINTS, *faults.CHILD_POINTS))
 
 
 def _points_in_code() -> Iterator[str]:
