@@ -21,6 +21,7 @@ from loadlock.pipeline.codec import from_json
 from loadlock.pipeline.model import DestinationSpec, Pipeline, Source
 from loadlock.workflow.destinations import BoundDestination, all_targets, bind_destinations, plan_digest
 from loadlock.workflow.document import noop_document
+from loadlock.workflow.generation import generation_for
 from loadlock.workflow.progress import Progress, Silent
 from loadlock.workflow.receive import receive, with_file
 from loadlock.workflow.result import RunResult
@@ -232,8 +233,9 @@ def _go(
     options: Options,
     sources: list[ByteSource] | None,
 ) -> RunResult:
-    batch = workspace.ledger.batch(record.batch)
-    assert batch is not None
+    found = workspace.ledger.batch(record.batch)
+    assert found is not None
+    batch = generation_for(workspace.ledger, found, record, pipeline)
     if sources is None:
         sources = [] if batch.staged else _sources_again(workspace, batch.files)
     with ENGINES[options.engine](workspace.temp) as engine, _signals():
