@@ -84,6 +84,16 @@ def test_the_balance_sheet_and_the_report_show_child_tables(loadlock: CommandLin
     assert "table order_items" in report.read_text(encoding="utf-8")
 
 
+def test_doctor_looks_at_child_tables_too(loadlock: CommandLine) -> None:
+    query(loadlock, "create table order_items (id bigint, sku varchar)")
+    write(loadlock, TO_DUCKDB)
+    found = [one["found"] for one in loadlock.json("doctor", "p.yaml") if one["what"] == "destination"]
+    assert [line.rpartition("table ")[2] for line in found] == [
+        "orders: absent, will be created",
+        "order_items: 2 columns, append",
+    ]
+
+
 def test_files_get_their_children_in_files_beside_them(loadlock: CommandLine) -> None:
     import pyarrow.parquet as pq
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from loadlock.errors import LoadlockError
 from loadlock.pipeline.model import Pipeline
-from loadlock.workflow.destinations import BoundDestination, bind_destinations
+from loadlock.workflow.destinations import BoundDestination, all_targets, bind_destinations
 from loadlock.workflow.workspace import find_workspace
 
 _PACKAGES = ("duckdb", "pyarrow", "numpy", "sqlalchemy")
@@ -105,8 +105,8 @@ def _destinations(pipeline: Pipeline) -> Iterator[Finding]:
     except LoadlockError as exc:
         yield Finding(what="destination", verdict="fail", found=str(exc), remedy=exc.hint)
         return
-    for destination in bound:
-        yield _destination(destination)
+    for target in all_targets(bound):
+        yield _destination(target)
 
 
 def _destination(bound: BoundDestination) -> Finding:
