@@ -168,7 +168,7 @@ class Reader:
     def _pass(self, at: int) -> tuple[Leaf, int]:
         """A value that stays JSON text."""
         try:
-            end = _passer.scan_once(self.text, at)[1]
+            end = _passer.scan_once(self.text, at)[1]  # type: ignore[attr-defined]  # documented nowhere, there since Python 2.7
         except (ValueError, StopIteration) as error:
             raise self._invalid(at) from error
         return Leaf(at, end), end

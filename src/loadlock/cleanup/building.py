@@ -54,6 +54,30 @@ class Building:
         """Whether the column lies in the part, so that SQL need not hand it out."""
         return name not in self._columns
 
+    def only_root(self, expression: str) -> str | None:
+        """The one column of the part that an expression comes from; None where it is more than one, or none."""
+        found: set[str] = set()
+        todo, seen = self._words(expression), set[str]()
+        while todo:
+            name = todo.pop()
+            if name in seen:
+                continue
+            seen.add(name)
+            if name in self._columns:
+                todo += self._words(self._columns[name])
+            else:
+                found.add(name)
+        return found.pop() if len(found) == 1 else None
+
+    def with_given(self, names: Sequence[str]) -> Building:
+        """A copy in which these columns lie in the part already."""
+        other = Building(self.base)
+        other._level = dict(self._level)
+        other._columns = {name: text for name, text in self._columns.items() if name not in names}
+        for name in names:
+            other.given(name)
+        return other
+
     def relation(self, uses: Sequence[str]) -> str:
         """A relation with the columns that the expressions `uses` name.
 

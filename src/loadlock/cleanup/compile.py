@@ -202,10 +202,9 @@ def _finished(draft: Draft, names: Sequence[str] | None) -> Plan:
         keep_unique=draft.pipeline.keep_unique,
         keep_duplicates=draft.pipeline.keep_duplicates,
     )
-    texts = queries.of(plan, draft.build)
+    plan = queries.of(plan, draft.build)
     if survey:
-        texts["survey"] = queries.survey(plan.open_items, survey.build)
-    plan = replace(plan, queries=texts)
+        plan = replace(plan, queries={**plan.queries, "survey": queries.survey(plan.open_items, survey.build)})
     queries.try_out(plan)
     return plan
 

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from loadlock.cleanup.building import Building
+from loadlock.cleanup.distinct import BITS, Local, localized, words
 from loadlock.cleanup.plan import Plan, SurveyItem
 from loadlock.cleanup.steps import query
 from loadlock.digest import row_hash_sql, schema_seed
 from loadlock.errors import LoadlockError, Mistake, PipelineError
 from loadlock.model import Severity
 
-BITS = 60
-"""Conditions packed into one ubigint column."""
 LOW, HIGH, BAD, SKIP = "h_low", "h_high", "bad", "skip"
 
 
-def of(plan: Plan, build: Building) -> dict[str, str]:
-    """The texts of the plan's queries."""
-    return {"main": _main(plan, build), "texts": _texts(plan, build)}
+def of(plan: Plan, build: Building) -> Plan:
+    """The plan with its queries, and with the steps that take work out of them."""
+    conditions = [finding.condition for finding in plan.findings] + [change.condition for change in plan.changes]
+    local = localized(build, [*plan.finals, *plan.digest_values], conditions)
+    texts = {"main": _main(plan, local), "texts": _texts(plan, build)}
+    return replace(plan, steps=(*plan.steps, *local.steps), queries=texts)
 
 
 def survey(items: Sequence[SurveyItem], build: Building) -> str:
@@ -28,23 +31,12 @@ def survey(items: Sequence[SurveyItem], build: Building) -> str:
     return f"select {', '.join(listed) or 'null::varchar as nothing'} from {build.relation(conditions)}"
 
 
-def words(conditions: Sequence[str], prefix: str) -> list[tuple[str, str]]:
-    """Conditions as bits of ubigint columns: (`<prefix>0`, SQL), (`<prefix>1`, SQL) ...; null counts as false."""
-    made = []
-    for start in range(0, len(conditions), BITS):
-        bits = [
-            f"case when {condition} then {1 << bit}::ubigint else 0::ubigint end"
-            for bit, condition in enumerate(conditions[start : start + BITS])
-        ]
-        made.append((f"{prefix}{start // BITS}", f"({' | '.join(bits)})"))
-    return made
-
-
-def _main(plan: Plan, build: Building) -> str:
+def _main(plan: Plan, local: Local) -> str:
     """All rows: final values, whether they are bad or skipped, the hash of the others, and what is counted."""
+    build = local.build
     finals = [name for name in dict.fromkeys(plan.finals) if not build.is_given(name)]
-    found = words([finding.condition for finding in plan.findings], "f")
-    changed = words([change.condition for change in plan.changes], "g")
+    found = words([local.conditions.get(entry.condition, entry.condition) for entry in plan.findings], "f")
+    changed = words([local.conditions.get(entry.condition, entry.condition) for entry in plan.changes], "g")
     skip = "".join(f" when not coalesce({condition}, false) then {n}" for n, (_, condition) in enumerate(plan.skips))
     skipped = f"(case{skip} end)::integer" if skip else "null::integer"
     row_hash = _hash(plan)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from loadlock import rows as shared
-from loadlock.cleanup import queries
 from loadlock.cleanup._sql import literal
+from loadlock.cleanup.distinct import BITS
 from loadlock.cleanup.plan import Finding, Plan
 from loadlock.cleanup.python_checks import CheckResult
 from loadlock.cleanup.steps import query, whole
@@ -41,8 +41,8 @@ def all_hits(plan: Plan, main: pa.Table, checks: CheckResult) -> list[Hits]:
 
 def set_rows(table: pa.Table, prefix: str, number: int) -> np.ndarray[Any, Any]:
     """The rows in which condition `number` of the packed columns holds."""
-    word = whole(table[f"{prefix}{number // queries.BITS}"]).to_numpy()
-    return np.flatnonzero(word & np.uint64(1 << (number % queries.BITS)))
+    word = whole(table[f"{prefix}{number // BITS}"]).to_numpy()
+    return np.flatnonzero(word & np.uint64(1 << (number % BITS)))
 
 
 @dataclass(frozen=True, kw_only=True)

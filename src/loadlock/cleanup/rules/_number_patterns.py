@@ -69,6 +69,22 @@ MARK_FIRST = {mark: rf"(?:[^0-9]*[{_NO_WORD}])?[{mark}][0-9]+[^0-9]*" for mark i
 """By the decimal mark: whole values as `.5` and `$.50` (but `Rs.50` is fifty)."""
 
 
+_FREQUENT = "EUR|USD|GBP|CHF"
+FREQUENT = "$€£¥ EURUSDGBPCHF"
+"""What may be trimmed off a value that fits one of `FREQUENT_MONEY`."""
+
+
+def _frequent(core: str) -> str:
+    return f"(?:[$€£¥] ?|(?:{_FREQUENT}) )?(?:{core})(?: ?(?:[$€£¥]|{_FREQUENT}))?"
+
+
+FREQUENT_MONEY = {
+    ".": _frequent(rf"{_HEAD}(?:,[0-9]{{3}})+\.[0-9]+|[0-9]+\.[0-9]{{1,2}}|[0-9]+"),
+    ",": _frequent(rf"{_HEAD}(?:\.[0-9]{{3}})+,[0-9]+|[0-9]+,[0-9]{{1,2}}"),
+}
+"""By the decimal mark: whole values as most files write money. They need none of the slower patterns."""
+
+
 def framed(core: str) -> str:
     """The pattern of a whole value with this core, of values that fit `frame` (which alone knows what may stand around)."""
     return rf"(?:[^0-9]*(?:[^0-9.,]|[^0-9.,{_NO_WORD}]\.))?(?:{core})[^0-9]*"

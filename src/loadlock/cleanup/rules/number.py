@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -57,6 +58,7 @@ class Number:
         mark = self._mark(context)
         cases = [
             f"when regexp_full_match({value}, '{self._plain(mark)}') then {value}",
+            *self._frequent(value),
             f"when not ({self._is_framed(value)}) then {value}",
         ]
         for core, decimal, grouped in self._cores(mark):
@@ -71,6 +73,13 @@ class Number:
         if self.options.percent == "divide":
             return f"case when contains({value}, '%') and ({read}) <> {value} then {_hundredth(read)} else {read} end"
         return read
+
+    def _frequent(self, value: str) -> Iterator[str]:
+        """Cases for the shapes that most files have: one quick pattern, then plain text functions."""
+        for decimal, pattern in patterns.FREQUENT_MONEY.items():
+            if self.options.decimal in ("auto", decimal):
+                core = f"trim({value}, {literal(patterns.FREQUENT)})"
+                yield f"when regexp_full_match({value}, {literal(pattern)}) then {_without_marks(core, decimal, grouped=False)}"
 
     def findings(self, value: str, context: RuleContext) -> list[Finding]:
         """Values that can be read both ways, and plain numbers that are none with the decimal comma."""
@@ -163,11 +172,11 @@ def _sign(value: str) -> str:
 def _written(value: str, decimal: str, *, grouped: bool) -> str:
     """The plain number of a value whose kind of core is known."""
     core = f"regexp_extract({value}, {literal(patterns.CORE)})"
-    taken_out = f"concat({_sign(value)}, {_without_marks(core, decimal, grouped)})"
-    return f"case when {_bare(value)} then {_without_marks(value, decimal, grouped)} else {taken_out} end"
+    taken_out = f"concat({_sign(value)}, {_without_marks(core, decimal, grouped=grouped)})"
+    return f"case when {_bare(value)} then {_without_marks(value, decimal, grouped=grouped)} else {taken_out} end"
 
 
-def _without_marks(core: str, decimal: str, grouped: bool) -> str:
+def _without_marks(core: str, decimal: str, *, grouped: bool) -> str:
     """The core without thousands marks and with a decimal point."""
     if grouped:
         core = f"regexp_replace({core}, {literal(patterns.NEUTRAL)}, '', 'g')"
