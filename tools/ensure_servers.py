@@ -23,7 +23,10 @@ def main() -> None:
         print(f"missing: {', '.join(missing)}; the tests that need them skip (apt-get install {' '.join(missing)})")
         return
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing]):
+    for command in (
+        ["apt-get", "update", "-qq"],
+        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing],
+    ):
         if subprocess.run(command, check=False, env=environment, stdout=subprocess.DEVNULL).returncode:
             print(f"{' '.join(command)} failed; the tests that need {', '.join(missing)} can't run", file=sys.stderr)
             return
