@@ -42,3 +42,17 @@ def give_back() -> None:
 
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
+
+
+class Housekeeper:
+    """Gives memory back after every `parts` parts, so that a long stage needs no more than a short one."""
+
+    def __init__(self, *, parts: int = 12) -> None:
+        self.parts = parts
+        self._done = 0
+
+    def part_done(self) -> None:
+        """Call after each part."""
+        self._done += 1
+        if self._done % self.parts == 0:
+            give_back()

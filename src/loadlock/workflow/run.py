@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from loadlock.cleanup.plan import Plan
 from loadlock.engines.base import Engine
-from loadlock.engines.memory import give_back
+from loadlock.engines.memory import Housekeeper, give_back
 from loadlock.errors import (
     BalanceError,
     InterruptedRunError,
@@ -81,6 +81,7 @@ class Runner:
         self.decisions: list[dict[str, Any]] = []
         self.deliveries: Deliveries | None = None
         self._begun = time.monotonic()
+        self._housekeeper = Housekeeper()
 
     def go(self) -> dict[str, Any]:
         """Run to the end; the run's document. Every error is recorded as the run's end and raised again."""
@@ -129,7 +130,7 @@ class Runner:
                 options=options,
                 keep_source=task.pipeline.source.keep,
             )
-            take_in(intake, task.sources, lambda size, rows: self.progress.advance(Stage.INTAKE, done=size, rows=rows))
+            take_in(intake, task.sources, partial(self._advance, Stage.INTAKE))
             self.progress.end(Stage.INTAKE)
             give_back()
         raw, rejects = (self.ledger.parts(task.batch.batch, scope, kind) for kind in (PartKind.RAW, PartKind.REJECTS))
@@ -197,7 +198,7 @@ class Runner:
         self.ledger.add_parts(records)
         point("cleanup.part_listed")
         rows = sum(record.info["staged"] for record in records if record.ref.key.kind == PartKind.CLEAN)
-        self.progress.advance(Stage.CLEANUP, done=rows, rows=rows)
+        self._advance(Stage.CLEANUP, rows, rows)
 
     def _check_guards(self) -> None:
         assert self.cleaned is not None
@@ -244,9 +245,8 @@ class Runner:
             self.progress.say("no file has a record or a header: nothing was delivered")
             bound = []
         self.progress.begin(Stage.DELIVERY, total=self.cleaned.clean * len(bound), unit="rows")
-        advance: Callable[[int], None] = lambda rows: self.progress.advance(Stage.DELIVERY, done=rows, rows=rows)  # noqa: E731
         with (
-            Deliveries(work, bound, advance) as self.deliveries,
+            Deliveries(work, bound, lambda rows: self._advance(Stage.DELIVERY, rows, rows)) as self.deliveries,
             ChildDeliveries(work, self.deliveries.outcomes) as children,
         ):
             children.check()
@@ -287,6 +287,11 @@ class Runner:
         return max(0, min(limits) - self.balance.rejected) if limits else None
 
     # --- bookkeeping
+
+    def _advance(self, stage: Stage, done: int, rows: int) -> None:
+        """A part (or chunk) is done: tell, and keep the memory small."""
+        self.progress.advance(stage, done=done, rows=rows)
+        self._housekeeper.part_done()
 
     def _received(self) -> Balance:
         return self.balance.with_(rejected_delivery=0)
