@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import random
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -152,3 +154,14 @@ def full(staging: SqlStaging) -> Iterator[None]:
     staging._connection.execute(f"pragma max_page_count = {pages}").fetchall()
     yield
     staging._connection.execute("pragma max_page_count = 1000000").fetchall()
+
+
+def test_a_part_written_again_clears_what_a_killed_process_left_of_it(tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    staging = ParquetStaging(tmp_path)
+    path = tmp_path / staging.write(key(), numbered(1, 2)).location
+    host = "".join(character for character in os.uname().nodename if character.isalnum()) or "host"
+    path.with_name(f"{path.name}.{host}-{dead.pid}-1.tmp").write_bytes(b"half a part")
+    staging.write(key(), numbered(1, 2))
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]

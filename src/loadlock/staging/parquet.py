@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from loadlock.durable import workspace_error, written_whole
+from loadlock.durable import clear_debris, workspace_error, written_whole
 from loadlock.errors import WorkspaceError
 from loadlock.model import PartKey, PartRef
 
@@ -34,6 +34,7 @@ class ParquetStaging:
         location = _location(key)
         path = self.root / location
         try:
+            clear_debris(path)
             with written_whole(path) as beside:
                 _write_table(table, beside)
                 size = beside.stat().st_size
