@@ -6,7 +6,7 @@ What a page says with its blocks:
   is what must be printed, standard output before standard error;
 - ``<!-- file: NAME -->`` before a block writes the block's text to that file;
 - ``<!-- exit: N -->`` before a ```sh block: its last command ends with N (0 or 3 otherwise);
-- ``<!-- needs: postgres -->`` before a block: only where that server is; ``SHOP_DB`` is its URL;
+- ``<!-- needs: postgres -->`` before a block: only where that server is, and only such blocks there; ``SHOP_DB`` is its URL;
 - ``<!-- not run -->`` before a block: shown only.
 
 In shown output `...` stands for anything; ids of runs and batches, times, seconds and `/home/ann/shop` (the reader's folder)
@@ -107,7 +107,9 @@ class PageRun:
                 self._compare(block.text, output, block)
 
     def _wanted(self, block: Block) -> bool:
-        return "not run" not in block.notes and set(block.notes.get("needs", "").split()) <= set(self.servers)
+        needed = set(block.notes.get("needs", "").split())
+        elsewhere = bool(self.servers) and block.language == "sh" and not needed  # run where no server is
+        return "not run" not in block.notes and needed <= set(self.servers) and not elsewhere
 
     def _write(self, name: str, block: Block) -> None:
         path = self.folder / name
