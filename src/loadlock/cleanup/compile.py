@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -204,7 +203,7 @@ def _finished(draft: Draft, names: Sequence[str] | None) -> Plan:
     )
     plan = queries.of(plan, draft.build)
     if survey:
-        plan = replace(plan, queries={**plan.queries, "survey": queries.survey(plan.open_items, survey.build)})
+        plan = queries.survey(plan, survey.build)
     queries.try_out(plan)
     return plan
 

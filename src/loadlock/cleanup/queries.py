@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from loadlock.cleanup.building import Building
 from loadlock.cleanup.distinct import BITS, Local, localized, words
-from loadlock.cleanup.plan import Plan, SurveyItem
+from loadlock.cleanup.plan import Plan
 from loadlock.cleanup.steps import query
 from loadlock.digest import row_hash_sql, schema_seed
 from loadlock.errors import LoadlockError, Mistake, PipelineError
@@ -24,11 +23,14 @@ def of(plan: Plan, build: Building) -> Plan:
     return replace(plan, steps=(*plan.steps, *local.steps), queries=texts)
 
 
-def survey(items: Sequence[SurveyItem], build: Building) -> str:
-    """One row: how often each condition of the items holds (`n0`, `n1` ...)."""
-    conditions = [condition for item in items for _, condition in item.counts]
-    listed = [f"count(*) filter (where {condition}) as n{n}" for n, condition in enumerate(conditions)]
-    return f"select {', '.join(listed) or 'null::varchar as nothing'} from {build.relation(conditions)}"
+def survey(plan: Plan, build: Building) -> Plan:
+    """The plan with its survey: one row that says how often each condition of the open items holds (`n0`, `n1` ...)."""
+    conditions = [condition for item in plan.open_items for _, condition in item.counts]
+    local = localized(build, [], conditions)
+    replaced = [local.conditions.get(condition, condition) for condition in conditions]
+    listed = [f"count(*) filter (where {condition}) as n{n}" for n, condition in enumerate(replaced)]
+    sql = f"select {', '.join(listed) or 'null::varchar as nothing'} from {local.build.relation(replaced)}"
+    return replace(plan, survey_steps=(*plan.survey_steps, *local.steps), queries={**plan.queries, "survey": sql})
 
 
 def _main(plan: Plan, local: Local) -> str:

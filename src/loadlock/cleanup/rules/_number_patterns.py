@@ -78,11 +78,14 @@ def _frequent(core: str) -> str:
     return f"(?:[$€£¥] ?|(?:{_FREQUENT}) )?(?:{core})(?: ?(?:[$€£¥]|{_FREQUENT}))?"
 
 
-FREQUENT_MONEY = {
-    ".": _frequent(rf"{_HEAD}(?:,[0-9]{{3}})+\.[0-9]+|[0-9]+\.[0-9]{{1,2}}|[0-9]+"),
-    ",": _frequent(rf"{_HEAD}(?:\.[0-9]{{3}})+,[0-9]+|[0-9]+,[0-9]{{1,2}}"),
+_CLEAR = {
+    ".": rf"{_HEAD}(?:,[0-9]{{3}})+\.[0-9]+|[0-9]+\.[0-9]{{1,2}}",
+    ",": rf"{_HEAD}(?:\.[0-9]{{3}})+,[0-9]+|[0-9]+,[0-9]{{1,2}}",
 }
+FREQUENT_MONEY = {".": _frequent(rf"{_CLEAR['.']}|[0-9]+"), ",": _frequent(_CLEAR[","])}
 """By the decimal mark: whole values as most files write money. They need none of the slower patterns."""
+FREQUENT_CLEAR = {mark: _frequent(core) for mark, core in _CLEAR.items()}
+"""The same, of those only that leave no doubt about the mark."""
 
 
 def framed(core: str) -> str:

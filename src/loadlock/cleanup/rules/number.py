@@ -99,9 +99,12 @@ class Number:
         """Counts the values that leave no doubt, by their decimal mark."""
         if self.options.decimal != "auto":
             return {}
+        point = self._fits(value, f"{patterns.POINT}|{patterns.GROUPED_POINT}")
+        comma = self._fits(value, f"{patterns.COMMA}|{patterns.GROUPED_COMMA}")
+        quick = {mark: f"regexp_full_match({value}, {literal(text)})" for mark, text in patterns.FREQUENT_CLEAR.items()}
         return {
-            "point": self._fits(value, f"{patterns.POINT}|{patterns.GROUPED_POINT}"),
-            "comma": self._fits(value, f"{patterns.COMMA}|{patterns.GROUPED_COMMA}"),
+            "point": f"case when {quick['.']} then true when {quick[',']} then false else {point} end",
+            "comma": f"case when {quick[',']} then true when {quick['.']} then false else {comma} end",
         }
 
     def decide(self, counts: dict[str, int], context: RuleContext) -> tuple[Any, str]:
