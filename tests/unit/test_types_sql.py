@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from loadlock.cleanup import formats, typing_sql
-from loadlock.cleanup.steps import query
+from loadlock.cleanup.prepared import query
 from loadlock.types import ColumnType
 
 

@@ -120,7 +120,7 @@ def _repeated(
 
 
 def _losers(candidates: pa.Table, columns: Sequence[str], keep: str, reason: str, message: str | None) -> pa.Table:
-    from loadlock.cleanup.steps import query
+    from loadlock.cleanup.prepared import query
 
     keys = ", ".join(f"k{n}" for n in range(len(columns)))
     order = "desc" if keep == "last" else "asc"

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from loadlock.cleanup.building import Building
-from loadlock.cleanup.steps import query, whole
+from loadlock.cleanup.prepared import query
+from loadlock.cleanup.steps import whole
 
 if TYPE_CHECKING:
     import pyarrow as pa

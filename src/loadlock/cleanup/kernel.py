@@ -12,9 +12,10 @@ from loadlock.cleanup.binding import Bound, bind, drift
 from loadlock.cleanup.counting import Counted, count_part, examples_of
 from loadlock.cleanup.flatten import flatten
 from loadlock.cleanup.plan import Input, Plan
+from loadlock.cleanup.prepared import query
 from loadlock.cleanup.python_checks import run_checks
 from loadlock.cleanup.rejecting import Texts, all_hits, record_rejects, row_rejects, set_rows
-from loadlock.cleanup.steps import query, query_texts, whole
+from loadlock.cleanup.steps import whole
 from loadlock.cleanup.tallies import Tallies
 from loadlock.digest import MODULUS
 from loadlock.errors import LoadlockError
@@ -23,9 +24,6 @@ from loadlock.rows import FILE, JSON_RECORD, PROVENANCE, ROW, SUB
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-FEW_ROWS = 2000
-"""Rows whose texts are fetched as Python values; more go through Arrow."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,8 +136,7 @@ class _Part:
         """The texts of the rows at these indexes."""
         if not len(rows):
             return Texts(rows=rows, table=self.part.slice(0, 0))
-        run = query_texts if len(rows) <= FEW_ROWS else query
-        return Texts(rows=rows, table=run(self.plan.queries["texts"], self.part.take(rows)))
+        return Texts(rows=rows, table=query(self.plan.queries["texts"], self.part.take(rows)))
 
     def rejects(self, raw: pa.Table, problems: list[tuple[int, Problem]], found: pa.Table) -> pa.Table:
         """Rejects of records that could not be flattened, then those of rows."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from loadlock.cleanup.building import Building
 from loadlock.cleanup.distinct import BITS, Local, localized, words
 from loadlock.cleanup.plan import Plan
-from loadlock.cleanup.steps import query
+from loadlock.cleanup.prepared import query
 from loadlock.digest import row_hash_sql, schema_seed
 from loadlock.errors import LoadlockError, Mistake, PipelineError
 from loadlock.model import Severity
@@ -85,7 +85,7 @@ def try_out(plan: Plan) -> None:
         for step in plan.steps:
             part = step.run(part)
         query(plan.queries["main"], part)
-        query(f"explain {plan.queries['texts']}", part)
+        query(plan.queries["texts"], part)
     except (duckdb.Error, LoadlockError) as error:
         first = str(error).strip().splitlines()[0]
         mistake = Mistake(message=f"the pipeline can't be compiled: {first}", remedy="Look at its rules and checks.")

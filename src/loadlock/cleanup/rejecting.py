@@ -12,8 +12,9 @@ from loadlock import rows as shared
 from loadlock.cleanup._sql import literal
 from loadlock.cleanup.distinct import BITS
 from loadlock.cleanup.plan import Finding, Plan
+from loadlock.cleanup.prepared import query
 from loadlock.cleanup.python_checks import CheckResult
-from loadlock.cleanup.steps import query, whole
+from loadlock.cleanup.steps import whole
 from loadlock.model import Problem, Severity, Stage
 
 if TYPE_CHECKING:

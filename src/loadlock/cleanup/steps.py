@@ -5,48 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from loadlock.cleanup import python_rules, sandbox
+from loadlock.cleanup import python_rules
 from loadlock.cleanup.base import ArrowRule, RuleContext
+from loadlock.cleanup.prepared import query
 from loadlock.cleanup.python_rules import PythonFunction
 from loadlock.digest import canonical_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-PART = "part"
-"""The relation that the plan's SQL reads."""
-
 
 class Step(Protocol):
     """Adds columns to the part; picklable and pure."""
 
     def run(self, part: pa.Table) -> pa.Table: ...
-
-
-def query(sql: str, part: pa.Table) -> pa.Table:
-    """The result of one query over a part, on this thread's locked-down connection."""
-    connection = sandbox.connection()
-    connection.register(PART, part)
-    try:
-        # execute binds the query once, sql() twice; the reader spares the copy that execute().to_arrow_table() makes
-        return connection.execute(sql).to_arrow_reader(max(part.num_rows, 1)).read_all()
-    finally:
-        connection.unregister(PART)
-
-
-def query_texts(sql: str, part: pa.Table) -> pa.Table:
-    """The result of a query that gives only texts, for few rows: a plain fetch, which binds the query once, not twice."""
-    import pyarrow as pa
-
-    connection = sandbox.connection()
-    connection.register(PART, part)
-    try:
-        cursor = connection.execute(sql)
-        names = [entry[0] for entry in cursor.description]
-        rows = cursor.fetchall()
-    finally:
-        connection.unregister(PART)
-    return pa.table({name: pa.array([row[n] for row in rows], pa.string()) for n, name in enumerate(names)})
 
 
 @dataclass(frozen=True, kw_only=True)

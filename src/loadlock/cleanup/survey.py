@@ -11,7 +11,7 @@ from loadlock.cleanup.binding import bind
 from loadlock.cleanup.compile import compile_plan
 from loadlock.cleanup.kernel import flat_rows, staged_part
 from loadlock.cleanup.plan import Plan, SurveyItem
-from loadlock.cleanup.steps import query
+from loadlock.cleanup.prepared import query
 from loadlock.rows import JSON_RECORD
 
 if TYPE_CHECKING:
