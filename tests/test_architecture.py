@@ -13,7 +13,19 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "loadlock"
 
-GROUND = {"durable", "errors", "faults", "model", "problems", "rows", "types", "digest", "registry", "_version"}
+GROUND = {
+    "durable",
+    "errors",
+    "faults",
+    "model",
+    "prepared",
+    "problems",
+    "rows",
+    "types",
+    "digest",
+    "registry",
+    "_version",
+}
 """Modules that know nothing of the stages."""
 STAGES = ("intake", "staging", "cleanup", "delivery")
 
@@ -22,6 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "faults": set(),
     "model": set(),
+    "prepared": set(),
     "problems": set(),
     "rows": set(),
     "types": set(),

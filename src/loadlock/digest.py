@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from loadlock.prepared import Statement
 from loadlock.types import ColumnType
 
 if TYPE_CHECKING:
@@ -71,7 +72,8 @@ def row_hash_sql(
 def limb_sums_sql(row_hash: str) -> str:
     """SQL select list that sums the four 32-bit limbs of `row_hash`, lowest first (a plain sum would overflow)."""
     return ", ".join(
-        f"coalesce(sum((({row_hash} >> {32 * limb}) & 4294967295::uhugeint)::ubigint), 0)" for limb in range(_LIMBS)
+        f"coalesce(sum((({row_hash} >> {32 * limb}) & 4294967295::uhugeint)::ubigint), 0) as limb{limb}"
+        for limb in range(_LIMBS)
     )
 
 
@@ -85,23 +87,60 @@ def to_hex(digest: int) -> str:
     return f"{digest % MODULUS:032x}"
 
 
-def digest_table(table: pa.Table, columns: Sequence[tuple[str, ColumnType]], connection: Any = None) -> int:
-    """The digest of a table's rows; JSON columns are made canonical here. `connection` = a DuckDB connection to use."""
-    import duckdb
+def digest_query(columns: Sequence[tuple[str, ColumnType]]) -> str:
+    """The query over `part`, the relation that `digest_input` gives, whose one row `digest_of` reads."""
+    row_hash = row_hash_sql(columns, values=[f"c{number}" for number in range(len(columns))])
+    return f"select {limb_sums_sql('h')} from (select {row_hash} as h from part)"
 
-    own = connection is None
-    connection = duckdb.connect() if own else connection
-    try:
-        connection.register("_digest_rows", canonical_json_columns(table, columns))
-        row_hash = row_hash_sql(columns)
-        sums = connection.execute(
-            f"select {limb_sums_sql('h')} from (select {row_hash} as h from _digest_rows)"
-        ).fetchall()[0]
-        connection.unregister("_digest_rows")
-        return from_limbs(sums)
-    finally:
-        if own:
-            connection.close()
+
+def digest_input(table: pa.Table, columns: Sequence[tuple[str, ColumnType]]) -> pa.Table:
+    """The columns by place (`c0`, `c1` ...), so that any name will do; JSON columns as canonical text."""
+    given = canonical_json_columns(table.select([name for name, _ in columns]), columns)
+    return given.rename_columns([f"c{number}" for number in range(len(columns))])
+
+
+def digest_of(result: pa.Table) -> int:
+    """The digest that `digest_query` found."""
+    (sums,) = result.to_pylist()
+    return from_limbs([sums[f"limb{limb}"] for limb in range(_LIMBS)])
+
+
+class Digester:
+    """Digests tables with the same columns, one after the other. Not thread-safe; `close` lets DuckDB go."""
+
+    def __init__(self, columns: Sequence[tuple[str, ColumnType]]) -> None:
+        import duckdb
+
+        self.columns = list(columns)
+        self._connection = duckdb.connect(config={"threads": "1"})
+        self._statements: dict[str, Statement] = {}
+
+    def __enter__(self) -> Digester:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def of(self, table: pa.Table) -> int:
+        """The digest of a table's rows; other columns are ignored."""
+        given = digest_input(table, self.columns)
+        key = str(given.schema)
+        if key not in self._statements:
+            self._statements[key] = Statement(
+                self._connection, len(self._statements), digest_query(self.columns), given
+            )
+        return digest_of(self._statements[key].run(given))
+
+    def close(self) -> None:
+        """End the connection; called again it does nothing."""
+        self._statements.clear()
+        self._connection.close()
+
+
+def digest_table(table: pa.Table, columns: Sequence[tuple[str, ColumnType]]) -> int:
+    """The digest of one table's rows."""
+    with Digester(columns) as digester:
+        return digester.of(table)
 
 
 def canonical_json_columns(table: pa.Table, columns: Sequence[tuple[str, ColumnType]]) -> pa.Table:

@@ -173,7 +173,7 @@ def expected_digest() -> str:
         rows: pa.Table = connection.sql(f"select * from (values {values}) v(id, name, amount, day)").to_arrow_table()
         schema = pa.schema([(n, t.arrow()) for n, t in zip(rows.column_names, types, strict=True)])
         columns = list(zip(rows.column_names, types, strict=True))
-        return to_hex(digest_table(rows.cast(schema), columns, connection))
+        return to_hex(digest_table(rows.cast(schema), columns))
 
 
 def test_load_without_a_pipeline_delivers_every_column_as_the_text_received(url: str, loadlock: CommandLine) -> None:

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from loadlock.cleanup.plan import BatchCheck, Plan, UniqueCheck
+from loadlock.cleanup.prepared import query as query_part
 from loadlock.cleanup.rejecting import reject_rows
 from loadlock.cleanup.steps import whole
-from loadlock.digest import digest_table, quote
+from loadlock.digest import digest_input, digest_of, digest_query, quote
 from loadlock.errors import LoadlockError
 from loadlock.model import Severity
 from loadlock.rows import FILE, IDENTITY, JSON_RECORD, ROW, SUB, reject_schema
@@ -223,4 +224,4 @@ def _problems(losers: pa.Table) -> pa.Array:
 def digest_of_losers(clean: pa.Table, losers: pa.Table, plan: Plan) -> int:
     """The digest of those rows of a clean part that lose: to be taken off the batch's digest."""
     own = clean.join(losers.select(list(IDENTITY)), keys=list(IDENTITY), join_type="left semi")
-    return digest_table(own.select([name for name, _ in plan.columns]), plan.columns) if own.num_rows else 0
+    return digest_of(query_part(digest_query(plan.columns), digest_input(own, plan.columns))) if own.num_rows else 0

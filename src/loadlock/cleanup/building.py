@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 
 from loadlock.cleanup.plan import Change, Finding
-from loadlock.cleanup.prepared import PART
 from loadlock.cleanup.steps import SqlStep, Step
+from loadlock.prepared import PART
 
 _WORD = re.compile(r"\b[a-z]\w*\b")
 

@@ -12,13 +12,14 @@ staging table with receipts stays for a resumed run). Not thread-safe; fitting a
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from threading import Lock
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from loadlock import rows as names
 from loadlock.delivery.ahead import ahead
@@ -26,7 +27,7 @@ from loadlock.delivery.base import Destination, Job, Opened, Published, Session
 from loadlock.delivery.chunks import CHUNK_ROWS, Piece, Pieces, cut, name_chunk
 from loadlock.delivery.fit import misfits
 from loadlock.delivery.retry import LostTransactionError, RetryPolicy
-from loadlock.digest import MODULUS, digest_table, to_hex
+from loadlock.digest import MODULUS, Digester, to_hex
 from loadlock.errors import RefusedError, RowsRefusedError, StoppedError, UnavailableError
 from loadlock.model import Chunk, Problem, Receipt, VerifyLevel, WriteMode
 from loadlock.types import ColumnType
@@ -90,7 +91,8 @@ class Delivery:
         self._session: Session = destination.session(job)
         self._digest = 0
         self._by_file: Counter[int] = Counter()
-        self._duckdb: Any = None
+        self._digester: Digester | None = None
+        self._digest_lock = threading.Lock()
         self._lock = Lock()
 
     def __enter__(self) -> Delivery:
@@ -188,9 +190,9 @@ class Delivery:
     def close(self) -> None:
         """Release lock and connection."""
         self._session.close()
-        if self._duckdb is not None:
-            self._duckdb.close()
-            self._duckdb = None
+        if self._digester is not None:
+            self._digester.close()
+            self._digester = None
 
     def _opened(self) -> Opened:
         if self.opened is None:
@@ -316,17 +318,11 @@ class Delivery:
             self._on_rows(rows.num_rows)
 
     def _digest_of(self, rows: pa.Table) -> int:
-        """Called from both threads, so each call has a cursor of its own."""
-        with self._lock:
-            if self._duckdb is None:
-                import duckdb
-
-                self._duckdb = duckdb.connect()
-            cursor = self._duckdb.cursor()
-        try:
-            return digest_table(rows.select([column.name for column in self.job.columns]), self.columns, cursor)
-        finally:
-            cursor.close()
+        """Also called by the thread that works ahead."""
+        with self._digest_lock:
+            if self._digester is None:
+                self._digester = Digester(self.columns)
+            return self._digester.of(rows)
 
     def _digest_back(self, tables: Iterator[pa.Table]) -> tuple[int, int]:
         count = digest = 0
