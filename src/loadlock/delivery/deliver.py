@@ -17,7 +17,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -93,7 +92,6 @@ class Delivery:
         self._by_file: Counter[int] = Counter()
         self._digester: Digester | None = None
         self._digest_lock = threading.Lock()
-        self._lock = Lock()
 
     def __enter__(self) -> Delivery:
         return self
