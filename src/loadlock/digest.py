@@ -47,14 +47,8 @@ def canonical_sql(value: str, kind: ColumnType) -> str:
             return f"{value}::varchar"
 
 
-def row_hash_sql(
-    columns: Sequence[tuple[str, ColumnType]], *, prefix: str = "", values: Sequence[str] | None = None
-) -> str:
-    """SQL expression (uhugeint) of a row's hash; column names are quoted, `prefix` goes before each (`t.`).
-
-    `values` are the SQL expressions of the columns' values, where they are not columns of these names.
-    """
-    values = [prefix + quote(name) for name, _ in columns] if values is None else values
+def row_hash_sql(columns: Sequence[tuple[str, ColumnType]], *, values: Sequence[str]) -> str:
+    """SQL expression (uhugeint) of a row's hash; `values` are the SQL expressions of the columns' values, in their order."""
     kept = [(value, kind) for (name, kind), value in zip(columns, values, strict=True) if not name.startswith("_")]
     seed = schema_seed(columns)
     texts = [canonical_sql(value, kind) for value, kind in kept]
