@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -47,20 +47,32 @@ def canonical_sql(value: str, kind: ColumnType) -> str:
             return f"{value}::varchar"
 
 
-def row_hash_sql(columns: Sequence[tuple[str, ColumnType]], *, values: Sequence[str]) -> str:
-    """SQL expression (uhugeint) of a row's hash; `values` are the SQL expressions of the columns' values, in their order."""
+def doubtful(columns: Sequence[tuple[str, ColumnType]], *, values: Sequence[str]) -> list[str]:
+    """SQL conditions, one a text column: the value needs the form with lengths."""
+    return [
+        f"(contains({value}, chr(31)) or {value} = '\\N')"
+        for (name, kind), value in zip(columns, values, strict=True)
+        if not name.startswith("_") and kind.kind in ("text", "json")
+    ]
+
+
+def row_hash_sql(
+    columns: Sequence[tuple[str, ColumnType]], *, values: Sequence[str], condition: Callable[[str], str] = str
+) -> str:
+    """SQL expression (uhugeint) of a row's hash; `values` are the SQL expressions of the columns' values, in their order.
+
+    `condition` gives what stands for each of the `doubtful` conditions.
+    """
     kept = [(value, kind) for (name, kind), value in zip(columns, values, strict=True) if not name.startswith("_")]
     seed = schema_seed(columns)
     texts = [canonical_sql(value, kind) for value, kind in kept]
-    doubtful = [
-        f"contains({value}, chr(31)) or {value} = '\\N'" for value, kind in kept if kind.kind in ("text", "json")
-    ]
+    doubts = [condition(doubt) for doubt in doubtful(columns, values=values)]
     plain = ", ".join([f"'{seed}p'", *(f"coalesce({text}, '\\N')" for text in texts)])
     joined = f"concat_ws(chr(31), {plain})"
-    if not doubtful:
+    if not doubts:
         return f"md5_number({joined})"
     lengths = ", ".join(f"coalesce(strlen({text})::varchar || ':' || {text}, '~')" for text in texts)
-    return f"md5_number(case when {' or '.join(doubtful)} then concat('{seed}l', {lengths}) else {joined} end)"
+    return f"md5_number(case when {' or '.join(doubts)} then concat('{seed}l', {lengths}) else {joined} end)"
 
 
 def limb_sums_sql(row_hash: str) -> str:

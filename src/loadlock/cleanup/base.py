@@ -79,6 +79,19 @@ class ArrowRule(Protocol):
         ...
 
 
+@runtime_checkable
+class ShapeRule(Protocol):
+    """An `SqlRule` that may tell no digit from another, but for whether the first digit of the value is 0.
+
+    Then its SQL (value, findings and survey) is run once for each shape of value (`9,999.99`) instead of for each
+    value. All digits must come out in their order, and no other character may become a 9.
+    """
+
+    def by_shape(self) -> bool:
+        """Whether that holds with the options of this rule."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Finding:
     """One way in which a rule or check can find a value bad, as SQL over a row."""

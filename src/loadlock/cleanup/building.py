@@ -22,6 +22,10 @@ class Building:
         self.changes: list[Change] = []
         self._level = dict.fromkeys(base, 0)
         self._columns: dict[str, str] = {}
+        self.by_shape: dict[str, str] = {}
+        """Columns that depend on the shape of one text column only: name → that column."""
+        self.flags: set[str] = set()
+        """Those of them that are conditions."""
 
     def add(self, name: str, expression: str) -> str:
         """A new internal column by SQL over earlier ones; gives its name."""
@@ -29,9 +33,16 @@ class Building:
         self._columns[name] = expression
         return name
 
+    def add_by_shape(self, name: str, expression: str, value: str, *, flag: bool = False) -> str:
+        """The same, of an expression over the text column `value` that tells digits apart only by a 0 in front."""
+        self.by_shape[name] = value
+        if flag:
+            self.flags.add(name)
+        return self.add(name, expression)
+
     def flush(self, wanted: Sequence[str] | None = None) -> None:
         """Compute columns now (all, or `wanted` and what they come from), so that an Arrow step can read them."""
-        names = list(self._columns) if wanted is None else self._needed(wanted)
+        names = [name for name in self._columns if name not in self.flags] if wanted is None else self.needed(wanted)
         if not names:
             return
         self.steps.append(SqlStep(sql=f"select {', '.join(names)} from {self.relation(names)}"))
@@ -74,6 +85,7 @@ class Building:
         """A copy in which these columns lie in the part already."""
         other = Building(self.base)
         other._level = dict(self._level)
+        other.by_shape, other.flags = self.by_shape, self.flags
         other._columns = {name: text for name, text in self._columns.items() if name not in names}
         for name in names:
             other.given(name)
@@ -85,7 +97,7 @@ class Building:
         One projection a level, so that nothing is computed twice; each hands on only what is still needed: DuckDB's
         binder takes its time for every column of every layer.
         """
-        needed = self._needed(uses)
+        needed = self.needed(uses)
         levels = sorted({self._level[name] for name in needed})
         later = {level: self._later(level, needed, uses) for level in levels}
         found = PART
@@ -104,7 +116,7 @@ class Building:
     def _words(self, text: str) -> list[str]:
         return [word for word in _WORD.findall(text) if word in self._level]
 
-    def _needed(self, uses: Sequence[str]) -> list[str]:
+    def needed(self, uses: Sequence[str]) -> list[str]:
         """The columns not yet computed that the expressions come from, in the order of their making."""
         needed: set[str] = set()
         todo = [word for text in uses for word in self._words(text)]

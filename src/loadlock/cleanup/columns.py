@@ -6,7 +6,7 @@ from typing import Any
 
 from loadlock.cleanup import formats, typing_sql
 from loadlock.cleanup._sql import clean_ends
-from loadlock.cleanup.base import ArrowRule, FindingRule, SqlRule, Surveyed
+from loadlock.cleanup.base import ArrowRule, FindingRule, ShapeRule, SqlRule, Surveyed
 from loadlock.cleanup.draft import Draft
 from loadlock.cleanup.plan import Change, Finding, SurveyItem
 from loadlock.cleanup.steps import ArrowStep, JsonStep, PythonStep
@@ -20,8 +20,7 @@ def compile_column(draft: Draft, index: int) -> None:
     first = len(draft.build.findings)
     for number, (path, use) in enumerate(draft.chains[index]):
         value = rule_step(draft, index, f"c{index}_{number}", value, path, use)
-    own = [finding.condition for finding in draft.build.findings[first:]]
-    _type_step(draft, index, value, own)
+    _type_step(draft, index, value, tuple(range(first, len(draft.build.findings))))
 
 
 def rule_step(draft: Draft, index: int, name: str, value: str, path: str, use: RuleUse) -> str:
@@ -133,12 +132,16 @@ def _component_rule(draft: Draft, index: int, name: str, value: str, path: str, 
 
 def _apply(draft: Draft, name: str, value: str, path: str, what: tuple[Any, str, Any]) -> str:
     rule, key, context = what
-    if isinstance(rule, Surveyed) and (counts := rule.survey(value, context)):
-        draft.surveys.append(
-            SurveyItem(key=key, column=context.column, counts=tuple(counts.items()), rule=rule, context=context)
-        )
+    shaped = isinstance(rule, ShapeRule) and rule.by_shape()
+
+    def condition(number: str, sql: str) -> str:
+        return draft.build.add_by_shape(f"{name}{number}", sql, value, flag=True) if shaped else f"({sql})"
+
+    if isinstance(rule, Surveyed) and (asked := rule.survey(value, context)):
+        counts = tuple((item, condition(f"s{number}", sql)) for number, (item, sql) in enumerate(asked.items()))
+        draft.surveys.append(SurveyItem(key=key, column=context.column, counts=counts, rule=rule, context=context))
     if isinstance(rule, FindingRule):
-        for found in rule.findings(value, context):
+        for number, found in enumerate(rule.findings(value, context)):
             draft.build.findings.append(
                 Finding(
                     path=path,
@@ -147,19 +150,20 @@ def _apply(draft: Draft, name: str, value: str, path: str, what: tuple[Any, str,
                     column=context.column,
                     code=found.code,
                     message=found.message,
-                    condition=f"({found.sql})",
+                    condition=condition(f"f{number}", found.sql),
                     value=value,
                 )
             )
     if isinstance(rule, SqlRule):
-        return draft.build.add(name, rule.sql(value, context))
+        sql = rule.sql(value, context)
+        return draft.build.add_by_shape(name, sql, value) if shaped else draft.build.add(name, sql)
     assert isinstance(rule, ArrowRule)
     draft.build.flush([value])
     draft.build.step(ArrowStep(rule=rule, context=context, before=value, after=name), name)
     return name
 
 
-def _type_step(draft: Draft, index: int, value: str, own: list[str]) -> None:
+def _type_step(draft: Draft, index: int, value: str, own: tuple[int, ...]) -> None:
     column = draft.columns[index]
     spec = type_spec(draft, index)
     if column.type.kind == "text" or spec is None:
@@ -253,12 +257,15 @@ def type_spec(draft: Draft, index: int) -> TypeSpec | None:
     return TypeSpec(type=column.type, formats=column.formats, timezone=column.timezone, winners=winners)
 
 
-def type_findings(draft: Draft, index: int, spec: TypeSpec, names: tuple[str, str], own: list[str]) -> None:
-    """Problems of a text without typed value: one for each, the first that holds, and none where a rule had its say."""
+def type_findings(draft: Draft, index: int, spec: TypeSpec, names: tuple[str, str], own: tuple[int, ...] = ()) -> None:
+    """Problems of a text without typed value: one for each, the first that holds, and none where a rule had its say.
+
+    `own`: what the column's rules found, by their places in the plan.
+    """
     text, final = names
     column = draft.columns[index]
     unfit = f"({final} is null and {text} is not null)"
-    before = [f"coalesce({condition}, false)" for condition in own]
+    before: list[str] = []
     for fault in typing_sql.faults(spec, text):
         holds = " and ".join([f"({fault.condition})", *(f"not {condition}" for condition in before)])
         draft.build.findings.append(
@@ -271,6 +278,7 @@ def type_findings(draft: Draft, index: int, spec: TypeSpec, names: tuple[str, st
                 message=fault.message,
                 condition=f"case when {unfit} then {holds} else false end",
                 value=text,
+                unless=own,
             )
         )
         before.append(f"coalesce({fault.condition}, false)")

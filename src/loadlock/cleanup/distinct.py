@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from loadlock.cleanup.building import Building
+from loadlock.cleanup.known import results_of
 from loadlock.cleanup.prepared import query
-from loadlock.cleanup.steps import whole
+from loadlock.cleanup.shapes import ShapeStep
+from loadlock.cleanup.steps import SqlStep, Step, whole
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,7 +25,7 @@ BITS = 60
 SMALL = 1_000
 """Parts of fewer rows are not searched for repeated texts."""
 SAMPLE = 2_048
-REPEATS = 0.5
+REPEATS = 0.9
 """Share of different texts in the sample (and a third of the rows in all) up to which looking up is worth it."""
 
 
@@ -47,22 +49,24 @@ class DistinctStep:
     sql: str
 
     def run(self, part: pa.Table) -> pa.Table:
+        column = whole(part[self.root])
+        found, places = self._found(column)
+        for name in found.column_names:
+            values = whole(found[name])
+            part = part.append_column(name, values if places is None else values.take(places))
+        return part
+
+    def _found(self, column: pa.Array) -> tuple[pa.Table, pa.Array | None]:
+        """The results, and where each row's lies among them (None: row by row)."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        column = whole(part[self.root])
-        indices = None
         if _repeats(column):
             coded = column.dictionary_encode()
             if len(coded.dictionary) * 3 <= len(column):
-                # one more entry for null, which has its own results
-                column = pa.concat_arrays([coded.dictionary, pa.nulls(1, coded.dictionary.type)])
-                indices = pc.fill_null(coded.indices, len(coded.dictionary))
-        found = query(self.sql, pa.table({self.root: column}))
-        for name in found.column_names:
-            values = whole(found[name])
-            part = part.append_column(name, values if indices is None else values.take(indices))
-        return part
+                found, places = results_of(self.sql, self.root, coded.dictionary)
+                return found, pc.fill_null(places.take(coded.indices), 0)
+        return query(self.sql, pa.table({self.root: column})), None
 
 
 def _repeats(column: pa.Array) -> bool:
@@ -82,29 +86,67 @@ class _Group:
 
 @dataclass(frozen=True, kw_only=True)
 class Local:
-    """The steps, the building in which their results are given, and what stands for each condition now."""
+    """The steps, and the building in which their results are given."""
 
-    steps: tuple[DistinctStep, ...]
+    steps: tuple[Step, ...]
     build: Building
-    conditions: dict[str, str]
+    places: dict[str, tuple[str, int]]
+    """Where conditions are marked now: the packed column and the bit."""
+
+    def condition(self, sql: str) -> str:
+        """What stands for a condition in the query over the row."""
+        return is_set(*self.places[sql]) if sql in self.places else sql
+
+
+def is_set(word: str, bit: int) -> str:
+    """Condition: a bit of a packed column is set."""
+    return f"({word} & {1 << bit}::ubigint) <> 0"
 
 
 def localized(build: Building, names: Sequence[str], conditions: Sequence[str]) -> Local:
     """Take out of the row's query every wanted column and condition that comes from one column of the part alone."""
-    groups: dict[str, _Group] = {}
-    for name in dict.fromkeys(names):
-        if not build.is_given(name) and (root := build.only_root(name)) is not None:
-            groups.setdefault(root, _Group()).names.append(name)
-    for condition in dict.fromkeys(conditions):
-        if (root := build.only_root(condition)) is not None:
-            groups.setdefault(root, _Group()).conditions.append(condition)
-    steps, replaced, given = [], {}, []
-    for number, (root, group) in enumerate(groups.items()):
+    shaped = _by_shape(build, [*names, *conditions])
+    build, steps, places, given = shaped.build, list(shaped.steps), {}, []
+    for number, (root, group) in enumerate(_groups(build, names, conditions).items()):
         packed = words(group.conditions, f"d{number}_")
         listed = [*group.names, *(f"{sql} as {name}" for name, sql in packed)]
         relation = build.relation([*group.names, *group.conditions])
         steps.append(DistinctStep(root=root, sql=f"select {', '.join(listed)} from {relation}"))
         given += [*group.names, *(name for name, _ in packed)]
         for place, condition in enumerate(group.conditions):
-            replaced[condition] = f"(d{number}_{place // BITS} & {1 << place % BITS}::ubigint) <> 0"
-    return Local(steps=tuple(steps), build=build.with_given(given), conditions=replaced)
+            places[condition] = (f"d{number}_{place // BITS}", place % BITS)
+    return Local(steps=tuple(steps), build=build.with_given(given), places=places)
+
+
+def _groups(build: Building, names: Sequence[str], conditions: Sequence[str]) -> dict[str, _Group]:
+    """What comes from one column of the part alone, by that column."""
+    groups: dict[str, _Group] = {}
+    for name in dict.fromkeys(names):
+        if not build.is_given(name) and (root := build.only_root(name)) is not None:
+            groups.setdefault(root, _Group()).names.append(name)
+    for condition in dict.fromkeys(conditions):
+        root = build.only_root(condition)
+        if root is not None and root not in build.flags:
+            groups.setdefault(root, _Group()).conditions.append(condition)
+    return groups
+
+
+def _by_shape(build: Building, uses: Sequence[str]) -> Local:
+    """Take out what depends on the shape of a text only, and what comes before it."""
+    steps: list[Step] = []
+    groups: dict[str, list[str]] = {}
+    for name in build.needed(uses):
+        if name in build.by_shape:
+            groups.setdefault(build.by_shape[name], []).append(name)
+    for value, made in groups.items():
+        if not build.is_given(value):
+            before = localized(build, [value], [])
+            steps += before.steps
+            build = before.build
+        if not build.is_given(value):
+            steps.append(SqlStep(sql=f"select {value} from {build.relation([value])}"))
+            build = build.with_given([value])
+        sql = f"select {', '.join(made)} from {build.relation(made)}"
+        steps.append(ShapeStep(root=value, sql=sql, texts=tuple(name for name in made if name not in build.flags)))
+        build = build.with_given(made)
+    return Local(steps=tuple(steps), build=build, places={})

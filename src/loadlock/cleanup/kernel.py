@@ -106,12 +106,12 @@ class _Part:
 
     def cleaned(self, raw: pa.Table, bound: Bound, problems: list[tuple[int, Problem]], exploded: int) -> CleanPart:
         plan = self.plan
-        checks = run_checks(plan, [self.final(name) for name in plan.finals])
+        checks = run_checks(plan, [self.column(name) for name in plan.finals])
         bad = flags(self.main[queries.BAD]) | checks.rejecting(self.rows.num_rows)
         skipped = ~bad & ~flags(whole(self.main[queries.SKIP]).is_null())
         keep = ~bad & ~skipped
-        hits = all_hits(plan, self.main, checks)
-        changed = [set_rows(self.main, "g", number) for number in range(len(plan.changes))]
+        hits = all_hits(plan, self.set_rows, checks)
+        changed = [self.set_rows(place) for place in plan.changed_in]
         texts = self.texts(np.unique(np.concatenate([np.flatnonzero(bad), *examples_of(plan, changed)])))
         table = self.clean_table(keep)
         rejects = self.rejects(raw, problems, row_rejects(
@@ -146,15 +146,19 @@ class _Part:
             pa.concat_tables([record_rejects(raw, problems, file_index=self.file_index), found]) if problems else found
         )
 
-    def final(self, name: str) -> pa.Array:
-        """A final value: handed out by the query, or lying in the part unchanged."""
+    def set_rows(self, place: tuple[str, int]) -> np.ndarray[Any, Any]:
+        """The rows in which a condition holds."""
+        return set_rows(self.column(place[0]), place[1])
+
+    def column(self, name: str) -> pa.Array:
+        """A column of the query over the row, or of the part as its steps left it."""
         return whole(self.main[name] if name in self.main.column_names else self.part[name])
 
     def clean_table(self, keep: np.ndarray[Any, Any]) -> pa.Table:
         import pyarrow as pa
 
         pairs = zip(self.plan.finals, self.plan.columns, strict=True)
-        arrays = [self.final(name).cast(kind.arrow()) for name, (_, kind) in pairs]
+        arrays = [self.column(name).cast(kind.arrow()) for name, (_, kind) in pairs]
         arrays += self.identity()
         fields = [pa.field(name, kind.arrow()) for name, kind in self.plan.columns]
         fields += [pa.field(FILE, pa.int32()), pa.field(ROW, pa.int64()), pa.field(SUB, pa.int32())]

@@ -50,6 +50,8 @@ class Finding:
     """Internal column with the value to show."""
     error: str | None = None
     """Internal column with the message, where the condition has none."""
+    unless: tuple[int, ...] = ()
+    """Earlier findings (by their place in the plan) that have said it already: then this one is silent."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +145,10 @@ class Plan:
     """Columns that are never null in clean rows."""
     keep_unique: str
     keep_duplicates: str
+    found_in: tuple[tuple[str, int], ...] = ()
+    """For each finding where it is marked: the packed column and the bit."""
+    changed_in: tuple[tuple[str, int], ...] = ()
+    """The same for each change."""
     queries: Mapping[str, str] = field(default_factory=dict)
     """Queries over the part as the steps leave it: `main`, `texts`; over the survey's steps: `survey`."""
 

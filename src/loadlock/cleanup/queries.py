@@ -8,7 +8,7 @@ from loadlock.cleanup.building import Building
 from loadlock.cleanup.distinct import BITS, Local, localized, words
 from loadlock.cleanup.plan import Plan
 from loadlock.cleanup.prepared import query
-from loadlock.digest import row_hash_sql, schema_seed
+from loadlock.digest import doubtful, row_hash_sql, schema_seed
 from loadlock.errors import LoadlockError, Mistake, PipelineError
 from loadlock.model import Severity
 
@@ -17,35 +17,47 @@ LOW, HIGH, BAD, SKIP = "h_low", "h_high", "bad", "skip"
 
 def of(plan: Plan, build: Building) -> Plan:
     """The plan with its queries, and with the steps that take work out of them."""
-    conditions = [finding.condition for finding in plan.findings] + [change.condition for change in plan.changes]
-    local = localized(build, [*plan.finals, *plan.digest_values], conditions)
-    texts = {"main": _main(plan, local), "texts": _texts(plan, build)}
-    return replace(plan, steps=(*plan.steps, *local.steps), queries=texts)
+    found = [finding.condition for finding in plan.findings]
+    changed = [change.condition for change in plan.changes]
+    doubts = doubtful(plan.columns, values=plan.digest_values)
+    local = localized(build, [*plan.finals, *plan.digest_values], [*found, *changed, *doubts])
+    left = list(dict.fromkeys(sql for sql in (*found, *changed) if sql not in local.places))
+    places = local.places | {sql: (f"f{number // BITS}", number % BITS) for number, sql in enumerate(left)}
+    plan = replace(
+        plan,
+        steps=(*plan.steps, *local.steps),
+        found_in=tuple(places[sql] for sql in found),
+        changed_in=tuple(places[sql] for sql in changed),
+    )
+    return replace(plan, queries={"main": _main(plan, local, words(left, "f")), "texts": _texts(plan, build)})
 
 
 def survey(plan: Plan, build: Building) -> Plan:
     """The plan with its survey: one row that says how often each condition of the open items holds (`n0`, `n1` ...)."""
     conditions = [condition for item in plan.open_items for _, condition in item.counts]
     local = localized(build, [], conditions)
-    replaced = [local.conditions.get(condition, condition) for condition in conditions]
+    replaced = [local.condition(condition) for condition in conditions]
     listed = [f"count(*) filter (where {condition}) as n{n}" for n, condition in enumerate(replaced)]
     sql = f"select {', '.join(listed) or 'null::varchar as nothing'} from {local.build.relation(replaced)}"
     return replace(plan, survey_steps=(*plan.survey_steps, *local.steps), queries={**plan.queries, "survey": sql})
 
 
-def _main(plan: Plan, local: Local) -> str:
-    """All rows: final values, whether they are bad or skipped, the hash of the others, and what is counted."""
+def _main(plan: Plan, local: Local, left: list[tuple[str, str]]) -> str:
+    """All rows: final values, whether they are bad or skipped, the hash of the others, and what is counted.
+
+    `left`: packed columns with the conditions that no step has marked in the part.
+    """
     build = local.build
     finals = [name for name in dict.fromkeys(plan.finals) if not build.is_given(name)]
-    found = words([local.conditions.get(entry.condition, entry.condition) for entry in plan.findings], "f")
-    changed = words([local.conditions.get(entry.condition, entry.condition) for entry in plan.changes], "g")
+    marked = [name for name, _ in left]
     skip = "".join(f" when not coalesce({condition}, false) then {n}" for n, (_, condition) in enumerate(plan.skips))
     skipped = f"(case{skip} end)::integer" if skip else "null::integer"
-    row_hash = _hash(plan)
-    relation = build.relation([*finals, skip, row_hash, *(sql for _, sql in (*found, *changed))])
-    made = ", ".join([f"{sql} as {name}" for name, sql in (*found, *changed)] + [f"{skipped} as {SKIP}"])
-    judged = f"(select *, {_is_bad(plan)} as {BAD} from (select *, {made} from {relation}))"
-    kept = [*finals, BAD, SKIP, *(name for name, _ in (*found, *changed))]
+    row_hash = _hash(plan, local)
+    bad = _is_bad(plan)
+    relation = build.relation([*finals, skip, row_hash, bad, *(sql for _, sql in left)])
+    made = ", ".join([f"{sql} as {name}" for name, sql in left] + [f"{skipped} as {SKIP}"])
+    judged = f"(select *, {bad} as {BAD} from (select *, {made} from {relation}))"
+    kept = [*finals, BAD, SKIP, *marked]
     hashed = f"select {', '.join(kept)}, case when not {BAD} and {SKIP} is null then {row_hash} end as h from {judged}"
     halves = f"(h >> 64)::ubigint as {HIGH}, (h & 18446744073709551615::uhugeint)::ubigint as {LOW}"
     return f"select {', '.join(kept)}, {halves} from ({hashed})"
@@ -53,17 +65,17 @@ def _main(plan: Plan, local: Local) -> str:
 
 def _is_bad(plan: Plan) -> str:
     """SQL over the packed findings: one that rejects holds."""
-    masks: dict[int, int] = {}
-    for number, finding in enumerate(plan.findings):
+    masks: dict[str, int] = {}
+    for finding, (word, bit) in zip(plan.findings, plan.found_in, strict=True):
         if finding.severity == Severity.REJECT:
-            masks[number // BITS] = masks.get(number // BITS, 0) | 1 << number % BITS
-    return " or ".join(f"(f{word} & {mask}::ubigint) <> 0" for word, mask in masks.items()) or "false"
+            masks[word] = masks.get(word, 0) | 1 << bit
+    return " or ".join(f"({word} & {mask}::ubigint) <> 0" for word, mask in masks.items()) or "false"
 
 
-def _hash(plan: Plan) -> str:
+def _hash(plan: Plan, local: Local) -> str:
     if all(name.startswith("_") for name, _ in plan.columns):
         return f"md5_number('{schema_seed(plan.columns)}p')"
-    return row_hash_sql(plan.columns, values=plan.digest_values)
+    return row_hash_sql(plan.columns, values=plan.digest_values, condition=local.condition)
 
 
 def _texts(plan: Plan, build: Building) -> str:

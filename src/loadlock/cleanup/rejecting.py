@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,6 @@ import numpy as np
 
 from loadlock import rows as shared
 from loadlock.cleanup._sql import literal
-from loadlock.cleanup.distinct import BITS
 from loadlock.cleanup.plan import Finding, Plan
 from loadlock.cleanup.prepared import query
 from loadlock.cleanup.python_checks import CheckResult
@@ -34,16 +33,20 @@ class Hits:
     rows: np.ndarray[Any, Any]
 
 
-def all_hits(plan: Plan, main: pa.Table, checks: CheckResult) -> list[Hits]:
-    """What was found in a part: SQL findings by their packed bits, then what Python checks found."""
-    hits = [Hits(finding=finding, rows=set_rows(main, "f", number)) for number, finding in enumerate(plan.findings)]
+def all_hits(plan: Plan, rows_of: Callable[[tuple[str, int]], np.ndarray[Any, Any]], checks: CheckResult) -> list[Hits]:
+    """What was found in a part: SQL findings by their packed bits (see `set_rows`), then what Python checks found."""
+    hits: list[Hits] = []
+    for finding, place in zip(plan.findings, plan.found_in, strict=True):
+        rows = rows_of(place)
+        for number in finding.unless if len(rows) else ():
+            rows = np.setdiff1d(rows, hits[number].rows, assume_unique=True)
+        hits.append(Hits(finding=finding, rows=rows))
     return hits + [Hits(finding=finding, rows=rows) for finding, rows in checks.found]
 
 
-def set_rows(table: pa.Table, prefix: str, number: int) -> np.ndarray[Any, Any]:
-    """The rows in which condition `number` of the packed columns holds."""
-    word = whole(table[f"{prefix}{number // BITS}"]).to_numpy()
-    return np.flatnonzero(word & np.uint64(1 << (number % BITS)))
+def set_rows(word: pa.Array, bit: int) -> np.ndarray[Any, Any]:
+    """The rows in which a bit of a packed column is set."""
+    return np.flatnonzero(word.to_numpy() & np.uint64(1 << bit))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -108,7 +108,7 @@ def _retyped(draft: Draft, path: str, index: int, rule: str, text: str) -> None:
         tries.append(typing_sql.strict(plain, trimmed))
         final = draft.build.add(f"u{number}", f"coalesce({', '.join(tries)}, null)")
         _replace(draft, path, index, rule, (trimmed, final, final))
-    type_findings(draft, index, spec, (draft.texts[index], draft.finals[index]), [])
+    type_findings(draft, index, spec, (draft.texts[index], draft.finals[index]))
 
 
 def _replace(draft: Draft, path: str, index: int, rule: str, new: tuple[str, str, str]) -> None:

@@ -74,6 +74,10 @@ class Number:
             return f"case when contains({value}, '%') and ({read}) <> {value} then {_hundredth(read)} else {read} end"
         return read
 
+    def by_shape(self) -> bool:
+        """Only a 0 in front is told from other digits; dividing by 100 takes zeros out."""
+        return self.options.percent != "divide"
+
     def _frequent(self, value: str) -> Iterator[str]:
         """Cases for the shapes that most files have: one quick pattern, then plain text functions."""
         for decimal, pattern in patterns.FREQUENT_MONEY.items():
