@@ -190,7 +190,7 @@ def _unserved() -> str:
     """What can be written and no built-in component does."""
     served = {mode for component in components("destinations").values() for mode in component.capabilities.modes}
     modes = ", ".join(f"`{mode}`" for mode in WriteMode if mode not in served)
-    return f"## Not served yet\n\nNo destination of this version serves the modes {modes}; no format reads workbooks (`sheet`).\n"
+    return f"## Not served yet\n\nNo destination of this version serves the modes {modes}.\n"
 
 
 def _kind(key: written.Key) -> str:

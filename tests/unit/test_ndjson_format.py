@@ -224,7 +224,6 @@ def test_the_format_is_chosen_by_content_and_extension(tmp_path: Path, name: str
         (b"%PDF-1.7 x", "a PDF document"),
         (bytes(500), "filled with NUL bytes"),
         (b"abc\x00\x01\x02" * 100, "binary data"),
-        (b"PAR1" + bytes(20), "a Parquet file"),
     ],
 )
 def test_what_is_no_text_is_named_for_what_it_seems_to_be(tmp_path: Path, data: bytes, kind: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from loadlock.errors import SourceError
@@ -13,6 +14,9 @@ from loadlock.registry import component, components
 _EXTENSION_WEIGHT = 0.05
 """What the extension adds to the score of a format: it decides between equals; each format weighs it by itself too."""
 _NUL_SHARE = 0.01
+_SURE = 0.9
+"""From this score on a format that reads binary files is chosen before any format of text is asked."""
+_HTML = re.compile(rb"\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body|table)\b", re.IGNORECASE | re.DOTALL)
 _MAGIC = (
     (b"\x7fELF", "a program (ELF)"),
     (b"MZ", "a program (Windows)"),
@@ -22,10 +26,8 @@ _MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "an image (PNG)"),
     (b"\xff\xd8\xff", "an image (JPEG)"),
     (b"GIF8", "an image (GIF)"),
-    (b"PAR1", "a Parquet file"),
-    (b"ARROW1", "an Arrow file"),
-    (b"PK\x03\x04", "a zip archive within another"),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel workbook or office document"),
+    (b"PK\x03\x04", "a zip archive or an office document"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an office document"),
     (b"SQLite format 3\x00", "an SQLite database"),
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
     (b"Rar!\x1a\x07", "a RAR archive"),
@@ -44,11 +46,16 @@ def choose_format(source: ByteSource, options: SourceOptions) -> Format:
     UsageError for an unknown pinned name; SourceError for what is no data file at all, named as what it seems to be.
     """
     head = source.head()
-    _refuse_binary(head, source.file.path, pinned=options.format is not None)
     if options.format is not None:
         chosen: Format = component("formats", options.format)()
+        if not _reads_binary(chosen):
+            _refuse_binary(head, source.file.path, pinned=True)
         return chosen
+    if binary := _binary_format(head, source.file.name):
+        return binary
+    _refuse_binary(head, source.file.path, pinned=False)
     text = _readable(head, options)
+    _refuse_html(text, source.file.path)
     found: list[tuple[float, Any]] = [
         (_score(format_class(), text, source.file.name), format_class)
         for format_class in components("formats").values()
@@ -63,6 +70,19 @@ def choose_format(source: ByteSource, options: SourceOptions) -> Format:
     return suited
 
 
+def _reads_binary(candidate: Format) -> bool:
+    return bool(getattr(candidate, "reads_binary", False))
+
+
+def _binary_format(head: bytes, name: str) -> Format | None:
+    """The format of binary files that knows this head for sure."""
+    for format_class in components("formats").values():
+        candidate: Format = format_class()
+        if _reads_binary(candidate) and candidate.sniff(head, name) >= _SURE:
+            return candidate
+    return None
+
+
 def _score(candidate: Format, head: bytes, name: str) -> float:
     extension = "." + name.lower().removesuffix(".gz").removesuffix(".zst").rpartition(".")[2]
     named = extension in candidate.extensions
@@ -75,6 +95,14 @@ def _readable(head: bytes, options: SourceOptions) -> bytes:
     wide = options.encoding if (options.encoding or "").lower().startswith(("utf-16", "utf-32", "utf_16")) else None
     wide = wide or (name if name and name != "utf-8" else _guess.wide_by_nuls(head))
     return head[mark:].decode(wide, "replace").encode("utf-8", "replace") if wide else head[mark:]
+
+
+def _refuse_html(head: bytes, path: str) -> None:
+    if _HTML.match(head.removeprefix(b"\xef\xbb\xbf")[:65536]):
+        raise SourceError(
+            f"{path} is an HTML page, and tables in pages are not read",
+            hint="Export the data as CSV or Excel. A page in place of a data file is often a log-in or an error: look into it.",
+        )
 
 
 def _refuse_binary(head: bytes, path: str, *, pinned: bool) -> None:

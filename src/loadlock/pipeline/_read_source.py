@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from loadlock import registry
+from loadlock.cleanup.components import typed_options
 from loadlock.intake.base import SourceOptions
 from loadlock.pipeline import written
 from loadlock.pipeline._reading import Reading
@@ -40,6 +41,7 @@ def read_source(value: Any, path: str, reading: Reading) -> Source:
     found = written.take(value, path, written.SOURCE, reading.notes, others=_format_options(value.get("format")))
     known = {name: found[name] for name in _READING_KEYS if found[name] is not None}
     extra = {str(name): item for name, item in value.items() if name not in written.SOURCE}
+    _check_extra(extra, value.get("format"), path, reading)
     return Source(
         files=found["files"] or (),
         options=SourceOptions(**_tidy(known, path, reading), extra=extra),
@@ -55,11 +57,34 @@ def _without_auto(value: Mapping[str, Any]) -> dict[str, Any]:
     return {str(name): item for name, item in value.items() if item != _AUTO or name in ("files", "sheet")}
 
 
+def _formats(name: Any) -> dict[str, Any]:
+    """The named format, or all where none is named."""
+    formats = registry.components("formats")
+    return {name: formats[name]} if name in formats else formats
+
+
 def _format_options(name: Any) -> set[str]:
     """Options that this format takes beside the common ones (of all formats where none is named)."""
-    formats = registry.components("formats")
-    chosen = [formats[name]] if name in formats else list(formats.values())
+    chosen = _formats(name).values()
     return {option.name for component in chosen for option in registry.options_of(component)} - set(written.SOURCE)
+
+
+def _check_extra(extra: Mapping[str, Any], format_name: Any, path: str, reading: Reading) -> None:
+    """Note options of formats whose values are of the wrong type, or don't go together."""
+    said: set[str] = set()
+    for name, component in _formats(format_name).items():
+        known = {option.name for option in registry.options_of(component)}
+        given = {option: value for option, value in extra.items() if option in known - said}
+        if not given:
+            continue
+        said.update(given)
+        try:
+            component.Options(**typed_options(component, name, given))
+        except ValueError as error:
+            message, _, remedy = str(error).partition("; ")
+            at = next((option for option in given if f": {option} " in f"{message} "), None)
+            remedy = f"{remedy[:1].upper()}{remedy[1:].rstrip('.')}." if remedy else "See docs/reference/formats.md."
+            reading.notes.wrong(join(path, at) if at else path, message, remedy)
 
 
 def _tidy(found: dict[str, Any], path: str, reading: Reading) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 from loadlock.errors import PipelineError, UsageError
 from loadlock.pipeline.model import Source
 from loadlock.pipeline.read import pipeline_from
+from loadlock.registry import components, options_of
 
 _WORDS = {"true": True, "false": False, "null": None}
 _LISTS = frozenset({"tolerate", "null_words", "explode"})
@@ -37,9 +38,17 @@ def source_with_options(files: Sequence[str], pairs: Sequence[str]) -> Source:
         raise UsageError(f"--option {told}", hint=" ".join(mistake.remedy for mistake in exc.mistakes)) from exc
 
 
+def _format_lists() -> dict[str, str]:
+    """Options of formats that take a list, and their types."""
+    options = (one for found in components("formats").values() for one in options_of(found))
+    return {one.name: one.type for one in options if one.type.startswith("tuple[")}
+
+
 def _value(name: str, text: str) -> Any:
-    if name in _LISTS:
-        return [word.strip() for word in text.split(",") if word.strip()]
+    kind = _format_lists().get(name, "")
+    if name in _LISTS or kind:
+        words = [word.strip() for word in text.split(",") if word.strip()]
+        return [int(word) if "int" in kind and word.isdecimal() else word for word in words]
     if text.lower() in _WORDS:
         return _WORDS[text.lower()]
     return int(text) if re.fullmatch(r"\d{1,12}", text) and name not in ("delimiter", "quote", "escape") else text
