@@ -18,6 +18,7 @@ from loadlock.prepared import Statement
 from loadlock.types import ColumnType
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
 
 MODULUS = 1 << 128
@@ -86,6 +87,20 @@ def limb_sums_sql(row_hash: str) -> str:
 def from_limbs(sums: Sequence[Any]) -> int:
     """The digest from the four limb sums."""
     return sum(int(value) << (32 * limb) for limb, value in enumerate(sums)) % MODULUS
+
+
+def hashes_of(column: pa.Array) -> np.ndarray[Any, Any]:
+    """The rows' hashes as DuckDB hands out `row_hash_sql` (16 bytes a row): uint32 limbs, lowest first, shape (rows, 4)."""
+    import numpy as np
+
+    return np.frombuffer(column.buffers()[1], np.uint32).reshape(-1, _LIMBS)[column.offset : column.offset + len(column)]
+
+
+def sum_of(hashes: np.ndarray[Any, Any]) -> int:
+    """The digest of rows with these hashes (see `hashes_of`)."""
+    import numpy as np
+
+    return from_limbs(hashes.sum(axis=0, dtype=np.uint64).tolist())
 
 
 def to_hex(digest: int) -> str:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from loadlock.cleanup.plan import BatchCheck, Plan, UniqueCheck
 from loadlock.cleanup.prepared import query as query_part
 from loadlock.cleanup.rejecting import reject_rows
@@ -223,5 +225,19 @@ def _problems(losers: pa.Table) -> pa.Array:
 
 def digest_of_losers(clean: pa.Table, losers: pa.Table, plan: Plan) -> int:
     """The digest of those rows of a clean part that lose: to be taken off the batch's digest."""
-    own = clean.join(losers.select(list(IDENTITY)), keys=list(IDENTITY), join_type="left semi")
+    own = clean.take(np.flatnonzero(lost(clean, losers)))
     return digest_of(query_part(digest_query(plan.columns), digest_input(own, plan.columns))) if own.num_rows else 0
+
+
+def lost(table: pa.Table, losers: pa.Table) -> np.ndarray[Any, Any]:
+    """Which rows of a table (with `_file`, `_row`, `_sub`) are among the losers: one boolean a row."""
+    found = np.zeros(table.num_rows, bool)
+    if not table.num_rows or not losers.num_rows:
+        return found
+    rows, own = table[ROW].to_numpy(), losers[ROW].to_numpy()
+    near = np.flatnonzero((own >= rows.min()) & (own <= rows.max()))
+    places = np.flatnonzero(np.isin(rows, own[near]))
+    keys = set(zip(*(losers[name].to_numpy()[near].tolist() for name in IDENTITY), strict=True))
+    asked = zip(*(table[name].to_numpy()[places].tolist() for name in IDENTITY), strict=True)
+    found[places] = [key in keys for key in asked]
+    return found

@@ -17,7 +17,7 @@ from loadlock.cleanup.python_checks import run_checks
 from loadlock.cleanup.rejecting import Texts, all_hits, record_rejects, row_rejects, set_rows
 from loadlock.cleanup.steps import whole
 from loadlock.cleanup.tallies import Tallies
-from loadlock.digest import MODULUS
+from loadlock.digest import hashes_of, sum_of
 from loadlock.errors import LoadlockError
 from loadlock.model import Problem
 from loadlock.rows import FILE, JSON_RECORD, PROVENANCE, ROW, SUB
@@ -180,13 +180,8 @@ class _Part:
         return table.append_column("reason", reasons.take(which))
 
     def digest(self, keep: np.ndarray[Any, Any]) -> int:
-        """The sum of the kept rows' hashes, by 32-bit limbs so that nothing overflows."""
-        total = 0
-        for name, shift in ((queries.LOW, 0), (queries.HIGH, 64)):
-            half = whole(self.main[name]).fill_null(0).to_numpy()[keep]
-            total += int((half & np.uint64(0xFFFFFFFF)).sum(dtype=np.uint64)) << shift
-            total += int((half >> np.uint64(32)).sum(dtype=np.uint64)) << (shift + 32)
-        return total % MODULUS
+        """The sum of the kept rows' hashes."""
+        return sum_of(hashes_of(whole(self.main[queries.HASH]))[keep])
 
     def found(self, bound: Bound) -> list[str]:
         """Declared columns that this part has. Flattening makes every wanted column: there it must have a value."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from loadlock.cleanup.batch import BatchVerdict, digest_of_losers, judge_batch, loser_rejects
+from loadlock.cleanup.batch import BatchVerdict, digest_of_losers, judge_batch, loser_rejects, lost
 from loadlock.cleanup.discover import column_names
 from loadlock.cleanup.kernel import clean
 from loadlock.cleanup.plan import Plan
@@ -19,7 +19,7 @@ from loadlock.faults import point
 from loadlock.ledger.base import PartRecord
 from loadlock.model import PartKey, PartKind, PartRef, SourceFile
 from loadlock.quarantine.read import count_rejects, fill_raw
-from loadlock.rows import FILE, JSON_RECORD, PROVENANCE, ROW, SUB
+from loadlock.rows import FILE, JSON_RECORD, PROVENANCE, ROW
 from loadlock.staging.base import Staging
 from loadlock.staging.sources import SourceStore
 from loadlock.workflow.workspace import Workspace
@@ -287,14 +287,7 @@ def without(table: pa.Table, losers: pa.Table | None) -> pa.Table:
     """The rows that are not among the losers, in their order."""
     if losers is None or not losers.num_rows or not table.num_rows:
         return table
-    import pyarrow as pa
-    import pyarrow.compute as pc
+    import numpy as np
 
-    keys = [FILE, ROW, SUB]
-    low, high = pc.min(table[ROW]), pc.max(table[ROW])
-    near = losers.filter(pc.and_(pc.greater_equal(losers[ROW], low), pc.less_equal(losers[ROW], high))).select(keys)
-    if not near.num_rows:
-        return table
-    numbered = table.select(keys).append_column("_position", pa.array(range(table.num_rows), pa.int64()))
-    kept = numbered.join(near, keys=keys, join_type="left anti")["_position"]
-    return table.take(kept.take(pc.sort_indices(kept)))
+    gone = lost(table, losers)
+    return table.take(np.flatnonzero(~gone)) if gone.any() else table
