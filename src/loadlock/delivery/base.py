@@ -177,6 +177,11 @@ class Session(Protocol):
         the control row is asked first."""
         ...
 
+    def proved(self) -> int | None:
+        """Rows of this session's publish that are proved to lie in the target exactly as sent, by means that are cheaper
+        than reading them back (hashes made by the server). None = nothing is proved: `read_back` decides."""
+        ...
+
     def read_back(self, columns: Sequence[DeliveryColumn]) -> tuple[VerifyLevel, Iterator[pa.Table]]:
         """The batch's rows as they are now in the target, as tables of the columns' Arrow types, streaming.
 

@@ -97,15 +97,21 @@ def _has_special(values: pa.ChunkedArray) -> bool:
 def parse_csv(data: bytes, types: Sequence[pa.DataType]) -> list[pa.ChunkedArray]:
     """CSV as COPY writes it: null is nothing, empty text is `""`.
 
-    Values that a declared type can't hold (they were changed by others) become null, so that the comparison fails.
+    Rows with a value that its declared type can't hold (it was changed by others) are left out, so that the comparison
+    fails.
     """
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     try:
         return list(_read(data, types).columns)
     except pa.ArrowInvalid:
         texts = _read(data, [pa.string()] * len(types))
-        return [_lenient(texts[index], wanted) for index, wanted in enumerate(types)]
+    found = [_lenient(texts[index], wanted) for index, wanted in enumerate(types)]
+    kept = pa.repeat(pa.scalar(True), texts.num_rows)
+    for values, given in zip(found, texts.columns, strict=True):
+        kept = pc.and_(kept, pc.equal(values.is_null(), given.is_null()).combine_chunks())
+    return [values.filter(kept) for values in found]
 
 
 def _read(data: bytes, types: Sequence[pa.DataType]) -> pa.Table:
@@ -138,6 +144,8 @@ def _lenient(texts: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:
     with duckdb.connect() as connection:
         connection.register("texts", pa.table({"v": texts}))
         value = f"try_cast(replace(v, ' BC', ' (BC)') as {kind})"
+        if pa.types.is_timestamp(wanted) or pa.types.is_date(wanted):
+            value = f"case when isfinite({value}) then {value} end"
         if pa.types.is_integer(wanted) or pa.types.is_decimal(wanted):
             # a cast would round: a number with more decimals than the type has is a changed value
             scale = wanted.scale if pa.types.is_decimal(wanted) else 0

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+from loadlock.delivery.ahead import ahead
 from loadlock.delivery.destinations._postgres_types import Wire
 from loadlock.delivery.tabtext import parse_csv
 
@@ -20,8 +22,35 @@ READ_BYTES = 8 << 20
 """CSV bytes parsed at a time."""
 
 
-def send(connection: psycopg.Connection[Any], statement: str, rows: pa.Table, wires: Sequence[Wire]) -> int:
-    """Send a table's columns, in order, by `COPY ... FROM STDIN (FORMAT BINARY)`; rows the server took."""
+def send(
+    connection: psycopg.Connection[Any],
+    statement: str,
+    rows: pa.Table,
+    wires: Sequence[Wire],
+    watch: Callable[[Sequence[pa.Array]], None] | None = None,
+) -> int:
+    """Send a table's columns, in order, by `COPY ... FROM STDIN (FORMAT BINARY)`; rows the server took.
+
+    `watch` is given each block of columns as they are encoded, in a thread that works ahead of the wire.
+    """
+    encoder, encode = _encoder(wires, watch)
+    with connection.cursor() as cursor:
+        with cursor.copy(statement.encode()) as copy, closing(ahead(_blocks(rows), encode)) as blocks:
+            copy.write(encoder.write_header())
+            for block in blocks:
+                copy.write(block)
+            copy.write(encoder.finish())
+        return cursor.rowcount
+
+
+def _blocks(rows: pa.Table) -> Iterator[pa.RecordBatch]:
+    yield from rows.to_batches(max_chunksize=SEND_ROWS)
+
+
+def _encoder(
+    wires: Sequence[Wire], watch: Callable[[Sequence[pa.Array]], None] | None
+) -> tuple[Any, Callable[[pa.RecordBatch], bytes]]:
+    """The encoder of a COPY, and what makes a block's bytes."""
     import pgpq.encoders
     import pgpq.schema
     import pyarrow as pa
@@ -32,14 +61,15 @@ def send(connection: psycopg.Connection[Any], statement: str, rows: pa.Table, wi
         if wire.jsonb:
             encoders[field.name] = pgpq.encoders.StringEncoderBuilder.new_with_output(field, pgpq.schema.Jsonb())
     encoder = pgpq.ArrowToPostgresBinaryEncoder.new_with_encoders(schema, encoders)
-    with connection.cursor() as cursor:
-        with cursor.copy(statement.encode()) as copy:
-            copy.write(encoder.write_header())
-            for batch in rows.to_batches(max_chunksize=SEND_ROWS):
-                arrays = [wire.convert(values) for wire, values in zip(wires, batch.columns, strict=True)]
-                copy.write(encoder.write_batch(pa.record_batch(arrays, schema=schema)))
-            copy.write(encoder.finish())
-        return cursor.rowcount
+
+    def encode(batch: pa.RecordBatch) -> bytes:
+        arrays = [wire.convert(values) for wire, values in zip(wires, batch.columns, strict=True)]
+        if watch is not None:
+            watch(arrays)
+        block: bytes = encoder.write_batch(pa.record_batch(arrays, schema=schema))
+        return block
+
+    return encoder, encode
 
 
 def receive(

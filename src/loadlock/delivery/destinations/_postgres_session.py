@@ -16,6 +16,7 @@ from loadlock.delivery.destinations import _postgres_catalog as catalog
 from loadlock.delivery.destinations import _postgres_copy as wire
 from loadlock.delivery.destinations._postgres_catalog import changed, run
 from loadlock.delivery.destinations._postgres_connect import translated
+from loadlock.delivery.destinations._postgres_proof import Span
 from loadlock.delivery.destinations._postgres_target import PostgresTarget
 from loadlock.delivery.destinations._postgres_types import Wire, read_sql, wire_of
 from loadlock.delivery.destinations._postgres_upsert import Upsert
@@ -95,6 +96,7 @@ class PostgresSession(PostgresTarget):
             self._create_target()
         if self._job.mode == WriteMode.REPLACE:
             self._deleted = changed(self._connection, f"delete from {self._target}")
+        self._watch.begin(self._connection, self._found, self._job)
 
     # -- load ---------------------------------------------------------------------------------------------------------
 
@@ -108,10 +110,13 @@ class PostgresSession(PostgresTarget):
     def _load_direct(self, rows: pa.Table) -> None:
         if not self._in_transaction or self._connection.closed:
             raise LostTransactionError("the transaction of this load is gone", hint="The run must load again.")
+        span = self._watch.span(rows)
         with translated(), self._connection.transaction():
-            self._copy(self._target, rows.drop_columns(["_file"]), [])
+            self._copy(self._target, rows.drop_columns(["_file"]), [], span)
             if self._job.mode == WriteMode.APPEND:
                 self._xids.append(self._subtransaction())
+            if span is not None:
+                self._watch.add(self._connection, span)
         self._note(rows)
 
     def _load_staged(self, chunk: Chunk, rows: pa.Table) -> None:
@@ -126,7 +131,7 @@ class PostgresSession(PostgresTarget):
             if found:
                 self._copy(self._staging, rows, [FILE_COLUMN])
 
-    def _copy(self, table: str, rows: pa.Table, extra: list[str]) -> None:
+    def _copy(self, table: str, rows: pa.Table, extra: list[str], span: Span | None = None) -> None:
         """COPY and compare the number of rows taken: triggers and rules may drop rows without an error."""
         import pyarrow as pa
 
@@ -134,7 +139,8 @@ class PostgresSession(PostgresTarget):
         wires = [wire_of(self._found.column(column.name), column.type) for column in self._columns]
         if extra:
             wires.append(Wire(type=pa.int32(), convert=lambda values: values))
-        taken = wire.send(self._connection, f"copy {table} ({names}) from stdin (format binary)", rows, wires)
+        statement = f"copy {table} ({names}) from stdin (format binary)"
+        taken = wire.send(self._connection, statement, rows, wires, None if span is None else span.update)
         if taken != rows.num_rows:
             message = f"the table took {taken} of {rows.num_rows} rows without an error: a trigger dropped the rest"
             raise RowsRefusedError(Refusal(message=message))
@@ -200,7 +206,7 @@ class PostgresSession(PostgresTarget):
             self._rollback()
             raise LostTransactionError(str(error), hint="The run must load again.") from error
         self._published = published
-        self._analyze()
+        self._watch.published()
         return published
 
     def _publish_staged(self, rows: int, digest: str) -> Published:
@@ -226,7 +232,7 @@ class PostgresSession(PostgresTarget):
             self._commit()
         self._rows = rows
         self._published = published
-        self._analyze()
+        self._watch.published()
         return published
 
     def _finish(self, published: Published, rows: int, digest: str, marks: dict[str, Any] | None) -> None:
@@ -253,16 +259,14 @@ class PostgresSession(PostgresTarget):
             raise
         self._commit_sent = False
 
-    def _analyze(self) -> None:
-        """Fresh statistics for the planner; failing at that changes nothing about the delivery."""
-        import contextlib
-
-        import psycopg
-
-        with contextlib.suppress(psycopg.Error):
-            run(self._connection, f"analyze {self._target}")
-
     # -- read back ----------------------------------------------------------------------------------------------------
+
+    def proved(self) -> int | None:
+        """Rows that the server's hashes prove to be those sent; the statistics are made at the same time."""
+        if self._published is None:
+            return None
+        with translated():
+            return self._watch.compare(self._connection, self._connector)
 
     def read_back(self, columns: Sequence[DeliveryColumn]) -> tuple[VerifyLevel, Iterator[pa.Table]]:
         """The rows of this delivery as they are now in the target."""
@@ -323,8 +327,10 @@ class PostgresSession(PostgresTarget):
         with contextlib.suppress(psycopg.Error, UnavailableError):
             if self._in_transaction:
                 self._rollback()
-            if self._published is not None and self._staged:
-                run(self._connection, f"drop table if exists {self._staging}")
+            if self._published is not None:
+                self._watch.analyze(self._connection)
+                if self._staged:
+                    run(self._connection, f"drop table if exists {self._staging}")
         self._conn.close()
 
 

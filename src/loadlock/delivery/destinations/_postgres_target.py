@@ -12,6 +12,7 @@ from loadlock.delivery.destinations import _postgres_catalog as catalog
 from loadlock.delivery.destinations._postgres_catalog import run
 from loadlock.delivery.destinations._postgres_connect import Connector, translated
 from loadlock.delivery.destinations._postgres_types import CatalogTable, lineage_column
+from loadlock.delivery.destinations._postgres_watch import Watch
 from loadlock.delivery.fit import LINEAGE, check_contract
 from loadlock.delivery.names import TableName, parse_table
 from loadlock.delivery.names import quote_ansi as quote
@@ -53,6 +54,7 @@ class PostgresTarget:
         self._deleted = 0
         self._by_file: Counter[int] = Counter()
         self._xids: list[str] = []
+        self._watch = Watch("")
 
     @property
     def _connection(self) -> psycopg.Connection[Any]:
@@ -74,6 +76,7 @@ class PostgresTarget:
             with translated():
                 self._name = catalog.resolve(self._conn, self._name)
                 self._lock(lock_number(self._name.schema or "", self._name.table))
+                self._watch.target = self._target
         except BaseException:
             self._conn.close()
             raise

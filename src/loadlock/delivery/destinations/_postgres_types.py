@@ -24,7 +24,7 @@ _CREATED = {
     "json": "jsonb",
     "uuid": "uuid",
 }
-_TEXTS = frozenset({"text", "varchar", "bpchar", "citext", "name"})
+TEXTS = frozenset({"text", "varchar", "bpchar", "citext", "name"})
 _INTEGERS = {"int2": (-(2**15), 2**15 - 1), "int4": (-(2**31), 2**31 - 1), "int8": (-(2**63), 2**63 - 1)}
 _ACCEPTS: dict[str, tuple[str, ...]] = {
     "bool": ("boolean",),
@@ -92,10 +92,10 @@ class CatalogColumn:
     def _forbids(self) -> str:
         if self.type == "bpchar":
             return "nul trailing_space"
-        return "nul" if self.type in _TEXTS or self.is_enum else ""
+        return "nul" if self.type in TEXTS or self.is_enum else ""
 
     def _accepts(self) -> tuple[str, ...] | None:
-        if self.type in _TEXTS:
+        if self.type in TEXTS:
             return None
         return ("text",) if self.is_enum else _ACCEPTS.get(self.type, ())
 
@@ -117,7 +117,7 @@ class CatalogTable:
 
 def compared(column: CatalogColumn, sql: str) -> str:
     """An expression by which two values of a column are told apart exactly as the digest does."""
-    if column.type in _TEXTS:
+    if column.type in TEXTS:
         return f'{sql}::text collate "C"'
     return f"{sql}::text" if column.type in ("json", "xml") else sql
 
@@ -151,7 +151,7 @@ def wire_of(column: CatalogColumn, kind: ColumnType) -> Wire:
     """The wire format of one delivered column; the contract check has made sure that there is one."""
     import pyarrow as pa
 
-    if column.type in _TEXTS or column.is_enum:
+    if column.type in TEXTS or column.is_enum:
         return Wire(type=pa.string(), convert=_to(pa.string()))
     if column.type == "uuid":
         return Wire(type=pa.binary(16), convert=uuid_bytes)

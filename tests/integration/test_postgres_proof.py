@@ -1,0 +1,152 @@
+"""The read-back of PostgreSQL by hashes: what it proves, and what it leaves to the full comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+import pytest
+
+from loadlock.delivery.base import DeliveryColumn, Target
+from loadlock.delivery.deliver import PROVED, Delivery
+from loadlock.delivery.destinations.postgres import PostgresDestination
+from loadlock.model import Receipt, VerifyLevel, WriteMode
+from loadlock.testing.contracts.destinations import (
+    ALL_TYPES,
+    ALL_VALUES,
+    HOSTILE_TEXTS,
+    NO_VALUES,
+    Case,
+    columns,
+    job,
+    part,
+)
+
+pytestmark = pytest.mark.postgres
+
+PLAIN = tuple(column for column in ALL_TYPES if column.name != "js")
+JSON_AT = [column.name for column in ALL_TYPES].index("js")
+ROWS = [(*row[:JSON_AT], *row[JSON_AT + 1 :]) for row in (*ALL_VALUES, NO_VALUES)]
+
+
+@pytest.fixture
+def server(postgres: str) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        yield connection
+
+
+def load(
+    url: str, given: tuple[DeliveryColumn, ...], rows: list[tuple[Any, ...]], *, between: str = "", **changes: Any
+) -> Receipt:
+    """Deliver in chunks of two rows; run `between` before the read-back, on a connection of its own."""
+    case = Case(destination=PostgresDestination(), target=Target(url=url, table="t"), count=lambda: None)
+    work = job(case, given, changes.pop("mode", WriteMode.REPLACE), **changes)
+    with Delivery(case.destination, work, chunk_rows=2) as delivery:
+        delivery.open()
+        delivery.load(enumerate([part(given, rows)], 1), lambda chunk: None)
+        delivery.publish()
+        if between:
+            with psycopg.connect(url, autocommit=True) as other:
+                other.execute(between.encode())
+        return delivery.verify()
+
+
+@pytest.mark.parametrize("mode", [WriteMode.REPLACE, WriteMode.APPEND])
+def test_every_type_is_proved_by_hashes(postgres: str, mode: WriteMode) -> None:
+    first = load(postgres, PLAIN, ROWS, mode=mode)
+    second = load(postgres, PLAIN, ROWS, mode=mode, run="run2")
+    for receipt in (first, second):
+        assert (receipt.level, receipt.equal, receipt.read_back) == (VerifyLevel.CONTENT, True, len(ROWS))
+        assert PROVED in receipt.notes
+
+
+def test_texts_of_every_kind_are_proved(postgres: str) -> None:
+    given = columns("n:integer", "a:text", "b:text")
+    rows = [(n, text, None if n % 3 else text) for n, text in enumerate(HOSTILE_TEXTS)]
+    assert PROVED in load(postgres, given, rows).notes
+
+
+def test_a_text_with_every_control_character_is_compared_in_full(postgres: str) -> None:
+    given = columns("a:text")
+    receipt = load(postgres, given, [("".join(map(chr, range(1, 32))),), ("x",)])
+    assert (receipt.equal, PROVED in receipt.notes) == (True, False)
+
+
+def test_jsonb_is_compared_in_full_and_json_is_proved(postgres: str, server: psycopg.Connection[Any]) -> None:
+    given = columns("js:json")
+    receipt = load(postgres, given, [('{"b":1, "a":1.10}',), (None,)])
+    assert (receipt.equal, PROVED in receipt.notes) == (True, False)
+    server.execute("drop table t; create table t (js json)")
+    receipt = load(postgres, given, [('{"b":1, "a":1.10}',), (None,)], run="run2")
+    assert (receipt.equal, PROVED in receipt.notes) == (True, True)
+
+
+def test_numbers_in_a_column_of_another_scale_are_proved(postgres: str, server: psycopg.Connection[Any]) -> None:
+    server.execute("create table t (a numeric(20,4), b numeric, c numeric(30,9), d int2, e char(9), f timestamp)")
+    given = columns("a:decimal(12,2)", "b:decimal(12,2)", "c:integer", "d:integer", "e:text", "f:date")
+    day = ALL_VALUES[0][7]
+    receipt = load(postgres, given, [(Decimal("1.50"), Decimal("-0.01"), 7, 8, "ab", day), (None,) * 6])
+    assert (receipt.equal, PROVED in receipt.notes) == (True, True)
+
+
+ALTERED = {
+    "t": "t || ' '", "i": "i - 1", "d": "d - 0.01", "w": "w - 0.0000000001", "f": "f * 2", "b": "not b", "dt": "dt - 1",
+    "tm": "tm - interval '1 microsecond'", "ts": "ts - interval '1 microsecond'",
+    "tz": "tz - interval '1 microsecond'", "u": "gen_random_uuid()",
+}  # fmt: skip
+
+
+def test_one_altered_cell_differs(postgres: str) -> None:
+    for name, value in [*ALTERED.items(), *((name, "null") for name in ALTERED)]:
+        change = f"update t set {name} = {value} where id = 1"
+        receipt = load(postgres, PLAIN, ROWS, between=change, run=change)
+        assert (receipt.level, receipt.equal) == (VerifyLevel.CONTENT, False), change
+
+
+def test_other_changes_differ(postgres: str) -> None:
+    for change in (
+        "update t set t = '' where t is null",
+        "update t set b = false where b is null",
+        "update t set i = 0 where i is null",
+        "update t set dt = '-infinity' where dt is null",
+        "update t set ts = '-infinity' where ts is null",
+        "insert into t select * from t where id = 1",
+        "delete from t where id = 2",
+        "update t set t = case id when 1 then ' ' else 'text' end where id in (1, 2)",
+    ):
+        assert load(postgres, PLAIN, ROWS, between=change, run=change).equal is False, change
+
+
+def test_a_changed_scale_is_not_rounded_away(postgres: str) -> None:
+    given = columns("id:integer", "d:decimal(10,2)")
+    change = "alter table t alter d type numeric; update t set d = 1.239 where id = 1"
+    assert load(postgres, given, [(1, Decimal("1.24")), (2, Decimal("5.00"))], between=change).equal is False
+
+
+def test_rows_in_another_order_are_compared_in_full(postgres: str) -> None:
+    receipt = load(postgres, PLAIN, ROWS, between="create index on t (id desc); cluster t using t_id_idx")
+    assert (receipt.equal, PROVED in receipt.notes) == (True, False)
+
+
+def test_rows_in_the_holes_of_a_table_are_found(postgres: str, server: psycopg.Connection[Any]) -> None:
+    given = columns("id:integer", "a:text")
+    load(postgres, given, [(n, "x" * 500) for n in range(400)], mode=WriteMode.APPEND)
+    server.execute("delete from t where id % 4 < 2")
+    server.execute("vacuum t")
+    receipt = load(postgres, given, [(n, "y" * 700) for n in range(100)], mode=WriteMode.APPEND, run="run2")
+    assert (receipt.equal, receipt.read_back) == (True, 100)
+
+
+def test_statistics_are_made_with_and_without_a_read_back(postgres: str, server: psycopg.Connection[Any]) -> None:
+    given = columns("id:integer")
+    question = b"select reltuples from pg_class where relname = 't'"
+    load(postgres, given, [(1,), (2,)])
+    assert server.execute(question).fetchall() == [(2.0,)]
+    case = Case(destination=PostgresDestination(), target=Target(url=postgres, table="t"), count=lambda: None)
+    with Delivery(case.destination, job(case, given, WriteMode.REPLACE, "run2")) as delivery:
+        delivery.open()
+        delivery.load(enumerate([part(given, [(1,), (2,), (3,)])], 1), lambda chunk: None)
+        delivery.publish()
+    assert server.execute(question).fetchall() == [(3.0,)]
