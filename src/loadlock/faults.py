@@ -29,14 +29,14 @@ POINTS = (
     "cleanup.part_written",
     "cleanup.part_listed",
     "cleanup.judged",
-    "cleanup.losers_written",
-    "cleanup.losers_listed",
     "cleaned.recorded",
+    "cleanup.losers_written",
     "delivery.opened",
     "delivery.chunk_sent",
     "delivery.chunk_listed",
     "delivery.loaded",
     "delivery.refused_written",
+    "cleanup.losers_listed",
     "publishing.recorded",
     "delivery.published",
     "published.recorded",
@@ -47,7 +47,7 @@ POINTS = (
     "end.document_saved",
     "end.recorded",
 )
-"""Every place, in the order in which a run passes it."""
+"""Every place, in the order in which a run passes it; losers are written while the destination loads."""
 CHILD_POINTS = ("children.part_written", "children.part_listed", "children.loaded", "children.published")
 """Places that only a run with child tables passes."""
 

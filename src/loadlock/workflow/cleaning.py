@@ -159,19 +159,21 @@ def settle(
     raw: Sequence[PartRecord],
     parts: list[PartRecord],
     verdict: BatchVerdict | None,
-) -> tuple[Cleaned, list[PartRecord]]:
-    """Count everything, take the losers out of the digest, and write down the losers and their rejects.
+) -> Cleaned:
+    """Count everything, and take the losers out of the digest.
 
     The counts of clean rows come from the parts at rest; those of rejects and skipped rows from the kernel.
     """
     losers = verdict.losers if verdict is not None and verdict.losers.num_rows else None
     findings = [] if verdict is None else [vars(finding) for finding in verdict.findings]
-    cleaned = _cleaned(engine, work, raw, parts, losers, findings)
-    if losers is None:
-        return cleaned, []
+    return _cleaned(engine, work, raw, parts, losers, findings)
+
+
+def write_losers(engine: Engine, work: CleanWork, raw: Sequence[PartRecord], losers: pa.Table) -> list[PartRecord]:
+    """Write down the rows that lost and their rejects; the records are for the ledger."""
     made = [_write_losers(work, losers), *_loser_parts(engine, work, raw, losers)]
     point("cleanup.losers_written")
-    return cleaned, made
+    return made
 
 
 def _cleaned(

@@ -39,6 +39,7 @@ from loadlock.workflow.document import (
     reject_summary,
     run_document,
 )
+from loadlock.workflow.later import Later
 from loadlock.workflow.planning import Staged, check_after, check_before, plan_of
 from loadlock.workflow.progress import Progress
 from loadlock.workflow.take_in import Intake, take_in
@@ -80,6 +81,7 @@ class Runner:
         self.cleaned: cleaning.Cleaned | None = None
         self.decisions: list[dict[str, Any]] = []
         self.deliveries: Deliveries | None = None
+        self._losers: Later[list[PartRecord]] | None = None
         self._begun = time.monotonic()
         self._housekeeper = Housekeeper()
 
@@ -105,6 +107,8 @@ class Runner:
 
     def _fail(self, status: RunStatus, cause: str) -> None:
         """Record how the run ended; never hides the error that ended it."""
+        with suppress(LoadlockError, OSError):
+            self._list_losers()
         with suppress(LoadlockError, OSError):
             self._end(status, cause)
 
@@ -181,10 +185,10 @@ class Runner:
         verdict = cleaning.judge(task.workspace, work, self.raw, parts)
         point("cleanup.judged")
         ledger.drop_parts(task.batch.batch, f"{self.run}-batch")
-        self.cleaned, rejects = cleaning.settle(task.engine, work, self.raw, parts, verdict)
-        ledger.add_parts(rejects)
-        if rejects:
-            point("cleanup.losers_listed")
+        self.cleaned = cleaning.settle(task.engine, work, self.raw, parts, verdict)
+        if self.cleaned.losers is not None:
+            # nobody needs them before the publish: they are written while the destination loads
+            self._losers = Later(partial(cleaning.write_losers, task.engine, work, self.raw, self.cleaned.losers))
         self.progress.end(Stage.CLEANUP)
         give_back()
         self.balance = cleanup_balance(self.balance, self.cleaned)
@@ -199,6 +203,13 @@ class Runner:
         point("cleanup.part_listed")
         rows = sum(record.info["staged"] for record in records if record.ref.key.kind == PartKind.CLEAN)
         self._advance(Stage.CLEANUP, rows, rows)
+
+    def _list_losers(self) -> None:
+        """Wait until the rows that lost and their rejects are at rest, and list them."""
+        if self._losers is not None:
+            losers, self._losers = self._losers, None
+            self.ledger.add_parts(losers.result())
+            point("cleanup.losers_listed")
 
     def _check_guards(self) -> None:
         assert self.cleaned is not None
@@ -255,6 +266,7 @@ class Runner:
             for outcome in self.deliveries.outcomes:
                 self.balance = self.balance.with_(rejected_delivery=outcome.refused)
                 self._check_budget()
+            self._list_losers()
             self._become(RunStatus.PUBLISHING)
             point("publishing.recorded")
             for outcome in self.deliveries.outcomes:
