@@ -4,6 +4,7 @@
     ├── UsageError                    wrong command, argument or option; 2
     ├── PipelineError                 the pipeline is wrong (all mistakes at once); 2
     ├── SourceError                   a source is missing, unreadable or changed while read; 2
+    │   └── SourceUnavailableError    its place can't be reached now (transient); 7
     ├── WorkspaceError                ledger or staging can't be used; 1
     ├── StoppedError                  a guard stopped the run: budget, check, drift, does not fit; 4
     │   └── BalanceError              rows in and rows out differ: nothing is published; 1
@@ -75,6 +76,12 @@ class SourceError(LoadlockError):
     """A source file is missing, unreadable, not of a known format, or changed while it was read."""
 
     exit_code = 2
+
+
+class SourceUnavailableError(SourceError):
+    """The place of a source file can't be reached, or breaks off again and again: the same again may go well later."""
+
+    exit_code = 7
 
 
 class WorkspaceError(LoadlockError):

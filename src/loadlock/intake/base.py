@@ -19,6 +19,22 @@ PART_BYTES = 7 << 20
 """Source bytes a raw part holds, about. A setting of the run; results don't depend on it."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class ExpansionLimits:
+    """How far compressed files and archives may expand before they are taken for a bomb."""
+
+    ratio: int = 1000
+    """Decompressed bytes for each byte of the file as it was sent ..."""
+    free_bytes: int = 100 << 20
+    """... once more than this came out."""
+    max_bytes: int = 1 << 40
+    """Decompressed bytes of one file, or of all members of an archive, whatever the ratio."""
+    members: int = 10_000
+    """Members of an archive, those of archives within it included."""
+    depth: int = 8
+    """Compressions and archives one within another (`.csv.gz` in a tar in a zip: 3)."""
+
+
 class ByteSource(Protocol):
     """The decompressed bytes of one file, in order; openable again from the start."""
 

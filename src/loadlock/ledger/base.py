@@ -168,4 +168,21 @@ class Ledger(Protocol):
         """sha256 of all files whose batch this pipeline has delivered to these destinations."""
         ...
 
+    def newest_delivery(self, destinations: Sequence[str], *, pipeline: str | None = None) -> RunRecord | None:
+        """The newest run to exactly these destinations (of this pipeline) that ended published or verified."""
+        ...
+
+    def delivered_names(
+        self, pipeline: str, destinations: Sequence[str], names: Sequence[str]
+    ) -> dict[str, dict[str, str]]:
+        """Of these base names those that this pipeline has delivered there: name → sha256 → batch, newest first."""
+        ...
+
+    def supersede(self, batch: str, destinations: Sequence[str]) -> list[str]:
+        """Mark delivered batches as superseded by `batch`, which replaced all of these destinations; their names.
+
+        A batch that was delivered elsewhere too stays delivered. Called again it finds none.
+        """
+        ...
+
     def close(self) -> None: ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Column, Connection, Select, insert, select
@@ -11,7 +12,7 @@ from loadlock.ledger import records
 from loadlock.ledger import schema as tables
 from loadlock.ledger.base import BatchRecord, RunRecord
 from loadlock.ledger.states import DELIVERED
-from loadlock.model import SourceFile
+from loadlock.model import BatchStatus, SourceFile
 
 LISTED = [column for column in tables.runs.c if column.name not in ("pipeline_text", "document")]
 NEWEST_RUN = (
@@ -37,6 +38,33 @@ def delivered_files(target: str) -> Select[tuple[str]]:
     )
 
 
+def delivered_names(target: str, names: Sequence[str]) -> Select[tuple[str, str, str]]:
+    """Name, digest and batch of the files under these names whose batch has a delivered run to this target; newest first."""
+    return (
+        select(tables.files.c.name, tables.files.c.sha256, tables.files.c.batch)
+        .join(tables.runs, tables.runs.c.batch == tables.files.c.batch)
+        .where(tables.runs.c.target == target, tables.runs.c.status.in_(list(map(str, DELIVERED))))
+        .where(tables.files.c.name.in_(list(names)))
+        .order_by(tables.runs.c.number.desc())
+    )
+
+
+def delivered_targets(batch: str) -> Select[tuple[str, Any]]:
+    """The other batches that are delivered, each with the destinations of each of its delivered runs."""
+    return (
+        select(tables.batches.c.batch, tables.runs.c.destinations)
+        .join(tables.runs, tables.runs.c.batch == tables.batches.c.batch)
+        .where(tables.batches.c.status == str(BatchStatus.DELIVERED), tables.batches.c.batch != batch)
+        .where(tables.runs.c.status.in_(list(map(str, DELIVERED))))
+    )
+
+
+def portions(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    """As many names as one query may hold, until all had their turn."""
+    for start in range(0, len(names), _NAMES_A_QUERY):
+        yield names[start : start + _NAMES_A_QUERY]
+
+
 def add(connection: Connection, table: Any, rows: list[dict[str, Any]]) -> None:
     """Many rows, or none."""
     if rows:
@@ -57,9 +85,8 @@ def batches(connection: Connection, query: Select[Any]) -> list[BatchRecord]:
     """The batches of a query, each with its files."""
     rows = connection.execute(query).all()
     of_batch: dict[str, list[SourceFile]] = {row.batch: [] for row in rows}
-    names = list(of_batch)
-    for start in range(0, len(names), _NAMES_A_QUERY):
-        chosen = tables.files.c.batch.in_(names[start : start + _NAMES_A_QUERY])
+    for names in portions(list(of_batch)):
+        chosen = tables.files.c.batch.in_(names)
         listed = select(tables.files).where(chosen).order_by(tables.files.c.batch, tables.files.c.file_index)
         for row in connection.execute(listed):
             of_batch[row.batch].append(records.source_file(row))

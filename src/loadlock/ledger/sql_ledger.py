@@ -273,6 +273,43 @@ class SqlLedger:
         with self._reading() as connection:
             return {row.sha256 for row in connection.execute(query)}
 
+    def newest_delivery(self, destinations: Sequence[str], *, pipeline: str | None = None) -> RunRecord | None:
+        query = select(tables.runs.c.run, tables.runs.c.destinations).where(
+            tables.runs.c.status.in_(list(map(str, DELIVERED)))
+        )
+        if pipeline is not None:
+            query = query.where(tables.runs.c.target == records.target_of(pipeline, destinations))
+        with self._reading() as connection, connection.execute(query.order_by(tables.runs.c.number.desc())) as found:
+            for row in found:
+                if set(row.destinations) == set(destinations):
+                    return lookups.run(connection, row.run)
+        return None
+
+    def delivered_names(
+        self, pipeline: str, destinations: Sequence[str], names: Sequence[str]
+    ) -> dict[str, dict[str, str]]:
+        target = records.target_of(pipeline, destinations)
+        known: dict[str, dict[str, str]] = {}
+        with self._reading() as connection:
+            for some in lookups.portions(names):
+                for row in connection.execute(lookups.delivered_names(target, some)):
+                    known.setdefault(row.name, {}).setdefault(row.sha256, row.batch)
+        return known
+
+    def supersede(self, batch: str, destinations: Sequence[str]) -> list[str]:
+        open_to = lookups.delivered_targets(batch)
+        with self._writing() as connection:
+            targets: dict[str, set[str]] = {}
+            for row in connection.execute(open_to):
+                targets.setdefault(row.batch, set()).update(row.destinations)
+            found = [name for name, labels in targets.items() if labels <= set(destinations)]
+            for name in found:
+                values = {"status": str(BatchStatus.SUPERSEDED)}
+                connection.execute(update(tables.batches).where(tables.batches.c.batch == name).values(**values))
+                data = {"from": str(BatchStatus.DELIVERED), "to": str(BatchStatus.SUPERSEDED), "by": batch}
+                self._event(connection, "batch_status", batch=name, data=data)
+        return found
+
     def close(self) -> None:
         self._engine.dispose()
 

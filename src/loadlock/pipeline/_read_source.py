@@ -8,7 +8,7 @@ from typing import Any
 
 from loadlock import registry
 from loadlock.cleanup.components import typed_options
-from loadlock.intake.base import SourceOptions
+from loadlock.intake.base import ExpansionLimits, SourceOptions
 from loadlock.pipeline import written
 from loadlock.pipeline._reading import Reading
 from loadlock.pipeline.model import Flatten, Source
@@ -49,6 +49,12 @@ def read_source(value: Any, path: str, reading: Reading) -> Source:
         empty=found["empty"],
         drift=found["drift"],
         keep=found["keep_source"],
+        limits=ExpansionLimits(
+            ratio=found["expand_ratio"],
+            max_bytes=found["expand_bytes"],
+            members=found["expand_members"],
+            depth=found["expand_depth"],
+        ),
     )
 
 

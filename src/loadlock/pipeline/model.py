@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from loadlock.intake.base import SourceOptions
+from loadlock.intake.base import ExpansionLimits, SourceOptions
 from loadlock.model import Severity, WriteMode
 from loadlock.types import TEXT, ColumnType
 
@@ -83,6 +83,8 @@ class Source:
     """Columns of a file that the pipeline doesn't name: `evolve` (taken in as text) | `freeze` (stop) | `ignore`."""
     keep: bool = True
     """keep_source: keep the bytes in the workspace."""
+    limits: ExpansionLimits = field(default_factory=ExpansionLimits)
+    """How far compressed files and archives may expand."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,5 +159,6 @@ class Pipeline:
             document.pop(name)
         document["source"].pop("files")
         document["source"].pop("keep")
+        document["source"].pop("limits")
         document["source"]["options"].pop("part_bytes")
         return hashlib.sha256(json.dumps(document, sort_keys=True, default=str).encode()).hexdigest()

@@ -71,8 +71,9 @@ PIPELINE = {
 SOURCE = {
     "files": Key(
         kind="texts",
-        doc="Files, globs, folders or archives, from the pipeline's folder on.",
-        examples=("inbox/orders-*.csv.gz",),
+        doc="Files, globs, folders or archives, from the pipeline's folder on; addresses (s3, gs, az, sftp, https); - for"
+        " standard input.",
+        examples=("inbox/orders-*.csv.gz", "s3://inbox/orders-*.csv"),
     ),
     "format": Key(kind="text", doc="Format of the files; found out if left out.", examples=("csv",), shape="format"),
     "encoding": _text("Encoding of the files, or `auto`: found out, with evidence.", "auto", "utf-8", "cp1252"),
@@ -105,6 +106,16 @@ SOURCE = {
         default="ignore",
         doc="Columns of the files that the pipeline does not name: evolve takes them as text, freeze stops, ignore counts them.",
     ),
+    "expand_ratio": _count(
+        "Times its size that a compressed file or an archive may expand to; more (from 100 MiB on) is refused.",
+        minimum=1,
+        default=1000,
+    ),
+    "expand_bytes": _count(
+        "Bytes that a compressed file, or all members of an archive, may expand to.", minimum=1, default=1 << 40
+    ),
+    "expand_members": _count("Files that an archive may hold.", minimum=1, default=10_000),
+    "expand_depth": _count("Compressions and archives that may lie one within another.", minimum=1, default=8),
     "keep_source": Key(kind="flag", default=True, doc="Keep the source's bytes in the workspace, compressed."),
 }
 

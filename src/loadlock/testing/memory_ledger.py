@@ -185,6 +185,36 @@ class MemoryLedger:
             found = [self._batches[run.batch] for run in self._delivered(destinations) if run.pipeline == pipeline]
             return {file.sha256 for batch in found for file in batch.files}
 
+    def newest_delivery(self, destinations: Sequence[str], *, pipeline: str | None = None) -> RunRecord | None:
+        with self._turn:
+            found = [run for run in self._delivered(destinations) if pipeline in (None, run.pipeline)]
+            return copy.deepcopy(found[-1]) if found else None
+
+    def delivered_names(
+        self, pipeline: str, destinations: Sequence[str], names: Sequence[str]
+    ) -> dict[str, dict[str, str]]:
+        with self._turn:
+            known: dict[str, dict[str, str]] = {}
+            for run in reversed(self._delivered(destinations)):
+                for file in self._batches[run.batch].files if run.pipeline == pipeline else ():
+                    if file.name in names:
+                        known.setdefault(file.name, {}).setdefault(file.sha256, run.batch)
+            return known
+
+    def supersede(self, batch: str, destinations: Sequence[str]) -> list[str]:
+        with self._turn:
+            targets: dict[str, set[str]] = {}
+            for run in self._runs.values():
+                if run.status in DELIVERED and run.batch != batch:
+                    targets.setdefault(run.batch, set()).update(run.destinations)
+            delivered = [name for name in targets if self._batches[name].status is BatchStatus.DELIVERED]
+            found = [name for name in delivered if targets[name] <= set(destinations)]
+            for name in found:
+                self._batches[name] = replace(self._batches[name], status=BatchStatus.SUPERSEDED)
+                data = {"from": str(BatchStatus.DELIVERED), "to": str(BatchStatus.SUPERSEDED), "by": batch}
+                self.event("batch_status", batch=name, data=data)
+            return found
+
     def close(self) -> None:
         """Nothing to release."""
 

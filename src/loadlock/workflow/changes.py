@@ -8,9 +8,9 @@ from typing import Any
 from loadlock.pipeline.codec import to_json
 from loadlock.pipeline.model import Pipeline
 
-_LEAVES = frozenset({"type", "from", "formats", "rules", "checks", "options", "budget"})
+_LEAVES = frozenset({"type", "from", "formats", "rules", "checks", "options", "budget", "limits"})
 """Keys below which nothing is named: what they hold is short, or has no names of its own."""
-_RESULT_STAYS = frozenset({"source.files", "source.keep", "source.part_bytes"})
+_RESULT_STAYS = frozenset({"source.files", "source.keep", "source.part_bytes", "source.limits"})
 
 
 def changed_keys(earlier: Mapping[str, Any], now: Pipeline) -> list[str]:

@@ -16,7 +16,15 @@ from loadlock.workflow.destinations import BoundDestination, all_targets, bind_d
 from loadlock.workflow.workspace import find_workspace
 
 _PACKAGES = ("duckdb", "pyarrow", "numpy", "sqlalchemy")
-_EXTRAS = {"psycopg": "postgres", "pgpq": "postgres", "pymysql": "mysql"}
+_EXTRAS = {
+    "psycopg": "postgres",
+    "pgpq": "postgres",
+    "pymysql": "mysql",
+    "s3fs": "s3",
+    "gcsfs": "gcs",
+    "adlfs": "azure",
+    "sshfs": "sftp",
+}
 _COPIES = 3
 """A batch takes about this many times its size in the workspace (kept source, raw, clean), compressed less."""
 
@@ -52,7 +60,7 @@ def _packages() -> Iterator[Finding]:
             yield Finding(what=name, verdict="ok", found=metadata.version(name))
         except metadata.PackageNotFoundError:
             extra = _EXTRAS.get(name)
-            remedy = f"Only for its databases: pip install 'loadlock[{extra}]'." if extra else "Install Loadlock again."
+            remedy = f"Only for what needs it: pip install 'loadlock[{extra}]'." if extra else "Install Loadlock again."
             yield Finding(what=name, verdict="warn" if extra else "fail", found="not installed", remedy=remedy)
 
 
@@ -79,15 +87,18 @@ def _workspace(root: Path) -> Finding:
 
 
 def _files(pipeline: Pipeline, root: Path) -> Iterator[Finding]:
-    from loadlock.intake.files import find_files
+    from loadlock.workflow.inputs import find_inputs
 
     try:
-        paths = find_files(pipeline.source.files, Path(pipeline.base_folder))
+        found = find_inputs(pipeline.source, Path(pipeline.base_folder))
+        sizes = [file.size for file in found]
     except LoadlockError as exc:
         yield Finding(what="files", verdict="fail", found=str(exc), remedy=exc.hint)
         return
-    size = sum(path.stat().st_size for path in paths)
-    yield Finding(what="files", verdict="ok", found=f"{len(paths)} files, {size / 1e6:.1f} MB")
+    size = sum(known for known in sizes if known is not None)
+    elsewhere = sizes.count(None)
+    told = f"{len(found)} files, {size / 1e6:.1f} MB" + (f" and {elsewhere} elsewhere" if elsewhere else "")
+    yield Finding(what="files", verdict="ok", found=told)
     folder = root if root.exists() else Path(pipeline.base_folder)
     free = shutil.disk_usage(folder).free
     if free < _COPIES * size:

@@ -25,6 +25,7 @@ def run_document(record: RunRecord, *, status: RunStatus, seconds: float, cause:
         "seconds": round(seconds, 3),
         "balance": Balance().to_json(),
         "files": [],
+        "notes": list(record.state.get("notes", [])),
         "rejects": {},
         "warnings": [],
         "decisions": [],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +17,7 @@ from loadlock.cleanup.plan import Plan
 from loadlock.cleanup.profile import profile
 from loadlock.cleanup.survey import decide, survey
 from loadlock.cleanup.tallies import Tallies
-from loadlock.intake.files import find_files, open_sources
+from loadlock.intake.files import Keep, Location, is_address
 from loadlock.intake.read import read_file
 from loadlock.model import FileReport
 from loadlock.pipeline.guess import propose, to_yaml
@@ -24,6 +25,7 @@ from loadlock.pipeline.model import Flatten, Pipeline, Source
 from loadlock.pipeline.secrets import HIDDEN
 from loadlock.quarantine.read import RejectFilter, reject_rows
 from loadlock.rows import FILE, JSON_RECORD, PROVENANCE, ROW, SUB
+from loadlock.workflow.inputs import find_inputs, open_inputs
 from loadlock.workflow.planning import make_plan
 
 if TYPE_CHECKING:
@@ -77,10 +79,12 @@ def preview(pipeline: Pipeline, *, rows: int = 10) -> Preview:
 
 def _samples(pipeline: Pipeline) -> Iterator[tuple[str, pa.Table, pa.Table]]:
     options = replace(pipeline.source.options, part_bytes=SAMPLE_BYTES)
-    for source in open_sources(find_files(pipeline.source.files, Path(pipeline.base_folder))):
-        for part in read_file(source, options).parts:
-            yield source.file.name, part.rows, part.rejects
-            break
+    with closing(Keep.in_folder()) as keep:
+        found = find_inputs(pipeline.source, Path(pipeline.base_folder))
+        for source in open_inputs(found, pipeline.source, keep):
+            for part in read_file(source, options).parts:
+                yield source.file.name, part.rows, part.rejects
+                break
 
 
 def _plan(pipeline: Pipeline, tables: Sequence[pa.Table]) -> Plan:
@@ -145,19 +149,23 @@ def guess(
     name: str | None = None,
 ) -> Guess:
     """Profile the whole files and propose a pipeline that runs as it is, from `pipeline_folder`."""
-    paths = find_files(source.files, base_folder)
+    found_files = find_inputs(source, base_folder)
     reports: list[FileReport] = []
 
-    def tables() -> Iterator[pa.Table]:
-        for file in open_sources(paths):
+    def tables(keep: Keep) -> Iterator[pa.Table]:
+        for file in open_inputs(found_files, source, keep):
             result = read_file(file, source.options)
             for part in result.parts:
                 yield _flat(part.rows, source.flatten)
             reports.append(result.report())
 
-    found = profile(tables())
+    with closing(Keep.in_folder()) as keep:
+        found = profile(tables(keep))
     proposal = propose(
-        found, name=name or _name(paths), files=_seen_from(pipeline_folder, base_folder, source.files), reports=reports
+        found,
+        name=name or _name(found_files),
+        files=_seen_from(pipeline_folder, base_folder, source.files),
+        reports=reports,
     )
     return Guess(yaml=to_yaml(proposal), reports=reports)
 
@@ -173,9 +181,10 @@ def _seen_from(folder: Path, base_folder: Path, files: Sequence[str]) -> list[st
     seen = []
     for written in files:
         whole = base_folder / written
-        seen.append(written if Path(written).is_absolute() else os.path.relpath(whole, folder))
+        as_written = is_address(written) or Path(written).is_absolute()
+        seen.append(written if as_written else os.path.relpath(whole, folder))
     return seen
 
 
-def _name(paths: Sequence[Path]) -> str:
-    return "".join(c if c.isalnum() else "_" for c in paths[0].name.split(".")[0].lower()).strip("_") or "batch"
+def _name(files: Sequence[Location]) -> str:
+    return "".join(c if c.isalnum() else "_" for c in files[0].name.split(".")[0].lower()).strip("_") or "batch"

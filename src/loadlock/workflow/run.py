@@ -23,6 +23,7 @@ from loadlock.errors import (
 )
 from loadlock.faults import point
 from loadlock.intake.base import ByteSource
+from loadlock.intake.files import Keep
 from loadlock.ledger.base import BatchRecord, PartRecord, RunRecord
 from loadlock.model import Balance, BatchStatus, PartKind, RunStatus, Severity, Stage
 from loadlock.pipeline.codec import to_json
@@ -39,9 +40,11 @@ from loadlock.workflow.document import (
     reject_summary,
     run_document,
 )
+from loadlock.workflow.inputs import told_files
 from loadlock.workflow.later import Later
 from loadlock.workflow.planning import Staged, check_after, check_before, plan_of
 from loadlock.workflow.progress import Progress
+from loadlock.workflow.receive import REPLACING
 from loadlock.workflow.take_in import Intake, take_in
 from loadlock.workflow.workspace import Workspace
 
@@ -63,6 +66,8 @@ class RunTask:
     pipeline: Pipeline
     batch: BatchRecord
     sources: list[ByteSource]
+    keep: Keep
+    """Where the sources lie until they are staged."""
     bound: list[BoundDestination]
     record: RunRecord
     settings: RunSettings
@@ -135,6 +140,7 @@ class Runner:
                 keep_source=task.pipeline.source.keep,
             )
             take_in(intake, task.sources, partial(self._advance, Stage.INTAKE))
+            task.keep.discard()
             self.progress.end(Stage.INTAKE)
             give_back()
         raw, rejects = (self.ledger.parts(task.batch.batch, scope, kind) for kind in (PartKind.RAW, PartKind.REJECTS))
@@ -275,6 +281,7 @@ class Runner:
             self._become(RunStatus.PUBLISHED)
             point("published.recorded")
             self.ledger.set_batch_status(task.batch.batch, BatchStatus.DELIVERED)
+            self._supersede()
             point("batch.delivered")
             for outcome in self.deliveries.outcomes:
                 for note in outcome.notes:
@@ -289,6 +296,13 @@ class Runner:
             self.balance = self.deliveries.outcomes[0].balance(cleanup_balance(self._received(), self.cleaned))
         self._check_balance(Stage.DELIVERY)
         self.progress.end(Stage.DELIVERY)
+
+    def _supersede(self) -> None:
+        """Batches whose rows this one took the place of are not delivered any more."""
+        assert self.deliveries is not None
+        replaced = [outcome.bound.label for outcome in self.deliveries.outcomes if outcome.bound.mode in REPLACING]
+        if replaced:
+            self.ledger.supersede(self.task.batch.batch, replaced)
 
     def _refusable(self) -> int | None:
         """How many rows a destination may still refuse within the budget."""
@@ -409,6 +423,7 @@ def new_record(
 
     kept = replace(
         task_pipeline,
+        source=replace(task_pipeline.source, files=told_files(task_pipeline.source.files)),
         destinations=tuple(replace(spec, url=redact(spec.url)) for spec in task_pipeline.destinations),
         text=redact(task_pipeline.text),
     )

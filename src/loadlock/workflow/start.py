@@ -5,25 +5,27 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from loadlock.engines.base import Engine
 from loadlock.engines.local import LocalEngine
-from loadlock.errors import SourceError, UsageError
+from loadlock.errors import UsageError
 from loadlock.faults import point
 from loadlock.intake.base import ByteSource
+from loadlock.intake.files import Keep
 from loadlock.ledger.base import RunRecord
 from loadlock.ledger.ids import new_run_id
-from loadlock.model import RunStatus, SourceFile, WriteMode
+from loadlock.model import RunStatus, WriteMode
 from loadlock.pipeline.codec import from_json
 from loadlock.pipeline.model import DestinationSpec, Pipeline, Source
 from loadlock.workflow.destinations import BoundDestination, all_targets, bind_destinations, plan_digest
 from loadlock.workflow.document import noop_document
 from loadlock.workflow.generation import generation_for
+from loadlock.workflow.inputs import Again
 from loadlock.workflow.progress import Progress, Silent
-from loadlock.workflow.receive import receive, with_file
+from loadlock.workflow.receive import Wish, receive
 from loadlock.workflow.result import RunResult
 from loadlock.workflow.run import Runner, RunSettings, RunTask, new_record
 from loadlock.workflow.settle import half_published
@@ -61,28 +63,35 @@ def run_pipeline(pipeline: Pipeline, options: Options, *, path: str | None = Non
     digest = plan_digest(pipeline, bound)
     root = find_workspace(options.workspace, base_folder=pipeline.base_folder, environment=options.environment)
     labels = [destination.label for destination in bound]
-    with Workspace.open(root) as workspace, workspace.lock_targets(_labels(bound), wait_seconds=options.wait_seconds):
+    with ExitStack() as stack:
+        workspace = stack.enter_context(Workspace.open(root))
+        stack.enter_context(workspace.lock_targets(_labels(bound), wait_seconds=options.wait_seconds))
         if not options.force and any(destination.mode == WriteMode.APPEND for destination in bound):
             _finish_half_published(workspace, pipeline, bound, options)
-        received = receive(
-            workspace.ledger,
-            pipeline,
+        wish = Wish(
             labels=labels,
             modes=[destination.mode for destination in bound],
             digest=digest,
             outputs=[Path(target.target.url) for target in all_targets(bound) if target.target.table is None],
             files=options.files,
             force=options.force,
+            environment=options.environment,
         )
+        keep = stack.enter_context(workspace.keep())
+        received = receive(workspace.ledger, pipeline, wish, keep)
         if received.noop is not None:
+            keep.discard()
             return RunResult(document=noop_document(_whole(workspace, received.noop)), workspace=workspace.root)
         assert received.batch is not None
         batch = received.batch.batch
         record = new_record(pipeline, run=new_run_id(), batch=batch, bound=bound, plan_digest=digest, path=path)
+        record = replace(record, state={**record.state, "notes": received.notes})
+        for note in received.notes:
+            options.progress.say(note)
         with workspace.lock_batch(batch, wait_seconds=options.wait_seconds):
             workspace.ledger.begin_run(record)
             point("run.begun")
-            return _go(workspace, pipeline, record, bound, options, received.sources)
+            return _go(workspace, pipeline, record, bound, options, keep, received.sources)
 
 
 def load(
@@ -143,7 +152,8 @@ def _go_on(
         if record.status in ENDED:  # by another process, while this one waited
             return RunResult(document=noop_document(record), workspace=workspace.root)
         workspace.ledger.set_status(run, RunStatus.INTERRUPTED, cause="resumed")
-        return _go(workspace, pipeline, replace(record, status=RunStatus.INTERRUPTED), bound, options, None)
+        with workspace.keep() as keep:
+            return _go(workspace, pipeline, replace(record, status=RunStatus.INTERRUPTED), bound, options, keep)
 
 
 def _finish_half_published(
@@ -190,10 +200,11 @@ def rerun(batch: str, options: Options, *, pipeline: Pipeline | None = None, pat
         with (
             workspace.lock_targets(_labels(bound), wait_seconds=options.wait_seconds),
             workspace.lock_batch(known.batch, wait_seconds=options.wait_seconds),
+            workspace.keep() as keep,
         ):
             workspace.ledger.begin_run(record)
             point("run.begun")
-            return _go(workspace, pipeline, record, bound, options, None)
+            return _go(workspace, pipeline, record, bound, options, keep)
 
 
 def pipeline_of(record: RunRecord, *, to: str | None = None) -> Pipeline:
@@ -231,13 +242,15 @@ def _go(
     record: RunRecord,
     bound: list[BoundDestination],
     options: Options,
-    sources: list[ByteSource] | None,
+    keep: Keep,
+    sources: list[ByteSource] | None = None,
 ) -> RunResult:
     found = workspace.ledger.batch(record.batch)
     assert found is not None
     batch = generation_for(workspace.ledger, found, record, pipeline)
     if sources is None:
-        sources = [] if batch.staged else _sources_again(workspace, batch.files)
+        again = Again(pipeline=pipeline, store=workspace.sources, keep=keep, environment=options.environment)
+        sources = [] if batch.staged else again.sources(batch.files)
     with ENGINES[options.engine](workspace.temp) as engine, _signals():
         task = RunTask(
             workspace=workspace,
@@ -245,34 +258,13 @@ def _go(
             pipeline=pipeline,
             batch=batch,
             sources=sources,
+            keep=keep,
             bound=bound,
             record=record,
             settings=RunSettings(wait_seconds=options.wait_seconds, report=options.report),
         )
         document = Runner(task, options.progress).go()
     return RunResult(document=document, workspace=workspace.root)
-
-
-def _sources_again(workspace: Workspace, files: Sequence[SourceFile]) -> list[ByteSource]:
-    """The batch's files for an intake that was cut short: kept bytes first, else the files where they were."""
-    from loadlock.intake.files import open_sources
-
-    again: list[ByteSource] = []
-    for file in files:
-        if workspace.sources.has(file):
-            again.append(workspace.sources.source(file))
-            continue
-        path = Path(file.path.split("!", 1)[0])
-        found = (
-            [source for source in open_sources([path]) if source.file.sha256 == file.sha256] if path.exists() else []
-        )
-        if not found:
-            raise SourceError(
-                f"{file.path} is gone or has other bytes than when the run began",
-                hint="Put the file back, or run the pipeline anew.",
-            )
-        again.append(with_file(found[0], file))
-    return again
 
 
 @contextmanager

@@ -13,9 +13,11 @@ from typing import IO
 
 from loadlock.durable import workspace_error
 from loadlock.errors import LockedError, WorkspaceError
+from loadlock.intake.files import Keep
 from loadlock.ledger.base import Ledger
 from loadlock.staging.base import Staging
 from loadlock.staging.sources import SourceStore
+from loadlock.workflow.own_folder import OwnFolder, sweep
 
 FOLDER = ".loadlock"
 VARIABLE = "LOADLOCK_WORKSPACE"
@@ -42,6 +44,7 @@ class Workspace:
         self.ledger = ledger
         self.staging = staging
         self.sources = sources
+        self._temp: OwnFolder | None = None
 
     @classmethod
     def open(cls, root: Path, *, create: bool = True) -> Workspace:
@@ -61,6 +64,7 @@ class Workspace:
         except OSError as exc:
             raise workspace_error(f"the workspace {root} can't be written", exc) from exc
         root = root.resolve()
+        sweep(root / "tmp")
         return cls(root, open_ledger(root), ParquetStaging(root), SourceStore(root / "sources"))
 
     def __enter__(self) -> Workspace:
@@ -68,6 +72,9 @@ class Workspace:
 
     def __exit__(self, *exc: object) -> None:
         self.ledger.close()
+        if self._temp is not None:
+            self._temp.remove()
+            self._temp = None
 
     @property
     def reports(self) -> Path:
@@ -75,7 +82,20 @@ class Workspace:
 
     @property
     def temp(self) -> Path:
-        return self.root / "tmp"
+        """A folder for temporary files of this process, made when first asked for; what dead processes left is removed."""
+        if self._temp is None:
+            self._temp = OwnFolder(self.root / "tmp")
+        return self._temp.path
+
+    @contextmanager
+    def keep(self) -> Iterator[Keep]:
+        """Where source files lie until they are staged: what is fetched outlives a failed run."""
+        keep = Keep.in_folder(self.temp, downloads=self.root / "downloads")
+        keep.downloads.sweep()
+        try:
+            yield keep
+        finally:
+            keep.close()
 
     @contextmanager
     def lock_batch(self, batch: str, *, wait_seconds: float = 0.0) -> Iterator[None]:
