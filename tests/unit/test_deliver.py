@@ -19,6 +19,7 @@ from loadlock.delivery.base import (
     Job,
     Opened,
     Published,
+    Session,
     TableInfo,
     Target,
 )
@@ -34,7 +35,7 @@ from loadlock.types import ColumnType
 COLUMNS = columns("v:integer", "t:text")
 
 
-class Memory:
+class Memory(Session):
     """A destination and session in one. `bad` = refused values of v; `hint` = whether it says which row."""
 
     name: ClassVar[str] = "memory"
@@ -105,9 +106,6 @@ class Memory:
         self.published = Published(inserted=rows, by_file={0: (rows, 0, 0)})
         self.control = {"delivery_id": "r:t", "digest": digest}
         return self.published
-
-    def proved(self) -> int | None:
-        return None
 
     def read_back(self, columns: Sequence[DeliveryColumn]) -> tuple[VerifyLevel, Iterator[pa.Table]]:
         return VerifyLevel.CONTENT, (self.alter(table.drop_columns(["_file"])) for table in self.tables)

@@ -107,6 +107,8 @@ class Job:
     key: tuple[str, ...] = ()
     create: bool = True
     """Create the target from the columns if it is absent."""
+    parent_key: tuple[str, ...] = ()
+    """For a child table of an upsert: its columns that name the parent. The children of the batch's parents are replaced."""
     lineage: bool = False
     """Add `_batch` and `_row`; the tables given to `load` then hold them."""
     wait_seconds: float = 0.0
@@ -152,7 +154,14 @@ class Published:
 
 class Session(Protocol):
     """One open delivery. Not thread-safe. Always closed, also after errors; `close` undoes what is not published
-    (a staging table with receipts stays for `resume` unless `abandon` was called)."""
+    (a staging table with receipts stays for `resume` unless `abandon` was called).
+
+    A class that inherits from this one needs only the methods without a body here. Child tables share their parent's
+    transaction where there is one:
+
+        parent.open() → child.open() → parent.begin() → parent.load()* → child.load()* → child.pledge() →
+        parent.publish() → child.publish(), which answers what the parent's publish did with it.
+    """
 
     def open(self) -> Opened:
         """Lock the target, create control tables and target where absent, check the contract, find receipts.
@@ -161,6 +170,16 @@ class Session(Protocol):
         findings in one message).
         """
         ...
+
+    def child(self, job: Job, label: str) -> Session | None:
+        """A session for a child table (`label` for people), published in one transaction with this one. None: this
+        destination has no such transaction, and a child table is a delivery of its own."""
+        return None
+
+    def begin(self) -> None:
+        """Empty what is replaced, child tables before their parents. After `open` of this session and of its children,
+        before the first `load`; called again it does nothing."""
+        return
 
     def load(self, chunk: Chunk, rows: pa.Table) -> None:
         """Send one chunk; `rows` has the job's columns in the job's order, in their Arrow types, then `_batch` (string)
@@ -171,6 +190,10 @@ class Session(Protocol):
         """
         ...
 
+    def pledge(self, *, rows: int, digest: str) -> None:
+        """For a child's session: what its publish is to be, carried out by the parent's publish."""
+        return
+
     def publish(self, *, rows: int, digest: str) -> Published:
         """Make the new state visible in one transaction or atomic rename, with the control row. `rows` is the number
         the caller sent: a difference raises BalanceError and nothing is published. Called again after a lost answer,
@@ -180,7 +203,7 @@ class Session(Protocol):
     def proved(self) -> int | None:
         """Rows of this session's publish that are proved to lie in the target exactly as sent, by means that are cheaper
         than reading them back (hashes made by the server). None = nothing is proved: `read_back` decides."""
-        ...
+        return None
 
     def read_back(self, columns: Sequence[DeliveryColumn]) -> tuple[VerifyLevel, Iterator[pa.Table]]:
         """The batch's rows as they are now in the target, as tables of the columns' Arrow types, streaming.

@@ -76,8 +76,12 @@ class Delivery:
         on_rows: Callable[[int], None] | None = None,
         refused_limit: int | None = None,
         chunk_rows: int = CHUNK_ROWS,
+        session: Session | None = None,
     ) -> None:
-        """`on_rows` hears of each number of rows sent; more than `refused_limit` refused rows raise StoppedError."""
+        """`on_rows` hears of each number of rows sent; more than `refused_limit` refused rows raise StoppedError.
+
+        `session` = the one that a parent's session made for a child table.
+        """
         self.destination = destination
         self.job = job
         self.refused: list[RefusedRow] = []
@@ -88,7 +92,7 @@ class Delivery:
         self._on_rows = on_rows
         self._refused_limit = refused_limit
         self._chunk_rows = chunk_rows
-        self._session: Session = destination.session(job)
+        self._session: Session = session or destination.session(job)
         self._digest = 0
         self._by_file: Counter[int] = Counter()
         self._digester: Digester | None = None
@@ -140,6 +144,7 @@ class Delivery:
         when a direct load must begin anew with a new Delivery.
         """
         opened = self._opened()
+        self._retry.call(self._session.begin)
         known = digests or {}
         slices = (
             (seq, index, rows, known.get(seq) if rows.num_rows == part.num_rows else None)
@@ -150,6 +155,27 @@ class Delivery:
         with closing(prepared):
             for chunk in prepared:
                 self._load_chunk(opened, chunk, done)
+
+    def child(self, job: Job, *, refused_limit: int | None = None) -> Delivery | None:
+        """The delivery of a child table, in one transaction with this one; None where the destination has none.
+
+        Open it before this one's `load`, load it after that, then `pledge`, then publish this one, then the child.
+        """
+        session = self._session.child(job, self.destination.label(job.target))
+        if session is None:
+            return None
+        return Delivery(
+            self.destination,
+            job,
+            retry=self._retry,
+            refused_limit=refused_limit,
+            chunk_rows=self._chunk_rows,
+            session=session,
+        )
+
+    def pledge(self) -> None:
+        """For a child's delivery: all is sent; the parent's publish may publish it."""
+        self._session.pledge(rows=self.rows_sent, digest=self.delivered_digest)
 
     def publish(self) -> Published:
         """Make the rows visible in one step. Again after a lost answer: the control row decides."""

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from loadlock.delivery.base import DeliveryColumn, Job, Opened, Published, TableInfo, Target
+from loadlock.delivery.base import DeliveryColumn, Job, Opened, Published, Session, TableInfo, Target
 from loadlock.delivery.destinations import _file_merge as merging
 from loadlock.delivery.destinations._local import (
     LINEAGE_NAMES,
@@ -114,7 +114,7 @@ def _fingerprint(path: Path) -> dict[str, Any]:
         return {"size": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
 
-class FileSession:
+class FileSession(Session):
     """See `loadlock.delivery.base.Session`. The target is a file; `form` knows its format."""
 
     def __init__(self, job: Job, form: FileFormat, label: str) -> None:
@@ -272,10 +272,6 @@ class FileSession:
             os.fsync(file.fileno())
         self._new.replace(self._path)
         sync_file(self._path.absolute().parent)
-
-    def proved(self) -> int | None:
-        """Nothing is proved without reading back."""
-        return None
 
     def read_back(self, columns: Sequence[DeliveryColumn]) -> tuple[VerifyLevel, Iterator[pa.Table]]:
         self._ready()

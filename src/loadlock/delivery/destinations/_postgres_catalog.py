@@ -40,7 +40,7 @@ from pg_index i where i.indrelid = $1::oid and i.indisunique and i.indpred is nu
 """
 _FOREIGN_KEYS = """
 select quote_ident(conname), pg_get_constraintdef(oid), has_table_privilege(confrelid, 'REFERENCES')
-from pg_constraint where conrelid = $1::oid and contype = 'f' order by conname
+from pg_constraint where conrelid = $1::oid and contype = 'f' and confrelid is distinct from $2::oid order by conname
 """
 
 
@@ -122,11 +122,17 @@ def create_target_sql(name: TableName, job: Job, lineage: Sequence[DeliveryColum
 
 
 def create_staging(
-    connection: psycopg.Connection[Any], staging: TableName, target: TableName, table: CatalogTable, delivered: set[str]
+    connection: psycopg.Connection[Any],
+    staging: TableName,
+    target: TableName,
+    table: CatalogTable,
+    delivered: set[str],
+    parent: TableName | None,
 ) -> None:
     """An empty table like the target, with its checks and foreign keys, so that rows are refused while they are loaded.
 
-    Unlogged: it is as fast as a load can be, and empty after a crash of the server (the receipts then say so).
+    Foreign keys to `parent` are left out: its rows come in the publishing transaction. Unlogged: it is as fast as a load can
+    be, and empty after a crash of the server (the receipts then say so).
     """
     to, like = staging.sql(quote), target.sql(quote)
     run(connection, f"create unlogged table {to} (like {like} including constraints)")
@@ -134,7 +140,9 @@ def create_staging(
         if column.not_null and column.name not in delivered:
             run(connection, f"alter table {to} alter column {quote(column.name)} drop not null")
     run(connection, f"alter table {to} add column {quote(FILE_COLUMN)} int not null")
-    for name, definition, allowed in run(connection, _FOREIGN_KEYS, _oid(connection, target)):
+    for name, definition, allowed in run(
+        connection, _FOREIGN_KEYS, _oid(connection, target), None if parent is None else _oid(connection, parent)
+    ):
         if allowed and "DEFERRABLE" not in definition:
             run(connection, f"alter table {to} add constraint {name} {definition}")
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from loadlock.delivery.base import ColumnInfo, DeliveryColumn, TableInfo
+from loadlock.delivery.base import ColumnInfo, TableInfo
 from loadlock.types import ColumnType
 
 if TYPE_CHECKING:
@@ -172,11 +172,6 @@ def wire_of(column: CatalogColumn, kind: ColumnType) -> Wire:
         "jsonb": pa.string(),
     }[column.type]
     return Wire(type=simple, convert=_to(simple), jsonb=column.type == "jsonb")
-
-
-def lineage_column(name: str) -> DeliveryColumn:
-    """`_batch` and `_row` as delivered columns."""
-    return DeliveryColumn(name=name, type=ColumnType(kind="text" if name == "_batch" else "integer"))
 
 
 def _to(wanted: pa.DataType) -> Convert:

@@ -31,16 +31,15 @@ _SETTINGS = {
 class Watch:
     """What one session knows of its rows' places and hashes. Without `begin` it proves nothing."""
 
-    def __init__(self, target: str) -> None:
-        """`target` = the table as SQL."""
-        self.target = target
+    def __init__(self) -> None:
+        self._target = ""
         self._proof: Proof | None = None
         self._whole = False
         self._is_analyzed = True
 
-    def begin(self, connection: psycopg.Connection[Any], table: CatalogTable, job: Job) -> None:
-        """The load begins, in the open transaction."""
-        self._proof = None
+    def begin(self, connection: psycopg.Connection[Any], target: str, table: CatalogTable, job: Job) -> None:
+        """The load into `target` (as SQL) begins, in the open transaction."""
+        self._target, self._proof = target, None
         if table.kind != "r" or connection.info.server_version < OLDEST_SERVER:
             return
         columns = tuple(table.column(column.name) for column in job.columns)
@@ -51,9 +50,9 @@ class Watch:
 
     def _end(self, connection: psycopg.Connection[Any]) -> str:
         """Address of the last row of the table's last block."""
-        sql = f"select greatest(pg_relation_size('{self.target.replace(chr(39), chr(39) * 2)}'::regclass)"
+        sql = f"select greatest(pg_relation_size('{self._target.replace(chr(39), chr(39) * 2)}'::regclass)"
         pages = int(run(connection, f"{sql} / current_setting('block_size')::int8 - 1, 0)")[0][0])
-        found = run(connection, f"select max(ctid)::text from {self.target} where ctid >= '({pages},0)'")
+        found = run(connection, f"select max(ctid)::text from {self._target} where ctid >= '({pages},0)'")
         return str(found[0][0] or f"({pages},0)")
 
     def span(self, rows: pa.Table) -> Span | None:
@@ -64,12 +63,12 @@ class Watch:
         """The COPY is done: where do its rows lie?"""
         if self._proof is not None:
             behind = f"ctid > '{self._proof.end}'"
-            found = run(connection, f"select count(*), max(ctid)::text from {self.target} where {behind}")
+            found = run(connection, f"select count(*), max(ctid)::text from {self._target} where {behind}")
             self._proof.add(span, *found[0])
 
-    def published(self) -> None:
+    def due(self, target: str) -> None:
         """The rows are visible: statistics are due."""
-        self._is_analyzed = False
+        self._target, self._is_analyzed = target, False
 
     def analyze(self, connection: psycopg.Connection[Any]) -> None:
         """Fresh statistics for the planner, once; failing at that changes nothing about the delivery."""
@@ -78,7 +77,7 @@ class Watch:
         if not self._is_analyzed:
             self._is_analyzed = True
             with suppress(psycopg.Error):
-                run(connection, f"analyze {self.target}")
+                run(connection, f"analyze {self._target}")
 
     def compare(self, connection: psycopg.Connection[Any], connector: Connector) -> int | None:
         """Rows proved to be what was sent; None where the hashes can't tell.
@@ -111,7 +110,7 @@ class Watch:
             if not (self._whole and number == len(spans)):
                 bounds.append(f"t.ctid <= '{span.last}'")
             where = f" where {' and '.join(bounds)}" if bounds else ""
-            found.append((f"select {span.question(quote)} from {self.target} t{where}", span.answer()))
+            found.append((f"select {span.question(quote)} from {self._target} t{where}", span.answer()))
             behind = span.last
         return found
 

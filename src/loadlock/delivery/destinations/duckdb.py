@@ -19,6 +19,7 @@ from loadlock.delivery.base import (
     Job,
     Opened,
     Published,
+    Session,
     TableInfo,
     Target,
 )
@@ -93,7 +94,7 @@ class DuckDB:
             return publishing.control_row(connection, name, "target = ?", str(name))
 
 
-class DuckDBSession:
+class DuckDBSession(Session):
     """See `loadlock.delivery.base.Session`."""
 
     def __init__(self, job: Job, path: Path, label: str) -> None:
@@ -199,10 +200,6 @@ class DuckDBSession:
             publishing.write_control_row(self._connection, self._name, row)
         self._rows_from = rows_from
         return published
-
-    def proved(self) -> int | None:
-        """Nothing is proved without reading back."""
-        return None
 
     def read_back(self, columns: Sequence[DeliveryColumn]) -> tuple[VerifyLevel, Iterator[pa.Table]]:
         chunked = self._ready()

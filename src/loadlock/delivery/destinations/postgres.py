@@ -41,7 +41,8 @@ class PostgresDestination:
         """A session; nothing is touched before `open`."""
         from loadlock.delivery.destinations._postgres_session import PostgresSession
 
-        return PostgresSession(job, self._connector(job.target, job.run), self.label(job.target))
+        name = parse_table(job.target.table)
+        return PostgresSession(job, self._connector(job.target, job.run), name, self.label(job.target))
 
     def last_delivery(self, target: Target) -> dict[str, Any] | None:
         """The newest control row of this table."""

@@ -18,6 +18,7 @@ from loadlock.delivery.base import (
     Job,
     Opened,
     Published,
+    Session,
     TableInfo,
     Target,
 )
@@ -111,7 +112,7 @@ def _mapped(label: str) -> Iterator[None]:
         raise RefusedError(f"{label}: {error}", hint="Look at the path, its rights and free space.") from error
 
 
-class SQLiteSession:
+class SQLiteSession(Session):
     """See `loadlock.delivery.base.Session`."""
 
     def __init__(self, job: Job, path: Path, label: str) -> None:
@@ -200,10 +201,6 @@ class SQLiteSession:
             self._connection.execute("commit")
         self._published = published
         return published
-
-    def proved(self) -> int | None:
-        """Nothing is proved without reading back."""
-        return None
 
     def read_back(self, columns: Sequence[DeliveryColumn]) -> tuple[VerifyLevel, Iterator[pa.Table]]:
         source = self._ready().batch_rows()

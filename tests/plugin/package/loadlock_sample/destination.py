@@ -9,7 +9,17 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from loadlock.delivery.base import Capabilities, ColumnInfo, DeliveryColumn, Job, Opened, Published, TableInfo, Target
+from loadlock.delivery.base import (
+    Capabilities,
+    ColumnInfo,
+    DeliveryColumn,
+    Job,
+    Opened,
+    Published,
+    Session,
+    TableInfo,
+    Target,
+)
 from loadlock.errors import BalanceError
 from loadlock.model import Chunk, VerifyLevel, WriteMode
 from loadlock.rows import FILE
@@ -40,7 +50,7 @@ class ArrowFile:
         return None
 
 
-class ArrowSession:
+class ArrowSession(Session):
     def __init__(self, job: Job) -> None:
         self.job = job
         self.path = Path(job.target.url)
@@ -65,10 +75,6 @@ class ArrowSession:
         beside.replace(self.path)
         counts = Counter(index for table in self.chunks.values() for index in table[FILE].to_pylist())
         return Published(inserted=rows, by_file={index: (count, 0, 0) for index, count in counts.items()})
-
-    def proved(self) -> int | None:
-        """Nothing is proved without reading back."""
-        return None
 
     def read_back(self, columns: Sequence[DeliveryColumn]) -> tuple[VerifyLevel, Iterator[pa.Table]]:
         with pa.memory_map(str(self.path)) as file:

@@ -1,0 +1,425 @@
+"""One delivery to a database server, the steps that PostgreSQL and MySQL share.
+
+Append and replace are one transaction, with a savepoint around each chunk. Upsert goes through a staging table beside the
+target: each chunk commits with its receipt, and the publish is one transaction. Child tables are loaded by sessions on the
+same connection and published in the same transaction.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from loadlock.delivery.base import CONTROL_TABLE, DeliveryColumn, Job, Opened, Published, Session
+from loadlock.delivery.destinations._server_target import ConnectionT, ServerTarget, TableT
+from loadlock.delivery.destinations._server_upsert import ServerUpsert
+from loadlock.delivery.names import TableName, parse_table
+from loadlock.delivery.retry import LostTransactionError
+from loadlock.delivery.sqltext import delivery_row, inserted_by_file
+from loadlock.errors import BalanceError, DeliveryError, RefusedError, UnavailableError
+from loadlock.model import Chunk, VerifyLevel
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class ServerSession(ServerTarget[TableT, ConnectionT], Session):
+    """See `loadlock.delivery.base.Session`."""
+
+    def __init__(
+        self, job: Job, name: TableName, label: str, parent: ServerSession[TableT, ConnectionT] | None = None
+    ) -> None:
+        """`parent` = the session of the parent's table, for a child table."""
+        super().__init__(job, name, label, None if parent is None else parent._link)
+        self._parent = parent
+        self._children: list[ServerSession[TableT, ConnectionT]] = []
+        self._pledged: tuple[int, str] | None = None
+
+    # -- what servers do in their own words -----------------------------------------------------------------------------
+
+    @abstractmethod
+    def _check_names(self) -> None:
+        """RefusedError for names that the server doesn't take."""
+
+    @abstractmethod
+    def _start(self) -> str:
+        """The statement that begins a transaction."""
+
+    @abstractmethod
+    def _make_target(self) -> None:
+        """Make the absent target of a direct load."""
+
+    @abstractmethod
+    def _empty(self) -> None:
+        """Empty what is replaced, and note what finds the rows of an append again; inside the transaction."""
+
+    @abstractmethod
+    def _send(self, table: str, rows: pa.Table) -> None:
+        """Send rows (with `_file` for the staging table) and compare the number taken."""
+
+    @abstractmethod
+    def _sent(self) -> None:
+        """After a chunk of a direct load, inside its savepoint."""
+
+    @abstractmethod
+    def _claim(self, chunk: Chunk) -> bool:
+        """Write the chunk's receipt; False where it is there."""
+
+    @abstractmethod
+    def _marks(self) -> dict[str, Any] | None:
+        """For the control row: what finds this delivery's rows again."""
+
+    @abstractmethod
+    def _upsert(self, key: tuple[str, ...]) -> ServerUpsert: ...
+
+    @abstractmethod
+    def _notes(self) -> Iterator[str]: ...
+
+    @abstractmethod
+    def _own_rows(self) -> str | None:
+        """The condition on `t` that holds for this delivery's rows; None where they can't be told apart."""
+
+    @abstractmethod
+    def _read(self, columns: Sequence[DeliveryColumn], where: str) -> Iterator[pa.Table]: ...
+
+    @abstractmethod
+    def _make_child(self, job: Job, name: TableName, label: str) -> ServerSession[TableT, ConnectionT]:
+        """A session on the same connection."""
+
+    @abstractmethod
+    def _analyze(self) -> None:
+        """Fresh statistics for the planner; failing at that changes nothing about the delivery."""
+
+    def _ready_to_merge(self) -> None:
+        """Before the publishing transaction of an upsert begins."""
+        return
+
+    # -- open ---------------------------------------------------------------------------------------------------------
+
+    def open(self) -> Opened:
+        """Lock, look for an earlier publish, create what is absent, check the contract, find receipts."""
+        self._check_names()
+        if self._parent is not None and not self._is_connected():
+            raise LostTransactionError("the parent's transaction is gone", hint="The run must load again.")
+        self._connect()
+        try:
+            with self._translated():
+                return self._prepare()
+        except UnavailableError as error:
+            if not self._link.in_transaction:
+                raise
+            self._rollback()
+            if self._parent is None:
+                raise
+            raise LostTransactionError(str(error), hint="The run must load again.") from error
+        except BaseException:
+            if self._link.in_transaction:
+                self._rollback()
+            raise
+
+    def _prepare(self) -> Opened:
+        self._created = self._begun = False
+        self._table = self._find(self._name)
+        self._published = self._ask()
+        loaded: frozenset[str] = frozenset()
+        if self._published is None:
+            self._check_target()
+            if self._staged:
+                with self._transaction():
+                    loaded = self._prepare_staging()
+            else:
+                self._make_target()
+        elif self._table is None:
+            raise RefusedError(
+                f"{self._label} was published by this run, but the table is gone",
+                hint="Run the batch again by --force.",
+            )
+        return Opened(
+            table=self._found.info(),
+            created=self._created,
+            staged=self._staged,
+            loaded=loaded,
+            published=self._published,
+            notes=tuple(self._notes()),
+        )
+
+    def _slow_upsert(self) -> Iterator[str]:
+        if self._staged and self._job.key and not any(set(u) == set(self._job.key) for u in self._found.unique):
+            yield f"no unique index on {', '.join(self._job.key)}: the upsert reads the whole table"
+
+    def child(self, job: Job, label: str) -> ServerSession[TableT, ConnectionT]:
+        """A session for a child table, on the same connection."""
+        name = parse_table(job.target.table)
+        made = self._make_child(job, name if name.schema else self._name.beside(name.table), label)
+        self._children.append(made)
+        return made
+
+    # -- load ---------------------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Empty what is replaced: children first, since they point to their parents."""
+        if self._staged or self._begun or self._published is not None:
+            return
+        if self._parent is not None:
+            self._parent.begin()
+            return
+        with self._lost_when_cut(), self._translated():
+            if not self._link.in_transaction:
+                self._run(self._start())
+                self._link.in_transaction = True
+            with self._savepoint():
+                for session in (*reversed(self._children), self):
+                    session._empty()
+                    session._begun = True
+
+    def load(self, chunk: Chunk, rows: pa.Table) -> None:
+        """Send one chunk, with its receipt in the same (sub)transaction."""
+        if self._staged:
+            self._load_staged(chunk, rows)
+        else:
+            self._load_direct(rows)
+
+    def _load_direct(self, rows: pa.Table) -> None:
+        self.begin()
+        if not self._link.in_transaction or not self._is_connected():
+            raise LostTransactionError("the transaction of this load is gone", hint="The run must load again.")
+        try:
+            with self._translated(), self._savepoint():
+                self._send(self._target, rows)
+                self._sent()
+        except UnavailableError:
+            self._rollback()
+            raise
+        self._note(rows)
+
+    @contextmanager
+    def _lost_when_cut(self) -> Iterator[None]:
+        """UnavailableError of a connection that is gone, with its transaction."""
+        try:
+            yield
+        except UnavailableError as error:
+            if self._is_connected() and self._link.in_transaction:
+                raise
+            raise LostTransactionError(str(error), hint="The run must load again.") from error
+
+    @contextmanager
+    def _savepoint(self) -> Iterator[None]:
+        self._run("savepoint loadlock")
+        try:
+            yield
+        except BaseException:
+            with suppress(DeliveryError), self._translated():
+                self._run("rollback to savepoint loadlock")
+            raise
+        self._run("release savepoint loadlock")
+
+    def _load_staged(self, chunk: Chunk, rows: pa.Table) -> None:
+        self._connect()
+        with self._translated(), self._transaction():
+            if self._claim(chunk):
+                self._send(self._staging, rows)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._run(self._start())
+        self._link.in_transaction = True
+        try:
+            yield
+        except BaseException:
+            self._rollback()
+            raise
+        self._link.in_transaction = False
+        self._run("commit")
+
+    def _note(self, rows: pa.Table) -> None:
+        import pyarrow.compute as pc
+
+        self._rows += rows.num_rows
+        for entry in pc.value_counts(rows["_file"]).to_pylist():
+            self._by_file[entry["values"]] += entry["counts"]
+
+    # -- publish ------------------------------------------------------------------------------------------------------
+
+    def pledge(self, *, rows: int, digest: str) -> None:
+        """What the parent's publish is to publish here."""
+        self._pledged = (rows, digest)
+
+    def publish(self, *, rows: int, digest: str) -> Published:
+        """Commit, with the control rows. After a lost answer the control row says what happened."""
+        if self._published is not None:
+            return self._published
+        if self._parent is not None:
+            raise RefusedError(f"{self._label} is published by its parent's publish", hint="Call that first.")
+        self._pledged = (rows, digest)
+        if self._link.commit_sent:
+            return self._after_lost_answer()
+        return self._publish_staged() if self._staged else self._publish_direct()
+
+    @property
+    def _family(self) -> Iterator[tuple[ServerSession[TableT, ConnectionT], int, str]]:
+        """This session and its children, each with the rows and the digest that it is to publish."""
+        for session in (self, *self._children):
+            if session._pledged is None:
+                raise BalanceError(f"{session._label}: nobody said what was sent to it: nothing was published")
+            yield session, *session._pledged
+
+    def _after_lost_answer(self) -> Published:
+        self._connect()
+        with self._translated():
+            for session in (self, *self._children):
+                session._published = session._ask()
+        self._link.commit_sent = False
+        if self._published is not None:
+            return self._published
+        if self._staged:
+            return self._publish_staged()
+        raise LostTransactionError(
+            "the connection was lost and the commit did not happen", hint="The run must load again."
+        )
+
+    def _publish_direct(self) -> Published:
+        self.begin()
+        if not self._link.in_transaction:
+            raise LostTransactionError("the transaction of this load is gone", hint="The run must load again.")
+        made = []
+        try:
+            with self._translated():
+                for session, rows, digest in self._family:
+                    made.append((session, session._loaded(rows)))
+                    session._finish(made[-1][1], rows, digest)
+                self._commit()
+        except UnavailableError as error:
+            if self._link.commit_sent:
+                raise
+            self._rollback()
+            raise LostTransactionError(str(error), hint="The run must load again.") from error
+        except BaseException:
+            if not self._link.commit_sent:
+                self._rollback()
+            raise
+        return self._is_published(made)
+
+    def _loaded(self, rows: int) -> Published:
+        if rows != self._rows:
+            raise BalanceError(
+                f"{self._label}: {rows:,} rows were sent, but {self._rows:,} were loaded: nothing was published"
+            )
+        return Published(inserted=self._rows, deleted=self._deleted, by_file=inserted_by_file(self._by_file))
+
+    def _publish_staged(self) -> Published:
+        self._connect()
+        made = []
+        with self._translated():
+            self._ready_to_merge()
+            self._run(self._start())
+            self._link.in_transaction = True
+            try:
+                for session, rows, digest in self._family:
+                    made.append((session, session._merge(rows)))
+                    session._finish(made[-1][1], rows, digest)
+                    session._rows = rows
+                self._commit()
+            except BaseException:
+                if not self._link.commit_sent:
+                    self._rollback()
+                raise
+        return self._is_published(made)
+
+    def _merge(self, rows: int) -> Published:
+        if self._parent is None:
+            return self._upsert(self._job.key).publish(rows)
+        return self._upsert(self._job.parent_key).replace_children(rows, self._parent._staging)
+
+    def _is_published(self, made: list[tuple[ServerSession[TableT, ConnectionT], Published]]) -> Published:
+        for session, published in made:
+            session._published = published
+            session._analyze()
+        return made[0][1]
+
+    def _finish(self, published: Published, rows: int, digest: str) -> None:
+        """The control row, and the receipts away."""
+        row = delivery_row(self._job, str(self._name), published, rows=rows, digest=digest, marks=self._marks())
+        values = ", ".join("null" if value is None else self._text(str(value)) for value in row.values())
+        self._run(self._delete_receipts)
+        names = ", ".join(map(self._quote, row))
+        self._run(f"insert into {self._beside(CONTROL_TABLE)} ({names}) values ({values})")
+
+    def _commit(self) -> None:
+        """Once COMMIT is sent, only the control row can tell whether it happened."""
+        self._link.in_transaction = False
+        self._link.commit_sent = True
+        try:
+            self._run("commit")
+        except Exception as error:
+            self._link.commit_sent = not self._is_answer(error)
+            raise
+        self._link.commit_sent = False
+
+    def _is_answer(self, error: Exception) -> bool:
+        """Whether the server itself refused a commit: then it did not happen."""
+        return False
+
+    # -- read back ----------------------------------------------------------------------------------------------------
+
+    def read_back(self, columns: Sequence[DeliveryColumn]) -> tuple[VerifyLevel, Iterator[pa.Table]]:
+        """The rows of this delivery as they are now in the target."""
+        self._connect()
+        with self._translated():
+            where = self._own_rows()
+            if where is None:
+                return VerifyLevel.COUNT, iter([_count_table(self._count_own())])
+        return VerifyLevel.CONTENT, self._read(columns, where)
+
+    def _count_own(self) -> int:
+        """Rows of the target that may be this delivery's."""
+        return self._count(self._target)
+
+    def _in_staging(self) -> str | None:
+        """The condition for rows whose keys lie in the staging table; None where it is gone."""
+        holder, key = (self, self._job.key) if self._parent is None else (self._parent, self._job.parent_key)
+        if not holder._staged or self._find(holder._staging_name) is None:
+            return None
+        keys = " and ".join(f"s.{self._quote(name)} = t.{self._quote(name)}" for name in key)
+        return f"exists (select 1 from {holder._staging} s where {keys})"
+
+    # -- end ----------------------------------------------------------------------------------------------------------
+
+    def abandon(self) -> None:
+        """Roll back what is open; drop staging table and receipts, and a table that was made for them."""
+        if self._published is not None:
+            return
+        if self._link.in_transaction:
+            self._rollback()
+        self._connect()
+        with self._translated():
+            if self._staged:
+                self._drop_staging()
+            self._drop_created()
+
+    def _drop_created(self) -> None:
+        if self._created and self._find(self._name) is not None and not self._count(self._target):
+            self._run(f"drop table if exists {self._target}")
+
+    def close(self) -> None:
+        """Roll back, drop the staging table of a published delivery; the root unlocks and closes the connection."""
+        if self._link.connection is None or not self._is_connected():
+            return
+        with suppress(DeliveryError), self._translated():
+            if self._link.in_transaction:
+                self._rollback()
+            self._clear()
+        if self._parent is None:
+            self._disconnect()
+
+    def _clear(self) -> None:
+        """What is left beside the target at the end."""
+        if self._published is not None and self._staged:
+            self._run(f"drop table if exists {self._staging}")
+
+
+def _count_table(count: int) -> pa.Table:
+    import pyarrow as pa
+
+    return pa.table({"count": pa.array([count], pa.int64())})

@@ -1,0 +1,240 @@
+"""The target of one delivery to a database server: connection, lock, control tables, staging table and receipts.
+
+What PostgreSQL and MySQL do in different words are methods without a body here.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections import Counter
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from loadlock.delivery.base import CHUNK_TABLE, CONTROL_TABLE, DeliveryColumn, Job, Published, TableInfo
+from loadlock.delivery.fit import LINEAGE, check_contract
+from loadlock.delivery.names import TableName
+from loadlock.delivery.retry import LostTransactionError
+from loadlock.delivery.sqltext import DELIVERY_COLUMNS, FILE_COLUMN, published_from, staging_name
+from loadlock.errors import DeliveryError, RefusedError, UnavailableError
+from loadlock.model import WriteMode
+from loadlock.types import ColumnType
+
+LOCK_POLL_SECONDS = 0.2
+
+
+class ServerTable(Protocol):
+    """A table as a server's catalogue has it."""
+
+    @property
+    def unique(self) -> tuple[tuple[str, ...], ...]: ...
+
+    def info(self) -> TableInfo: ...
+
+
+TableT = TypeVar("TableT", bound=ServerTable)
+ConnectionT = TypeVar("ConnectionT")
+
+
+@dataclass(kw_only=True)
+class Link(Generic[ConnectionT]):
+    """A connection and where its transaction stands; a parent's session shares it with its children's."""
+
+    connection: ConnectionT | None = None
+    in_transaction: bool = False
+    commit_sent: bool = False
+
+
+class ServerTarget(ABC, Generic[TableT, ConnectionT]):
+    """The target of one job, locked, with what stands beside it. `ServerSession` adds the steps of a delivery."""
+
+    def __init__(self, job: Job, name: TableName, label: str, link: Link[ConnectionT] | None = None) -> None:
+        """`link` = the parent's, for a child table."""
+        self._job = job
+        self._name = name
+        self._label = label
+        self._link: Link[ConnectionT] = link or Link()
+        self._held: ConnectionT | None = None
+        """The connection on which the target's lock was taken."""
+        self._staged = job.mode == WriteMode.UPSERT
+        self._lineage = tuple(lineage_column(column) for column in LINEAGE) if job.lineage else ()
+        self._columns = (*job.columns, *self._lineage)
+        self._table: TableT | None = None
+        self._created = False
+        self._begun = False
+        self._published: Published | None = None
+        self._rows = 0
+        self._deleted = 0
+        self._by_file: Counter[int] = Counter()
+
+    # -- what servers do in their own words -----------------------------------------------------------------------------
+
+    @abstractmethod
+    def _is_connected(self) -> bool: ...
+
+    @abstractmethod
+    def _dial(self) -> ConnectionT:
+        """A new connection."""
+
+    @abstractmethod
+    def _disconnect(self) -> None:
+        """Close the connection, if it is open; never raises."""
+
+    @abstractmethod
+    def _take(self) -> None:
+        """Lock the target, waiting up to the job's `wait_seconds`, and make the control tables where they are absent."""
+
+    @abstractmethod
+    def _translated(self) -> AbstractContextManager[None]:
+        """The driver's errors as ours."""
+
+    @abstractmethod
+    def _run(self, sql: str) -> list[tuple[Any, ...]]:
+        """The rows of a statement, none for one without rows."""
+
+    @abstractmethod
+    def _changed(self, sql: str) -> int:
+        """Rows that a statement inserted, updated or deleted."""
+
+    @abstractmethod
+    def _quote(self, name: str) -> str: ...
+
+    @abstractmethod
+    def _text(self, text: str) -> str:
+        """A text literal."""
+
+    @abstractmethod
+    def _find(self, name: TableName) -> TableT | None: ...
+
+    @abstractmethod
+    def _check_kind(self) -> None:
+        """RefusedError for what is no table, or none that can roll back."""
+
+    @abstractmethod
+    def _create_target(self) -> None:
+        """Make the table from the job's columns."""
+
+    @abstractmethod
+    def _create_staging(self) -> None:
+        """Make the empty staging table like the target, with what refuses rows early."""
+
+    @abstractmethod
+    def _remember(self, marks: dict[str, Any]) -> None:
+        """Take from a control row's marks what finds this delivery's rows again."""
+
+    # -- what they share --------------------------------------------------------------------------------------------------
+
+    @property
+    def _connection(self) -> ConnectionT:
+        if self._link.connection is None or not self._is_connected():
+            raise UnavailableError("the connection to the server is closed")
+        return self._link.connection
+
+    @property
+    def _found(self) -> TableT:
+        assert self._table is not None, "open() comes first"
+        return self._table
+
+    def _connect(self) -> None:
+        """A connection that holds the target's lock: the one there is, or a new one."""
+        if not self._is_connected():
+            self._link.connection, self._link.in_transaction = self._dial(), False
+        if self._held is self._link.connection:
+            return
+        try:
+            with self._translated():
+                self._take()
+        except BaseException:
+            self._disconnect()
+            raise
+        again, self._held = self._held is not None, self._link.connection
+        if again and self._staged and self._published is None:
+            with self._translated():
+                self._check_staging()
+
+    def _check_staging(self) -> None:
+        """After a lost connection: a staging table that lost its rows in a crash must be filled anew."""
+        if self._count(self._staging) != sum(self._receipts().values()) and self._ask() is None:
+            raise LostTransactionError("the staging table lost its rows in a crash of the server")
+
+    def _ask(self) -> Published | None:
+        """The control row of this delivery, if it is published."""
+        fields = list(DELIVERY_COLUMNS)
+        found = self._run(
+            f"select {', '.join(map(self._quote, fields))} from {self._beside(CONTROL_TABLE)}"
+            f" where delivery_id = {self._text(self._job.delivery_id)}"
+        )
+        if not found:
+            return None
+        row = dict(zip(fields, found[0], strict=True))
+        self._rows = int(row["rows_sent"])
+        self._remember(json.loads(row["marks"] or "{}"))
+        return published_from(row)
+
+    def _check_target(self) -> None:
+        if self._table is None:
+            if not self._job.create:
+                raise RefusedError(f"{self._label} does not exist", hint="Create it, or leave out `create: false`.")
+            self._created = True
+            return
+        self._check_kind()
+        check_contract(self._table.info(), self._job, self._label)
+
+    def _prepare_staging(self) -> frozenset[str]:
+        """The ids of the chunks in the staging table, which is made where it is absent or lost rows in a crash."""
+        if self._created:
+            self._create_target()
+        receipts, staging = self._receipts(), self._find(self._staging_name)
+        # without its last column it was cut off while it was made
+        is_whole = staging is not None and staging.info().column(FILE_COLUMN) is not None
+        if is_whole and self._count(self._staging) == sum(receipts.values()):
+            return frozenset(receipts)
+        self._drop_staging()
+        self._create_staging()
+        return frozenset()
+
+    def _receipts(self) -> dict[str, int]:
+        """Chunk → rows in the staging table."""
+        found = self._run(f"select chunk_id, rows_loaded from {self._beside(CHUNK_TABLE)} where {self._own_receipts}")
+        return {chunk: int(rows) for chunk, rows in found}
+
+    def _drop_staging(self) -> None:
+        self._run(f"drop table if exists {self._staging}")
+        self._run(self._delete_receipts)
+
+    @property
+    def _own_receipts(self) -> str:
+        return f"delivery_id = {self._text(self._job.delivery_id)}"
+
+    @property
+    def _delete_receipts(self) -> str:
+        return f"delete from {self._beside(CHUNK_TABLE)} where {self._own_receipts}"
+
+    def _count(self, table: str) -> int:
+        return int(self._run(f"select count(*) from {table}")[0][0])
+
+    def _rollback(self) -> None:
+        self._link.in_transaction = False
+        with suppress(DeliveryError), self._translated():
+            self._run("rollback")
+
+    @property
+    def _target(self) -> str:
+        return self._name.sql(self._quote)
+
+    @property
+    def _staging_name(self) -> TableName:
+        return self._name.beside(staging_name(self._job))
+
+    @property
+    def _staging(self) -> str:
+        return self._staging_name.sql(self._quote)
+
+    def _beside(self, table: str) -> str:
+        return self._name.beside(table).sql(self._quote)
+
+
+def lineage_column(name: str) -> DeliveryColumn:
+    """`_batch` and `_row` as delivered columns."""
+    return DeliveryColumn(name=name, type=ColumnType(kind="text" if name == "_batch" else "integer"))
