@@ -104,24 +104,37 @@ class Reference:
         return self.data[line[0] : line[1]].count(self.shape.quote) if self.shape.quote else 0
 
     def _last_line(self, first: int) -> int | None:
-        """The line that closes the quote left open by line `first`, if all of it is one record."""
+        """The line that closes the quote left open by line `first`, if all of it is one record or one reject."""
+        closing, verdict = self._group(first)
+        if verdict == "misfit":
+            third, of_second = self._group(closing)
+            near = self.lines[third][1] - self.lines[first][0] <= self.limit
+            return None if of_second == "fits" and near else closing
+        return closing if verdict == "fits" else None
+
+    def _group(self, first: int) -> tuple[int, str]:
+        """The next line with an odd number of quotes, and whether all up to there `fits`, is a `misfit`, or neither."""
         closing = first + 1
         while closing < len(self.lines) and self._quotes(self.lines[closing]) % 2 == 0:
             closing += 1
-        if closing == len(self.lines):
-            return None
+        if closing >= len(self.lines):
+            return first, ""
         between = self.lines[first + 1 : closing]
         rows = [self._row_like(line) for line in between]
-        if self.fields > 1 and len(rows) >= LOOK_LINES and sum(rows[:LOOK_LINES]) * 10 >= LOOK_LINES * 9:
-            return None
-        if 2 <= self.fields <= 4 and len(rows) >= 8 and sum(rows) * 5 >= len(rows) * 4:
-            return None
-        if self.fields >= 5 and sum(rows) * 2 > len(rows):
-            return None
         start, end = self.lines[first][0], self.lines[closing][1]
         values, fault = self.parse(self._text(start, end))
-        fits = not fault and values is not None and self._fits(values)
-        return closing if fits and end - start <= self.limit else None
+        if fault or values is None or end - start > self.limit or self._swallows(rows):
+            return closing, ""
+        if self._fits(values):
+            return closing, "fits"
+        return closing, "misfit" if not any(rows) and closing - first <= LOOK_LINES else ""
+
+    def _swallows(self, rows: list[bool]) -> bool:
+        if self.fields > 1 and len(rows) >= LOOK_LINES and sum(rows[:LOOK_LINES]) * 10 >= LOOK_LINES * 9:
+            return True
+        if 2 <= self.fields <= 4 and len(rows) >= 8 and sum(rows) * 5 >= len(rows) * 4:
+            return True
+        return self.fields >= 5 and sum(rows) * 2 > len(rows)
 
     def _fits(self, values: list[str]) -> bool:
         return len(values) == self.fields or (

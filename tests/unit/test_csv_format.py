@@ -218,6 +218,16 @@ def test_unnamed_empty_columns_at_the_end_are_kept_as_columns() -> None:
     assert found.values[0] == ["B1", "06/08/05", "", ""]
 
 
+def test_a_chosen_table_is_read_and_the_others_are_counted_as_preamble() -> None:
+    data = "id,amount\n1,2.5\n2,3.5\n\nname,day,n\nAnn,2024-01-01,5\nBob,2024-01-02,6\n\nx,y\n1,2\n"
+    assert read(data).values == [["1", "2.5"], ["2", "3.5"]]
+    found = read(data, table=2)
+    assert found.values == [["Ann", "2024-01-01", "5"], ["Bob", "2024-01-02", "6"]]
+    assert found.rows[0]["_line"] == 6
+    assert found.report.rejected == 0
+    assert any("3 tables" in note for note in found.report.notes)
+
+
 def test_a_footer_is_left_out_and_counted_as_preamble() -> None:
     found = read("id,n\n1,a\n2,b\nTotal: 2\n\n", footer=1)
     assert found.values == [["1", "a"], ["2", "b"]]

@@ -15,7 +15,7 @@ FREE = SourceOptions()
 
 
 def find(text: str | bytes, options: SourceOptions = FREE, name: str = "x.csv") -> Dialect:
-    return dialect_of([text.encode() if isinstance(text, str) else text], options, name=name)
+    return dialect_of(text.encode() if isinstance(text, str) else text, options, name=name)
 
 
 def table(delimiter: str, rows: int = 10, cells: Sequence[str] = ("name", "2024-01-05", "12.5")) -> str:
@@ -178,3 +178,86 @@ def test_the_json_names_reasons_and_alternatives() -> None:
 @pytest.mark.parametrize("data", [b"", b"\n\n", b"\0" * 100, b"\xff\xfe\xfd" * 50, b'"' * 99, b",,,,\n"])
 def test_any_bytes_have_a_dialect(data: bytes) -> None:
     assert find(data).fields >= 1
+
+
+@pytest.mark.parametrize("delimiter", ["||", "::", "|~|", "^|^", "~~"])
+def test_delimiters_of_several_characters_are_found(delimiter: str) -> None:
+    found = find(table(delimiter))
+    assert (found.delimiter, found.fields, found.header) == (delimiter, 3, 1)
+
+
+def test_empty_columns_do_not_make_a_long_delimiter() -> None:
+    assert find("a,b,c,d\n" + "1,,,4\n2,,3,4\n" * 10).delimiter == ","
+
+
+@pytest.mark.parametrize("delimiter", ["¦", "§", "\x01"])
+def test_rare_characters_are_found_too(delimiter: str) -> None:
+    assert find(table(delimiter)).delimiter == delimiter
+
+
+def test_lone_line_feeds_in_unquoted_text_end_no_record_where_crlf_does() -> None:
+    found = find("id,note,n\r\n" + "1,first\nsecond,2\r\n3,plain,4\r\n" * 10)
+    assert (found.record_end, found.shape.record_end) == ("\r\n", b"\r\n")
+    assert "a lone LF ends no record: the rows are more alike so" in found.reasons
+
+
+def test_quoted_texts_with_line_feeds_do_not_hide_that_cr_ends_records() -> None:
+    found = find("id,note\r" + '1,"first\nsecond"\r2,plain\r' * 8)
+    assert (found.record_end, found.fields) == ("\r", 2)
+
+
+def test_fields_in_apostrophes_are_found_where_counts_are_equal() -> None:
+    assert find("'id';'name'\n" + "'1';'Ann'\n" * 9).quote == "'"
+
+
+def test_lines_of_comments_are_found_among_rows() -> None:
+    found = find("id,name,n\n" + "1,a,2\n# remark\n3,b,4\n" * 5)
+    assert found.comment == "#"
+    assert "5 lines of the sample begin with # and are no rows: comments" in found.reasons
+
+
+def test_rows_that_begin_with_a_comment_mark_are_rows() -> None:
+    assert find("#id,name,n\n" + "#1,a,2\n#3,b,4\n" * 5).comment == ""
+
+
+def test_a_footer_behind_a_blank_line_is_found() -> None:
+    found = find(table(",") + "\nTotal: 10\nprinted by hand\n")
+    assert found.footer == 2
+
+
+def test_one_line_behind_the_rows_is_no_footer() -> None:
+    assert find(table(",") + "Total: 10\n").footer == 0
+
+
+def test_names_over_two_rows_are_found() -> None:
+    found = find("who,what,how much,when\nname,kind,EUR,day\n" + "Ann,a,1.5,2024-01-01\nBob,b,2,2024-02-01\n" * 4)
+    assert found.header == 2
+
+
+def test_a_row_of_words_for_nothing_is_no_header() -> None:
+    assert find("who,amount,when\nAnn,N/A,-\n" + "Bob,1.5,2024-01-01\n" * 6).header == 1
+
+
+TWO_TABLES = "id,amount\n1,2.5\n2,3.5\n3,4.5\n\nname,day,n\nAnn,2024-01-01,5\nBob,2024-01-02,6\n"
+
+
+def test_several_tables_are_reported_and_the_first_is_taken() -> None:
+    found = find(TWO_TABLES)
+    assert (found.preamble, found.header, found.fields, found.footer) == (0, 1, 2, 3)
+    assert [table["line"] for table in found.to_json()["tables"]] == [1, 6]
+    assert "the file holds 2 tables: the first is read; choose another by `table:`" in found.reasons
+
+
+def test_another_table_can_be_chosen() -> None:
+    found = find(TWO_TABLES, SourceOptions(table=2))
+    assert (found.preamble, found.fields, found.footer) == (5, 3, 0)
+
+
+@pytest.mark.parametrize(("text", "table"), [(TWO_TABLES, 3), ("a,b\n1,2\n", 2)])
+def test_a_table_that_is_not_there_is_an_error(text: str, table: int) -> None:
+    with pytest.raises(UsageError, match=f"table {table} is asked for"):
+        find(text, SourceOptions(table=table))
+
+
+def test_blank_lines_between_rows_make_no_tables() -> None:
+    assert find("id,amount\n1,2.5\n\n2,3.5\n\n3,4.5\n").tables == ()

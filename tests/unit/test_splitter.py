@@ -217,3 +217,17 @@ def test_a_record_of_more_lines_than_are_split_at_once_is_whole(monkeypatch: pyt
 def test_lines_of_hundreds_of_fields_are_counted_right() -> None:
     line = b",".join([b"x"] * 700)
     assert statuses(line + b"\n" + line + b",y\n" + line[:-2] + b"\n", 700) == ["PLAIN", "FIELD_COUNT", "FIELD_COUNT"]
+
+
+def test_a_record_of_several_lines_with_another_field_count_is_one_reject() -> None:
+    assert split(b'1,2,3\n4,5,6,"long\ntext"\n7,8,9\n') == [
+        (b"1,2,3", "PLAIN"),
+        (b'4,5,6,"long\ntext"', "FIELD_COUNT"),
+        (b"7,8,9", "PLAIN"),
+    ]
+
+
+def test_a_good_record_is_not_taken_into_the_reject_before_it() -> None:
+    found = split(b'1,2,"x\n4,"y\n",5\n7,8,9\n')
+    assert found[0] == (b'1,2,"x', "OPEN_QUOTE")
+    assert (b'4,"y\n",5', "PLAIN") in found

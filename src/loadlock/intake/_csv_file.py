@@ -113,6 +113,8 @@ class CsvFile:
         notes = []
         if not self._naming.names:
             notes.append("the file holds no record")
+        if self._dialect.tables:
+            notes.append(next(reason for reason in self._dialect.reasons if reason.startswith("the file holds")))
         if tally.rejected > tally.staged and tally.staged + tally.rejected > 10:
             notes.append("most rows are rejects: look at delimiter, quote and header under `dialect`")
         return notes

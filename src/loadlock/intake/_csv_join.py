@@ -40,14 +40,21 @@ class Joining:
 
     def join(self, data: bytes, parser: FieldParser, *, final: bool) -> Joined:
         """Go through the lines with an odd number of quotes, each with the next one or alone."""
-        joinable, fields, padded = self._joinable(data, parser)
+        joinable, fields, padded, misfit = self._joinable(data, parser)
         odd, paired, alone = self._odd.tolist(), [], []
         at, cut = 0, None
         while at < len(odd):
-            if joinable[at]:
+            if (
+                at + 2 == len(odd)
+                and misfit[at]
+                and self._may_close_later(odd[at + 1], odd[at], len(data), final=final)
+            ):
+                cut = odd[at]
+                break
+            if joinable[at] or (misfit[at] and not self._opens_another(at, joinable)):
                 paired.append(at)
                 at += 2
-            elif at + 1 == len(odd) and self._may_close_later(odd[at], len(data), final=final):
+            elif at + 1 == len(odd) and self._may_close_later(odd[at], odd[at], len(data), final=final):
                 cut = odd[at]
                 break
             else:
@@ -63,10 +70,13 @@ class Joining:
             cut=cut,
         )
 
-    def _joinable(self, data: bytes, parser: FieldParser) -> tuple[Flags, Positions, Flags]:
-        """For each odd line: whether it and the lines up to the next odd one make a record; its fields; padded quotes."""
+    def _joinable(self, data: bytes, parser: FieldParser) -> tuple[Flags, Positions, Flags, Flags]:
+        """For each odd line with those up to the next odd one: whether they make a record; its fields; padded quotes.
+
+        Last: whether they make a record with another number of fields, and no line between could be a row.
+        """
         odd, count = self._odd, len(self._odd)
-        good, padded = np.zeros(count, dtype=bool), np.zeros(count, dtype=bool)
+        good, padded, misfit = (np.zeros(count, dtype=bool) for _ in range(3))
         counted = np.zeros(count, dtype=np.int64)
         total = np.concatenate([[0], np.cumsum(self.delimiters)])
         # neighbours share a line, so every second pair is checked at a time; the second half only where it may matter
@@ -85,7 +95,9 @@ class Joining:
                     value.strip(b" \t\r\n") for value in parser.parse(raw).values[self.rules.fields :]
                 )
             padded[pairs], counted[pairs] = check.padded, fields
-        return good, counted, padded
+            rowlike = self._rows_before[last] - self._rows_before[first + 1]
+            misfit[pairs] = placed & ~good[pairs] & (rowlike == 0) & (last - first <= LOOK_LINES)
+        return good, counted, padded, misfit
 
     def _right_count(self, fields: Positions, first: Positions, last: Positions) -> Flags:
         """Whether groups of lines have a number of fields that makes a row."""
@@ -123,9 +135,16 @@ class Joining:
     def _many_rows(self, rows: Positions) -> Flags:
         return np.asarray(rows * 10 >= LOOK_LINES * 9) & ((self.rules.fields or 1) > 1)
 
-    def _may_close_later(self, first: int, size: int, *, final: bool) -> bool:
-        """Whether the open quote of the last odd line may be closed by data that is yet to come."""
-        if final or size - int(self.lines.start[first]) > self.rules.record_limit + 2:
+    def _opens_another(self, at: int, joinable: Flags) -> bool:
+        """Whether the second line of a pair makes a good record with the third, as near as one record could reach."""
+        if at + 2 >= len(self._odd) or not joinable[at + 1]:
+            return False
+        first, third = self._odd[at], self._odd[at + 2]
+        return bool(self.lines.end[third] - self.lines.start[first] <= self.rules.record_limit)
+
+    def _may_close_later(self, first: int, since: int, size: int, *, final: bool) -> bool:
+        """Whether the open quote of the last odd line may be closed by data that is yet to come, near enough to `since`."""
+        if final or size - int(self.lines.start[since]) > self.rules.record_limit + 2:
             return False
         if len(self.lines) - first - 1 >= LOOK_LINES:
             rows = self._rows_before

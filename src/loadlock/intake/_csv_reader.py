@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
-import pyarrow as pa
 
 from loadlock import rows
 from loadlock.errors import BalanceError
+from loadlock.intake._csv_encoding import EncodingJudge
 from loadlock.intake._csv_exact import FieldParser
 from loadlock.intake._csv_lines import Positions, find_lines
+from loadlock.intake._csv_records import Piece
 from loadlock.intake._csv_stream import Stream
 from loadlock.intake._csv_table import Batch
+from loadlock.intake._csv_torn import TornRows
 from loadlock.intake.base import SourceOptions
-from loadlock.intake.decode import decode_record, faults, is_ascii_compatible
+from loadlock.intake.decode import decode_record
 from loadlock.intake.dialect import Dialect
 from loadlock.intake.splitter import BOM, Records, Rules, Splitter, Status
 from loadlock.model import ByteCount
@@ -43,6 +44,15 @@ class Tally:
     bom_bytes: int = 0
 
 
+@dataclass(frozen=True)
+class _Held:
+    """A piece that waits for the next one, and where it begins: offset in the stream, line in the file."""
+
+    piece: Piece
+    base: int
+    line: int
+
+
 class CsvReader:
     """One pass over one file. Call `open_table` once, then exhaust `batches`."""
 
@@ -61,6 +71,8 @@ class CsvReader:
         self._final = False
         self._at_once = 0
         self._splitter = Splitter(dialect.shape, Rules(fields=1))
+        self._judge = EncodingJudge(stream, self._parser, fallback, 1)
+        self._torn: TornRows | None = None
 
     # ---- the top of the file
 
@@ -98,6 +110,9 @@ class CsvReader:
             tolerate=frozenset(self._options.tolerate),
         )
         self._splitter = Splitter(self._dialect.shape, rules)
+        if fields > 1 and "torn_rows" not in rules.tolerate:
+            self._torn = TornRows(*self._dialect.edges, self._dialect.shape)
+        self._judge = EncodingJudge(self._stream, self._parser, self._fallback, fields)
         self._at_once = min(fields * COLUMN_BYTES, MOST_BYTES)
 
     def _fill(self, size: int) -> None:
@@ -186,29 +201,45 @@ class CsvReader:
     # ---- the rows
 
     def batches(self) -> Iterator[Batch]:
-        """Split what is left, block by block."""
+        """Split what is left, block by block. Each piece waits for the next one: rows at its end may be torn."""
+        held: _Held | None = None
         while True:
             data, final, footer = self._decidable()
             records = self._splitter.split(data, final=final)
             if len(records):
-                batch = self._batch(data, records)
-                if np.any(records.status <= Status.EXACT) or np.any(records.status >= Status.FIELD_COUNT):
-                    yield batch
+                piece = _Held(Piece(data, records), self._base, self._line)
+                if held is not None:
+                    yield from self._finish(held, piece.piece)
+                held = piece
             self._base += records.consumed
             self._line += records.lines
             self._data = self._data[records.consumed :]
-            self._stream.forget_before(self._base)
             if records.more:
                 continue
             if final:
                 break
             if len(self._data) - footer > self._options.record_limit + 2:
+                if held is not None:
+                    yield from self._finish(held, None)
+                    held = None
                 yield self._too_long()
             self._more()
             self._fill(self._at_once)
+        if held is not None:
+            yield from self._finish(held, None)
         if self._data:
             self._take("preamble", len(self._data))
             self.tally.counts["footer_lines"] = self._dialect.footer
+
+    def _finish(self, held: _Held, following: Piece | None) -> Iterator[Batch]:
+        """The batch of a piece, now that the piece behind it is known."""
+        if self._torn is not None:
+            self._torn.mark(held.piece, following)
+        batch = self._batch(held)
+        self._stream.forget_before(held.base + held.piece.records.consumed)
+        status = held.piece.records.status
+        if np.any(status <= Status.EXACT) or np.any(status >= Status.FIELD_COUNT):
+            yield batch
 
     def _decidable(self) -> tuple[bytes, bool, int]:
         """The buffer without the lines that may be the footer; whether nothing follows; bytes held back."""
@@ -220,24 +251,23 @@ class CsvReader:
         cut = int(lines.start[filled[-keep]]) if len(filled) >= keep else 0
         return self._data[:cut], self._final, len(self._data) - cut
 
-    def _batch(self, data: bytes, records: Records) -> Batch:
-        foreign = self._judge_encoding(data, records)
-        base = self._base
+    def _batch(self, held: _Held) -> Batch:
+        data, records, base = held.piece.data, held.piece.records, held.base
+        foreign = self._judge.judge(held.piece, base)
         start, end, after = (
             self._stream.originals(places + base) for places in (records.start, records.end, records.next)
         )
-        span = self._stream.originals(np.array([base, base + records.consumed]))
-        self._account(data, records, (start, end, after), int(span[1] - span[0]))
+        self._account(held, (start, end, after))
         bad = np.flatnonzero(records.status >= Status.FIELD_COUNT)
         batch = Batch(
             data=data,
             records=records,
             first_row=self._row,
-            first_line=self._line,
+            first_line=held.line,
             offset=start,
             length=end - start,
             foreign=foreign,
-            raws=self._raws(records, bad) if self._stream.transcoded else {},
+            raws=self._raws(held, bad) if self._stream.transcoded else {},
         )
         good = int((records.status <= Status.EXACT).sum())
         self.tally.staged += good
@@ -246,79 +276,30 @@ class CsvReader:
         self._row += good + len(bad)
         return batch
 
-    def _raws(self, records: Records, bad: Positions) -> dict[int, bytes]:
+    def _raws(self, held: _Held, bad: Positions) -> dict[int, bytes]:
+        records, base = held.piece.records, held.base
         return {
             index: self._stream.raw(
-                self._base + int(records.start[index]),
-                self._base + min(int(records.end[index]), int(records.start[index]) + 2 * rows.RAW_LIMIT),
+                base + int(records.start[index]),
+                base + min(int(records.end[index]), int(records.start[index]) + 2 * rows.RAW_LIMIT),
                 b"",
             )[: rows.RAW_LIMIT]
             for index in bad.tolist()
         }
 
-    def _judge_encoding(self, data: bytes, records: Records) -> dict[int, tuple[str, list[str | None]]]:
-        """Rows that decode only by the fallback encoding; rows that decode in neither become rejects."""
-        foreign: dict[int, tuple[str, list[str | None]]] = {}
-        for index in self._misfits(data, records):
-            status = records.status[index]
-            if status > Status.EXACT:
-                continue
-            raw = data[records.start[index] : records.end[index]]
-            values = None if self._stream.transcoded else self._foreign_values(raw, records, index)
-            if values is None:
-                records.status[index] = Status.INVALID_ENCODING
-            else:
-                foreign[index] = (self._fallback, values)
-                records.status[index] = Status.EXACT
-            records.trim[index] = 0
-        return foreign
-
-    def _foreign_values(self, raw: bytes, records: Records, index: int) -> list[str | None] | None:
-        """The row's values where all of them decode; None where one does not."""
-        wanted = self._splitter.rules.fields or 1
-        if self._fallback == "utf-8" or not is_ascii_compatible(self._fallback):
-            # valid UTF-8 as a whole is no chance; other multi-byte texts can't be cut before they are decoded
-            text = decode_record(raw, self._fallback)
-            cells = [] if text is None else self._parser.parse(text.encode()).values[:wanted]
-            return [cell.decode() for cell in cells] if len(cells) == wanted else None
-        exact = records.exact.get(index)
-        found = [self._cell(value) for value in (self._parser.parse(raw).values[:wanted] if exact is None else exact)]
-        return None if any(fails for _, fails in found) else [text for text, _ in found]
-
-    def _cell(self, value: bytes | None) -> tuple[str | None, bool]:
-        """A cell's text, and whether it decodes in no way.
-
-        Only the cells that are not valid are read in the fallback encoding, so that the others of the row stay right. A
-        cell that holds both whole UTF-8 sequences and other high bytes is damaged: any reading would be wrong.
-        """
-        if value is None:
-            return None, False
-        text = decode_record(value, self._stream.encoding)
-        if text is None and value.decode("utf-8", "ignore").isascii():
-            text = decode_record(value, self._fallback)
-        return text, text is None
-
-    def _misfits(self, data: bytes, records: Records) -> list[int]:
-        """Records with bytes that are not valid in the stream's encoding."""
-        if self._stream.transcoded:
-            bad = self._stream.undecoded(self._base, self._base + records.consumed) - self._base
-        else:
-            bad = _faults(data[: records.consumed], self._stream.encoding, records.next)
-        found: list[int] = np.unique(np.searchsorted(records.next, bad, "right")).tolist()
-        return found
-
-    def _account(
-        self, data: bytes, records: Records, places: tuple[Positions, Positions, Positions], span: int
-    ) -> None:
+    def _account(self, held: _Held, places: tuple[Positions, Positions, Positions]) -> None:
         """Put every byte of the batch into one class; raises BalanceError where one is missing."""
         start, end, after = places
+        data, records, base = held.piece.data, held.piece.records, held.base
+        bounds = self._stream.originals(np.array([base, base + records.consumed]))
+        span = int(bounds[1] - bounds[0])
         status = records.status
         content, whole = end - start, after - start
         blank, comment = status == Status.BLANK, status == Status.COMMENT
         record = ~(blank | comment)
         befores = np.concatenate([[after[0] - whole[0]], after[:-1]])
         # a byte order mark before a record is framing, as its record end is
-        marks = int((start[1:] - befores[1:]).sum()) + self._leading_mark(records)
+        marks = int((start[1:] - befores[1:]).sum()) + self._leading_mark(held)
         found = ByteCount(
             rows=int(content[status <= Status.EXACT].sum()),
             rejects=int(content[status >= Status.FIELD_COUNT].sum()),
@@ -340,8 +321,8 @@ class CsvReader:
         tally.counts["bom"] += int(marks > 0)
         self._count_ends(data, records)
 
-    def _leading_mark(self, records: Records) -> int:
-        first = self._stream.originals(np.array([self._base, self._base + int(records.start[0])]))
+    def _leading_mark(self, held: _Held) -> int:
+        first = self._stream.originals(np.array([held.base, held.base + int(held.piece.records.start[0])]))
         return int(first[1] - first[0])
 
     def _count_ends(self, data: bytes, records: Records) -> None:
@@ -409,35 +390,3 @@ def _single(raw: bytes, row: int, line: int, offset: int, length: int) -> Batch:
         foreign={},
         raws={0: raw},
     )
-
-
-def _faults(data: bytes, encoding: str, cuts: Positions) -> Positions:
-    """Offsets of bytes that are not valid in `encoding`. UTF-8 goes through Arrow's validator in pieces first."""
-    if encoding != "utf-8":
-        return faults(data, encoding)
-    if _valid_utf8(data, 0, len(data)):
-        return np.empty(0, dtype=np.int64)
-    found = [
-        faults(data[start:end], encoding) + start
-        for first, last in _invalid_pieces(data, cuts, 0, len(data), _PIECE)
-        for start, end in _invalid_pieces(data, cuts, first, last, _PIECE >> 5)
-    ]
-    return np.concatenate(found) if found else np.empty(0, dtype=np.int64)
-
-
-def _invalid_pieces(data: bytes, cuts: Positions, start: int, end: int, step: int) -> list[tuple[int, int]]:
-    """The pieces of about `step` bytes between two offsets, cut behind records, that are not valid UTF-8."""
-    at = np.searchsorted(cuts, np.arange(start + step, end, step))
-    inner = cuts[at[at < len(cuts)]]
-    bounds = np.unique(np.concatenate([[start], inner[inner < end], [end]])).tolist()
-    return [piece for piece in pairwise(bounds) if not _valid_utf8(data, *piece)]
-
-
-def _valid_utf8(data: bytes, start: int, end: int) -> bool:
-    offsets = pa.py_buffer(np.array([start, end], dtype=np.int64))
-    array = pa.Array.from_buffers(pa.large_string(), 1, [None, offsets, pa.py_buffer(data)])
-    try:
-        array.validate(full=True)
-    except pa.ArrowInvalid:
-        return False
-    return True

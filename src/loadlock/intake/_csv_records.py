@@ -28,6 +28,7 @@ class Status(IntEnum):
     NUL_BYTE = 13
     INVALID_ENCODING = 14
     TOO_LONG = 15
+    TORN = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,3 +73,15 @@ class Records:
 
     def __len__(self) -> int:
         return len(self.start)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The records of a buffer, with the buffer."""
+
+    data: bytes
+    records: Records
+
+    def raw(self, index: int) -> bytes:
+        """The bytes of one record, without its record end."""
+        return self.data[self.records.start[index] : self.records.end[index]]

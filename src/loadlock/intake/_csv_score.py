@@ -12,7 +12,7 @@ import numpy as np
 from loadlock.intake._csv_exact import FieldParser, Shape
 from loadlock.intake.splitter import Rules, Splitter, Status
 
-DELIMITERS = (b",", b";", b"\t", b"|", b":", b"^", b"~", b"\x1f")
+DELIMITERS = (b",", b";", b"\t", b"|", b":", b"^", b"~", b"\x1f", b"\x01")
 LIKELY = b",;\t|"
 CELL_RECORDS = 100
 FAULT_RECORDS = 200
@@ -60,7 +60,9 @@ def score_shape(pieces: Sequence[bytes], shape: Shape) -> Score:
     fields, share = _width(widths, total)
     bad = faulty / total
     cells = sum(pure) / len(pure) if pure else 0.5
-    score = 0.0 if fields == 1 else share * cells * (1 - bad / 2) * (1 - 1 / (2 * fields))
+    # one or two records agree with anything
+    sure = 1 - 1 / (2 * total)
+    score = 0.0 if fields == 1 else share * cells * (1 - bad / 2) * (1 - 1 / (2 * fields)) * sure
     return Score(shape=shape, fields=fields, share=share, faulty=bad, score=score, records=total)
 
 
@@ -86,7 +88,7 @@ def _is_impure(value: bytes, others: bytes) -> bool:
     prose = value.replace(b", ", b"")
     if len(prose.translate(None, others)) != len(prose):
         return not _NUMBER.fullmatch(value)
-    return value[:1] == b"'" and value[-1:] != b"'"
+    return value[:1] == b"'" or (len(value) > 1 and value[:1] == value[-1:] == b'"')
 
 
 def best_shapes(
@@ -121,9 +123,11 @@ def _with_escape(pieces: Sequence[bytes], shape: Shape, pinned: bool | None) -> 
 
 
 def _uses_apostrophes(pieces: Sequence[bytes], delimiter: bytes) -> bool:
-    """Whether fields enclosed in apostrophes are many, and many more than those in double quotes."""
-    count = _enclosed(pieces, delimiter, b"'")
-    return count > max(3 * _enclosed(pieces, delimiter, b'"'), _lines(pieces) // 20)
+    """Whether apostrophes enclose fields: many of them, or some that had to be quoted, and hardly any double quotes do."""
+    enclosed, needed = _enclosed(pieces, delimiter, b"'")
+    others, others_needed = _enclosed(pieces, delimiter, b'"')
+    many = enclosed > max(3 * others, _lines(pieces) // 20)
+    return many or needed > 3 * others_needed
 
 
 def _opens_fields(pieces: Sequence[bytes], delimiter: bytes) -> bool:
@@ -134,25 +138,18 @@ def _opens_fields(pieces: Sequence[bytes], delimiter: bytes) -> bool:
     return opened * 8 > sum(piece[:65536].count(b'"') for piece in pieces)
 
 
-def _enclosed(pieces: Sequence[bytes], delimiter: bytes, quote: bytes) -> int:
-    """Number of fields that seem to be enclosed in this quote."""
+def _enclosed(pieces: Sequence[bytes], delimiter: bytes, quote: bytes) -> tuple[int, int]:
+    """Number of fields that seem to be enclosed in this quote, and of those that hold what must be enclosed."""
     mark = re.escape(quote)
     edge = (re.escape(delimiter) + b"|") if delimiter else b""
+    inside = rb"((?:[^" + mark + rb"\\]|\\.|" + mark * 2 + rb")*+)"
     whole = re.compile(
-        rb"(?:^|"
-        + edge
-        + rb"[\r\n])[ \t]*"
-        + mark
-        + rb"[^"
-        + mark
-        + rb"]*"
-        + mark
-        + rb"[ \t]*(?=$|"
-        + edge
-        + rb"[\r\n])",
-        re.MULTILINE,
+        rb"(?:^|" + edge + rb"[\r\n])[ \t]*" + mark + inside + mark + rb"[ \t]*(?=$|" + edge + rb"[\r\n])",
+        re.MULTILINE | re.DOTALL,
     )
-    return sum(len(whole.findall(piece[:65536])) for piece in pieces)
+    found = [text for piece in pieces for text in whole.findall(piece[:65536])]
+    special = [mark for mark in (delimiter, quote, b"\n", b"\r") if mark]
+    return len(found), sum(any(mark in text for mark in special) for text in found)
 
 
 def _lines(pieces: Sequence[bytes]) -> int:

@@ -15,6 +15,7 @@ from loadlock import rows
 from loadlock.errors import BalanceError
 from loadlock.intake._csv_exact import Shape
 from loadlock.intake._csv_lines import Positions
+from loadlock.intake._csv_torn import BEFORE
 from loadlock.intake.decode import to_utf8
 from loadlock.intake.splitter import Records, Status
 from loadlock.model import SourceFile, Stage
@@ -26,6 +27,7 @@ CODES = {
     Status.NUL_BYTE: "nul_byte",
     Status.INVALID_ENCODING: "invalid_encoding",
     Status.TOO_LONG: "record_too_long",
+    Status.TORN: "torn_row",
 }
 
 
@@ -266,6 +268,9 @@ def _message(status: Status, detail: int, names: tuple[str, ...]) -> str:
             return f"the quote opened in {column} is never closed"
         case Status.NUL_BYTE:
             return "the row holds NUL bytes"
+        case Status.TORN:
+            piece, part = ("before", "beginning") if detail == BEFORE else ("behind", "end")
+            return f"the line {piece} the row has one field only and may be the {part} of the row"
         case Status.TOO_LONG:
             return "the record is longer than the record limit"
         case _:

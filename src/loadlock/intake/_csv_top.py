@@ -9,6 +9,10 @@ from itertools import pairwise
 
 LOOK_ROWS = 200
 PREAMBLE_ROWS = 50
+MORE_HEADER_ROWS = 2
+_ROWS_BELOW = 3
+_NOTHING = frozenset({"", "-", "--", "?", "n/a", "na", "nan", "null", "none", "nil", "unknown", "#n/a", "missing", "x"})
+"""Words in a column of numbers that make no header of a row."""
 _NUMBER = re.compile(r"[-+(]?[$€£¥]?\s?\d[\d.,'  ]*%?\)?")
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T]\d.*)?|\d{1,2}:\d\d(:\d\d)?")
 _INTEGER = re.compile(r"\d{1,6}")
@@ -27,8 +31,19 @@ class Top:
 def find_top(rows: Sequence[Sequence[str]], fields: int) -> Top:
     """Look at the first rows (blank ones left out) of a table that mostly has `fields` fields."""
     skipped = _titles(rows, fields)
-    header, reason = _header(rows[skipped : skipped + LOOK_ROWS])
+    below = rows[skipped : skipped + LOOK_ROWS]
+    header, reason = _header(below)
+    more = _further_header_rows(below) if header and fields > 1 else 0
+    if more:
+        header += more
+        reason += f"; {more} more of the kind: names over {header} rows"
     return Top(skipped=skipped, header=header, reason=reason)
+
+
+def is_clear_header(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the first row is text above numbers or dates, and nothing speaks against a header."""
+    spoken_for, against = _votes(rows[0], rows[1:])
+    return spoken_for > 0 and not against
 
 
 def _titles(rows: Sequence[Sequence[str]], fields: int) -> int:
@@ -72,6 +87,27 @@ def _header(rows: Sequence[Sequence[str]]) -> tuple[int, str]:
     if repeated * 2 >= len(first) and repeated and len(rest) >= 2:
         return 0, f"{repeated} of the first row's values stand again below them: no header"
     return 1, "nothing tells the first row from the others: taken as a header; pin `header: 0` if it is data"
+
+
+def _further_header_rows(rows: Sequence[Sequence[str]]) -> int:
+    """Rows behind the first that are text in each column of numbers or dates, words for nothing left out."""
+    count = 0
+    while count < MORE_HEADER_ROWS and len(rows) - count - 2 >= _ROWS_BELOW:
+        row, rest = rows[count + 1], rows[count + 2 :]
+        spoken_for, against = _votes(row, rest)
+        words = sum(bool(cell.strip()) and cell.strip().lower() not in _NOTHING for cell in row)
+        plain = not any(_kind(cell) in ("number", "date") for cell in row)
+        if (
+            against
+            or spoken_for < 2
+            or not plain
+            or words * 2 <= len(row)
+            or len(row) != len(rows[0])
+            or row in rows[: count + 1]
+        ):
+            break
+        count += 1
+    return count
 
 
 def _votes(first: Sequence[str], rest: Sequence[Sequence[str]]) -> tuple[int, int]:

@@ -72,14 +72,17 @@ class SourceOptions:
     """Number of header rows, 0 = none; None = find out."""
     preamble: int | None = None
     """Physical lines to skip before the header."""
-    footer: int = 0
+    footer: int | None = None
+    """Lines to leave out at the end; None = find out."""
+    table: int | None = None
+    """Which of several tables in a file is read, from 1; None = the first."""
     comment: str | None = None
     record_end: str | None = None
     records_path: str | None = None
     """Dotted path to the array of records in a JSON document."""
     sheet: str | None = None
     tolerate: tuple[str, ...] = ()
-    """`pad_short`, `drop_extra`, `merge_tail`, `stray_quotes`, `nan`."""
+    """`pad_short`, `drop_extra`, `merge_tail`, `stray_quotes`, `torn_rows`, `nan`."""
     record_limit: int = 16 << 20
     """Bytes one record may have; longer ones are rejects."""
     depth_limit: int = 100

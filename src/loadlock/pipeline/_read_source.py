@@ -24,7 +24,7 @@ _ENCODINGS = (
 )  # fmt: skip
 """Those that data files use, to suggest one; every text encoding of Python is taken."""
 _READING_KEYS = (
-    "format", "encoding", "fallback_encoding", "delimiter", "quote", "escape", "header", "preamble", "footer", "comment",
+    "format", "encoding", "fallback_encoding", "delimiter", "quote", "escape", "header", "preamble", "footer", "table", "comment",
     "record_end", "records_path", "sheet", "tolerate", "record_limit", "depth_limit", "null_words",
 )  # fmt: skip
 """Keys of `source:` that are fields of `SourceOptions` under the same name."""
@@ -106,7 +106,8 @@ def _tidy(found: dict[str, Any], path: str, reading: Reading) -> dict[str, Any]:
             notes.wrong(join(path, name), f"unknown encoding {found[name]!r}", remedy)
     for name in ("delimiter", "quote", "escape"):
         if name in found:
-            found[name] = _character(found[name], join(path, name), reading, empty=name == "quote")
+            read = _delimiter if name == "delimiter" else _character
+            found[name] = read(found[name], join(path, name), reading)
     if "record_end" in found:
         found["record_end"] = _ENDS.get(found["record_end"].lower(), found["record_end"])
     if found.get("delimiter") and found["delimiter"] == found.get("quote"):
@@ -114,14 +115,20 @@ def _tidy(found: dict[str, Any], path: str, reading: Reading) -> dict[str, Any]:
     return found
 
 
-def _character(text: str, path: str, reading: Reading, *, empty: bool) -> str:
+def _delimiter(text: str, path: str, reading: Reading) -> str:
     text = _WORDS.get(text.lower(), text)
-    if (len(text) == 1 and text not in "\r\n") or (empty and not text):
+    if not any(mark in text for mark in "\r\n"):
         return text
-    reading.notes.wrong(
-        path, f"{text!r} is not one character", 'Write one character, as in ";", or a word such as tab.'
-    )
-    return text[:1] or ","
+    reading.notes.wrong(path, "a delimiter can't hold line ends", "Write what stands between two fields of a line.")
+    return ","
+
+
+def _character(text: str, path: str, reading: Reading) -> str:
+    text = _WORDS.get(text.lower(), text)
+    if not text or (len(text) == 1 and text not in "\r\n"):
+        return text
+    reading.notes.wrong(path, f"{text!r} is not one character", "Write one character, as in '\"', or none.")
+    return ""
 
 
 def _known_encoding(name: str) -> bool:

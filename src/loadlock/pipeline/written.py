@@ -40,7 +40,7 @@ def _count(doc: str, *, minimum: int = 0, default: int | None = None) -> Key:
     return Key(kind="integer", doc=doc, minimum=minimum, default=default)
 
 
-TOLERANCES = ("pad_short", "drop_extra", "merge_tail", "stray_quotes", "nan")
+TOLERANCES = ("pad_short", "drop_extra", "merge_tail", "stray_quotes", "torn_rows", "nan")
 WINNERS = ("first", "last", "none")
 MODES = tuple(str(mode) for mode in WriteMode)
 SEVERITIES = tuple(str(severity) for severity in Severity)
@@ -78,12 +78,13 @@ SOURCE = {
     "format": Key(kind="text", doc="Format of the files; found out if left out.", examples=("csv",), shape="format"),
     "encoding": _text("Encoding of the files, or `auto`: found out, with evidence.", "auto", "utf-8", "cp1252"),
     "fallback_encoding": _text("Encoding of single rows that do not decode otherwise.", "cp1252"),
-    "delimiter": _text("What separates the fields: one character, or `tab`.", ",", ";", "tab"),
+    "delimiter": _text("What separates the fields: one or more characters, or `tab`.", ",", ";", "tab", "||"),
     "quote": Key(kind="text", doc='What fields are quoted with; `""` for no quoting.', examples=('"', "'", "")),
     "escape": _text("What makes a quote in a quoted field a character; left out: quotes are doubled.", "\\"),
     "header": Key(kind="header", doc="Number of header rows; `false` or 0 = none, `true` = one."),
     "preamble": _count("Lines to skip before the header."),
-    "footer": _count("Lines to leave out at the end.", default=0),
+    "footer": _count("Lines to leave out at the end; left out: found out."),
+    "table": _count("Which of several tables in a file to read; left out: the first.", minimum=1),
     "comment": _text("Lines that begin with this are comments.", "#"),
     "record_end": _text("What ends a record, where it is no usual line end.", "\\n", "\\r\\n"),
     "records_path": _text(
@@ -195,6 +196,12 @@ DESTINATION = {
     "create": Key(kind="flag", default=True, doc="Create the table from the columns if it is absent."),
     "lineage": Key(kind="lineage", default=False, doc="`columns`: add `_batch` and `_row` to each row."),
     "verify": Key(kind="flag", default=True, doc="Read back and compare after publishing."),
+    "on_child_reject": Key(
+        kind="choice",
+        choices=("keep", "reject_parent"),
+        default="keep",
+        doc="What becomes of a row where the destination refuses a row of its child tables.",
+    ),
     "options": Key(
         kind="raw", shape="options", doc="Options of this kind of destination; they may stand beside `url` too."
     ),
