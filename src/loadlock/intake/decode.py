@@ -119,15 +119,44 @@ def _codec_faults(data: bytes, codec: str) -> Positions:
 
 def is_utf8(data: bytes) -> bool:
     """Whether all of `data` is well-formed UTF-8; several GB a second."""
-    import pyarrow as pa
+    return Utf8Ranges(data, np.array([0, len(data)], dtype=np.int64)).valid(0, 1)
 
-    ends = np.array([0, len(data)], dtype=np.int64)
-    array = pa.LargeStringArray.from_buffers(1, pa.py_buffer(ends), pa.py_buffer(data))
-    try:
-        array.validate(full=True)
-    except pa.ArrowInvalid:
-        return False
-    return True
+
+class Utf8Ranges:
+    """Consecutive ranges of some bytes, to be told which of them are well-formed UTF-8."""
+
+    def __init__(self, data: bytes, bounds: Positions) -> None:
+        """`bounds`: where the ranges start, and the end of the last one. Each must begin and end between two characters."""
+        import pyarrow as pa
+
+        self._count = len(bounds) - 1
+        self._refused = pa.ArrowInvalid
+        self._array = pa.LargeStringArray.from_buffers(self._count, pa.py_buffer(bounds), pa.py_buffer(data))
+
+    def valid(self, first: int, last: int) -> bool:
+        """Whether the ranges from `first` and before `last` are valid as a whole."""
+        try:
+            self._array.slice(first, last - first).validate(full=True)
+        except self._refused:
+            return False
+        return True
+
+    def invalid(self) -> list[int]:
+        """Numbers of the ranges that are not valid."""
+        if self.valid(0, self._count):
+            return []
+        return [number for number in range(self._count) if not self.valid(number, number + 1)]
+
+
+def places(mask: Flags) -> Positions:
+    """Offsets of the true entries, sorted; several times as fast as `flatnonzero` where these are few."""
+    whole = len(mask) // 8 * 8
+    words = np.flatnonzero(mask[:whole].view(np.uint64))
+    if len(words) * 4 > whole // 8:
+        return np.flatnonzero(mask)
+    inner = np.flatnonzero(mask[:whole].reshape(-1, 8)[words])
+    found: Positions = (words[inner >> 3] << 3) + (inner & 7)
+    return found if whole == len(mask) else np.concatenate([found, np.flatnonzero(mask[whole:]) + whole])
 
 
 def utf8_faults(octets: Octets) -> Positions:
@@ -135,7 +164,7 @@ def utf8_faults(octets: Octets) -> Positions:
 
     A sequence cut off by the end of the data is a fault.
     """
-    high = np.flatnonzero(octets >= 0x80)
+    high = places(octets.view(np.int8) < 0)
     if not len(high):
         return high
     value = octets[high]

@@ -6,9 +6,8 @@ import re
 from typing import Any
 
 from loadlock.errors import SourceError
-from loadlock.intake import _guess
 from loadlock.intake.base import ByteSource, Format, ReadResult, SourceOptions
-from loadlock.intake.encoding import bom_of
+from loadlock.intake.encoding import bom_of, wide_by_nuls
 from loadlock.registry import component, components
 
 _EXTENSION_WEIGHT = 0.05
@@ -93,7 +92,7 @@ def _readable(head: bytes, options: SourceOptions) -> bytes:
     """The head in UTF-8 where it is UTF-16 or UTF-32; else as it is."""
     name, mark = bom_of(head)
     wide = options.encoding if (options.encoding or "").lower().startswith(("utf-16", "utf-32", "utf_16")) else None
-    wide = wide or (name if name and name != "utf-8" else _guess.wide_by_nuls(head))
+    wide = wide or (name if name and name != "utf-8" else wide_by_nuls(head))
     return head[mark:].decode(wide, "replace").encode("utf-8", "replace") if wide else head[mark:]
 
 
@@ -111,7 +110,7 @@ def _refuse_binary(head: bytes, path: str, *, pinned: bool) -> None:
         # two capitals may as well begin a header
         kind = None
     nuls = head.count(0)
-    if kind is None and nuls and bom_of(head)[0] is None and _guess.wide_by_nuls(head) is None:
+    if kind is None and nuls and bom_of(head)[0] is None and wide_by_nuls(head) is None:
         kind = "filled with NUL bytes" if nuls == len(head) else None
         if kind is None and not pinned and nuls > _NUL_SHARE * len(head) + 1:
             kind = "binary data"

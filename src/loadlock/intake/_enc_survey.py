@@ -1,0 +1,263 @@
+"""One pass over the bytes of a file before it is read: where they are not UTF-8, and lines to tell the encoding by.
+
+Most of a file is valid, and a block that is valid as a whole takes one check. Where a block is not, the pieces of it that
+are not are looked at byte by byte; but where most of the lines in them are no UTF-8 (another encoding), only some.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from loadlock.intake._enc_mojibake import Mojibake
+from loadlock.intake.decode import Octets, Positions, Utf8Ranges, places, utf8_faults
+
+_LOOK_BYTES = 1 << 20
+"""Bytes that are looked at together: the arrays made of them stay in the caches of the processor."""
+_PIECE_BYTES = 16 << 10
+_TRY_BYTES = 4 << 20
+"""Once in so many bytes lines that are UTF-8 are counted and kept."""
+_TRIED_PIECES, _TRIED_PAIRS = 8, 200
+_MOSTLY = 0.5
+_LINE_BYTES = 4096
+_LINES = 1_500
+"""Lines that are kept of each kind; a block may fill a part of what is left, so that all of a big file has a say."""
+_SHARE = 3
+MOST_FAULTS = 1 << 20
+"""Faults whose places are remembered; with more of them the reader finds them again."""
+
+
+@dataclass
+class Sample:
+    """Lines of a file, from all its parts."""
+
+    lines: list[bytes] = field(default_factory=list)
+
+    def add(self, lines: Lines, numbers: Positions) -> None:
+        """Keep some of the lines with these numbers."""
+        room = max(1, (_LINES - len(self.lines)) // _SHARE) if len(self.lines) < _LINES else 0
+        if room:
+            self.lines += lines.cut(numbers[:: max(1, -(-len(numbers) // room))])
+
+
+class Lines:
+    """Consecutive lines of a file."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data, self.octets = data, np.frombuffer(data, dtype=np.uint8)
+        self.ends = line_ends(self.octets)
+
+    def holding(self, marks: Positions) -> Positions:
+        """Numbers of the lines, from 0, that hold one of these offsets."""
+        return np.unique(np.searchsorted(self.ends, marks))
+
+    def cut(self, numbers: Positions) -> list[bytes]:
+        """The lines with these numbers; long ones are cut."""
+        bounds = np.concatenate([[0], self.ends + 1, [len(self.data)]])
+        starts, ends = bounds[numbers], np.minimum(bounds[numbers + 1], bounds[numbers] + _LINE_BYTES)
+        return [self.data[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+
+
+@dataclass
+class Survey:
+    """What one pass found. Numbers of lines in big files are taken from parts of them."""
+
+    size: int = 0
+    high_bytes: int = 0
+    bad_lines: int = 0
+    good: Sample = field(default_factory=Sample)
+    """Lines with high bytes that are UTF-8 ..."""
+    bad: Sample = field(default_factory=Sample)
+    """... and those that are not."""
+    escaped: Sample = field(default_factory=Sample)
+    """Lines with an escape sequence of ISO-2022, while there are no high bytes."""
+    mojibake: Mojibake = field(default_factory=Mojibake)
+    _tried_bytes: int = 0
+    """High bytes of which the lines were counted ..."""
+    _tried_lines: int = 0
+    """... and the lines."""
+    _next_try: int = 0
+    _values: bytes = b""
+    _faults: list[Positions] | None = field(default_factory=list)
+    _fault_count: int = 0
+
+    @property
+    def faults(self) -> Positions | None:
+        """Sorted offsets of all bytes that are no part of a UTF-8 sequence; None where there are too many of them."""
+        if self._faults is None:
+            return None
+        return np.concatenate(self._faults) if self._faults else np.empty(0, dtype=np.int64)
+
+    @property
+    def high_lines(self) -> int:
+        """Lines with high bytes, about."""
+        return round(self.high_bytes * self._tried_lines / self._tried_bytes) if self._tried_bytes else 0
+
+    def look(self, block: bytes, start: int, end: int) -> None:
+        """Take the next bytes: whole lines, `block[start:end]`."""
+        octets = np.frombuffer(block, dtype=np.uint8)[start:end]
+        high = high_count(octets)
+        if high:
+            self.high_bytes += high
+            self._high(block, start, end)
+        elif not self.high_bytes and block.find(b"\x1b$", start, end) >= 0:
+            lines = Lines(block[start:end])
+            self.escaped.add(lines, lines.holding(np.flatnonzero(lines.octets == 0x1B)))
+        self.size += end - start
+
+    def _high(self, block: bytes, start: int, end: int) -> None:
+        octets = np.frombuffer(block, dtype=np.uint8)[start:end]
+        bounds = _piece_bounds(block, start, end)
+        broken = Utf8Ranges(block, bounds).invalid()
+        pieces = [(int(bounds[number]), int(bounds[number + 1])) for number in broken]
+        tried = pieces[:: max(1, len(pieces) // _TRIED_PIECES)]
+        if len(pieces) > 2 * _TRIED_PIECES and self._is_foreign(block, tried):
+            self._foreign(
+                block[start:end], octets, [block[at:stop] for at, stop in tried], sum(b - a for a, b in pieces)
+            )
+        elif pieces:
+            self._exactly(block, start, pieces)
+        if len(broken) < len(bounds) - 1:
+            if self.size >= self._next_try:
+                self._good_lines(block, bounds, set(broken))
+            self.mojibake.look(block, octets, start)
+
+    def _is_foreign(self, block: bytes, pieces: list[tuple[int, int]]) -> bool:
+        """Whether in these pieces most lines with high bytes are not UTF-8."""
+        lines = Lines(b"".join(block[start:end] for start, end in pieces))
+        bad = lines.holding(utf8_faults(lines.octets))
+        return len(bad) > _MOSTLY * len(lines.holding(places(lines.octets >= 0x80)))
+
+    def _good_lines(self, block: bytes, bounds: Positions, broken: set[int]) -> None:
+        """Count and keep the lines of one valid piece, once in a while."""
+        valid = next(number for number in range(len(bounds) - 1) if number not in broken)
+        lines = Lines(block[bounds[valid] : bounds[valid + 1]])
+        high = places(lines.octets >= 0x80)
+        if len(high):
+            self._next_try = self.size + _TRY_BYTES
+            self.good.add(lines, self._count(lines, high))
+
+    def _count(self, lines: Lines, high: Positions) -> Positions:
+        numbers = lines.holding(high)
+        self._tried_bytes += len(high)
+        self._tried_lines += len(numbers)
+        return numbers
+
+    def _exactly(self, block: bytes, start: int, pieces: list[tuple[int, int]]) -> None:
+        joined = b"".join(block[at:stop] for at, stop in pieces)
+        faults = self._take(joined, 1.0)
+        # back from the joined pieces to the file
+        begins = np.array([at for at, _ in pieces], dtype=np.int64)
+        sizes = np.array([stop - at for at, stop in pieces], dtype=np.int64)
+        before = np.cumsum(sizes) - sizes
+        self._remember(
+            faults + (begins - before)[np.searchsorted(before, faults, side="right") - 1] + (self.size - start)
+        )
+
+    def _foreign(self, data: bytes, octets: Octets, tried: list[bytes], size: int) -> None:
+        """Most of it is another encoding: what some pieces show is multiplied; UTF-8 lines among it are looked for."""
+        self._faults = None
+        joined = b"".join(tried)
+        self._take(joined, size / len(joined))
+        self._new_values(data, octets)
+        # a byte as it leads a sequence of UTF-8, and one as it goes on
+        pairs = places((octets[:-1] >= 0xC2) & (octets[1:].view(np.int8) < -64))
+        for place in pairs[:: max(1, len(pairs) // _TRIED_PAIRS)].tolist():
+            if len(self.good.lines) >= _LINES:
+                break
+            begin = max(data.rfind(b"\n", 0, place) + 1, place - _LINE_BYTES)
+            line = data[begin : data.find(b"\n", place) + 1 or len(data)][:_LINE_BYTES]
+            if not len(utf8_faults(np.frombuffer(line, dtype=np.uint8))):
+                self.good.lines.append(line)
+
+    def _new_values(self, data: bytes, octets: Octets) -> None:
+        """Keep a line for each high byte of which none was kept: a single one may tell two encodings apart."""
+        self._values = self._values or bytes(range(0x80)) + b"".join(self.bad.lines)
+        for value in np.flatnonzero(np.bincount(octets, minlength=256)[0x80:]).tolist():
+            if value + 0x80 not in self._values:
+                place = data.find(value + 0x80)
+                line = data[data.rfind(b"\n", 0, place) + 1 : data.find(b"\n", place) + 1 or len(data)]
+                self.bad.lines.append(line[:_LINE_BYTES])
+                self._values += line
+
+    def _take(self, data: bytes, factor: float) -> Positions:
+        """Count lines and keep some; returns the offsets of the faults."""
+        lines = Lines(data)
+        faults = utf8_faults(lines.octets)
+        bad = lines.holding(faults)
+        self.bad_lines += round(factor * len(bad))
+        self.bad.add(lines, bad)
+        if self.size >= self._next_try or len(self.good.lines) < _LINES // _SHARE:
+            high = self._count(lines, places(lines.octets >= 0x80))
+            self.good.add(lines, np.setdiff1d(high, bad))
+        return faults
+
+    def _remember(self, faults: Positions) -> None:
+        self._fault_count += len(faults)
+        if self._fault_count > MOST_FAULTS:
+            self._faults = None
+        if self._faults is not None:
+            self._faults.append(faults)
+
+
+def survey(blocks: Iterable[bytes]) -> Survey:
+    """Look at all bytes of a file."""
+    found = Survey()
+    for piece in whole_lines(blocks):
+        found.look(*piece)
+    return found
+
+
+def high_count(octets: Octets) -> int:
+    """Number of bytes from 0x80 on."""
+    return int(np.count_nonzero(octets.view(np.int8) < 0))
+
+
+def line_ends(octets: Octets) -> Positions:
+    """Where lines end: at line feeds, or at carriage returns where there is no line feed."""
+    ends = places(octets == 10)
+    return ends if len(ends) else places(octets == 13)
+
+
+def whole_lines(blocks: Iterable[bytes]) -> Iterator[tuple[bytes, int, int]]:
+    """Bytes, start and end of pieces that end behind a line end (or, in very long lines, behind a character of UTF-8).
+
+    A block is given as it is, without copying; only the line that two blocks share is put together.
+    """
+    tail = b""
+    for block in blocks:
+        start = 0
+        if tail:
+            start = block.find(b"\n") + 1 or block.find(b"\r") + 1 or len(block)
+            tail += block[:start]
+            cut = len(tail) if tail.endswith((b"\n", b"\r")) else _character_end(tail)
+            yield tail, 0, cut
+            tail = tail[cut:]
+        if start == len(block):
+            continue
+        end = (block.rfind(b"\n", start) + 1) or (block.rfind(b"\r", start) + 1) or start
+        while start < end:
+            stop = block.find(b"\n", min(start + _LOOK_BYTES, end), end) + 1 or end
+            yield block, start, stop
+            start = stop
+        tail += block[end:]
+    if tail:
+        yield tail, 0, len(tail)
+
+
+def _character_end(data: bytes) -> int:
+    """Where the last whole character of UTF-8 ends: at most three bytes before the end of the data."""
+    for back in range(1, min(4, len(data) + 1)):
+        if data[-back] >= 0xC0:
+            return len(data) - back
+    return len(data)
+
+
+def _piece_bounds(block: bytes, start: int, end: int) -> Positions:
+    """Offsets of pieces of about `_PIECE_BYTES`, each ending behind a line end; the end is the last one."""
+    bounds = [start]
+    while bounds[-1] < end:
+        bounds.append(block.find(b"\n", bounds[-1] + _PIECE_BYTES, end) + 1 or end)
+    return np.array(bounds, dtype=np.int64)
