@@ -27,7 +27,7 @@ from loadlock.workflow.workspace import Workspace
 if TYPE_CHECKING:
     import pyarrow as pa
 
-QUERY_MEMORY = "128MB"
+QUERY_MEMORY = "96MB"
 """DuckDB's limit for judgements over the batch; beyond it DuckDB spills."""
 
 

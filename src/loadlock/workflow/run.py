@@ -187,6 +187,7 @@ class Runner:
         self.progress.begin(Stage.CLEANUP, total=rows, unit="rows")
         missing = [record for record in self.raw if record.ref.key.seq not in done]
         cleaning.clean_parts(task.engine, work, missing, self._listed)
+        give_back()
         parts = ledger.parts(task.batch.batch, self.run, PartKind.CLEAN)
         verdict = cleaning.judge(task.workspace, work, self.raw, parts)
         point("cleanup.judged")
