@@ -168,17 +168,71 @@ def test_refused_child_rows_beyond_the_budget_are_not_published(loadlock: Comman
     stopped = loadlock("run", "p.yaml", "--json")
     assert stopped.code == 4, stopped.said
     assert query(loadlock, "select count(*) from order_items") == [(0,)]
-    assert query(loadlock, "select count(*) from orders") == [(2,)]
+    tables = query(loadlock, "select table_name from duckdb_tables()")
+    assert tables == [("order_items",)], "its parents were not published either"
     query(loadlock, "drop table order_items")
     document = loadlock.json("resume", stopped.document["run"], codes=[0])
     assert counts(child_of(document)) == (3, 3, 0, 0)
     assert query(loadlock, "select count(*) from orders") == [(2,)]
 
 
+def test_parents_are_rejected_with_their_refused_children_where_the_pipeline_says_so(loadlock: CommandLine) -> None:
+    own = "sku varchar check (sku <> 'B7'), qty varchar, Id_2 varchar, \"note.deep\" varchar"
+    query(loadlock, f"create table order_items (id bigint, _parent_row bigint, _index bigint, {own})")
+    write(loadlock, f"{TO_DUCKDB}, on_child_reject: reject_parent", rows=[ORDERS[0], ORDERS[2], ORDERS[3]])
+    document = loadlock.json("run", "p.yaml", codes=[3])
+    assert query(loadlock, "select id from orders order by 1") == [(2,), (3,)]
+    assert query(loadlock, "select id, sku from order_items") == [(3, "C9")]
+    assert counts(child_of(document)) == (1, 1, 0, 2)
+    assert (document["balance"]["clean"], document["balance"]["inserted"]) == (3, 2)
+    assert document["balance"]["rejected"]["delivery"] == 1
+    (reject,) = loadlock.json("rejects", document["run"], codes=[0])
+    assert (reject["stage"], reject["row"], reject["raw"]) == ("delivery", 1, ORDERS[0])
+    assert reject["problems"][0]["message"].startswith("child table order_items: ")
+    assert any("without 1 rows whose child rows were refused" in note for note in document["destinations"][0]["notes"])
+
+
+SECOND = [
+    '{"id": 1, "name": "a", "items": [{"sku": "NEW", "qty": 1, "Id": "y", "note": {"deep": 1}}], "tags": []}',
+    '{"id": 3, "name": "none", "items": []}',
+    '{"id": 9, "name": "new", "items": [{"sku": "N9"}]}',
+]
+AFTER = [(1, 0, "NEW"), (8, 0, "KEPT"), (9, 0, "N9")]
+
+
+def upsert_twice(loadlock: CommandLine, destination: str) -> dict[str, Any]:
+    rows = [*ORDERS, '{"id": 8, "name": "kept", "items": [{"sku": "KEPT"}]}']
+    write(loadlock, f"{destination}, mode: upsert, key: [id]", rows=rows)
+    loadlock.json("run", "p.yaml", codes=[3])
+    write(loadlock, f"{destination}, mode: upsert, key: [id]", rows=SECOND)
+    document: dict[str, Any] = loadlock.json("run", "p.yaml", codes=[0])
+    child = child_of(document)
+    assert counts(child) == (2, 2, 0, 0)
+    receipt = child["receipt"]
+    assert (receipt["inserted"], receipt["deleted"], receipt["equal"], receipt["level"]) == (2, 3, True, "content")
+    found = document["receipt"]
+    assert (found["inserted"], found["updated"], found["unchanged"]) == (1, 1, 1)
+    return document
+
+
+@pytest.mark.parametrize("kind", ["duckdb", "sqlite"])
+def test_an_upsert_replaces_the_children_of_its_parents(kind: str, loadlock: CommandLine) -> None:
+    import sqlite3
+
+    upsert_twice(loadlock, f'url: "{kind}:///out.{kind}", table: orders')
+    select = "select id, _index, sku from order_items order by id"
+    if kind == "duckdb":
+        assert query(loadlock, select) == AFTER
+    else:
+        with closing(sqlite3.connect(loadlock.folder / "out.sqlite")) as connection:
+            assert connection.execute(select).fetchall() == AFTER
+
+
 @pytest.mark.parametrize(
     ("destination", "flatten", "code", "said"),
     [
-        (f"{TO_DUCKDB}, mode: upsert, key: [id]", "", 2, "child tables can't be delivered by upsert"),
+        ("url: out.parquet, mode: upsert, key: [id]", "", 2, "child tables can't be delivered by upsert"),
+        ("url: out.csv, on_child_reject: reject_parent", "", 2, "needs a database"),
         (TO_DUCKDB, "children: {items: t, tags: T}", 2, "is named twice"),
         (TO_DUCKDB, "children: {items: Orders}", 2, "is named twice"),
         ("url: out.csv", "children: {items: a/b}", 2, "can't be a file's name"),
@@ -313,6 +367,63 @@ def test_postgresql_takes_children_whose_foreign_key_asks_for_the_parent(loadloc
             'select id, _parent_row, _index, sku, qty, "Id_2", "note.deep" from "my shop".order_items order by 1, 3'
         )
         assert connection.execute(select.encode()).fetchall() == ITEMS
+
+
+@pytest.mark.postgres
+def test_postgresql_upserts_children_in_the_parents_transaction(loadlock: CommandLine, postgres: str) -> None:
+    import psycopg
+
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute("create table orders (id bigint primary key, name text)")
+        connection.execute(
+            "create table order_items (id bigint references orders, _parent_row bigint, _index bigint, sku text, qty text,"
+            ' "Id_2" text, "note.deep" text)'
+        )
+        upsert_twice(loadlock, f'url: "{postgres}", table: orders')
+        select = "select id, _index, sku from order_items order by id"
+        assert connection.execute(select.encode()).fetchall() == AFTER
+        left = "select relname from pg_class where relname like '\\_loadlock%' and relkind = 'r'"
+        assert connection.execute(left.encode()).fetchall() == []
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("mode", ["replace", "upsert, key: [id]"])
+def test_postgresql_shows_parents_and_children_at_once(mode: str, loadlock: CommandLine, postgres: str) -> None:
+    import psycopg
+
+    both = (
+        b"select (select string_agg(name, ',' order by id) from orders), (select string_agg(sku, ',') from order_items)"
+    )
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(
+            "create table orders (id bigint primary key, name text); insert into orders values (1, 'old')"
+        )
+        connection.execute(
+            "create table order_items (id bigint references orders, _parent_row bigint, _index bigint, sku text, qty text,"
+            ' "Id_2" text, "note.deep" text); insert into order_items values (1, 1, 0, \'OLD\')'
+        )
+        write(loadlock, f'url: "{postgres}", table: orders, mode: {mode}')
+        killed = loadlock("run", "p.yaml", fault="publishing.recorded=kill")
+        assert killed.code == -signal.SIGKILL
+        assert connection.execute(both).fetchall() == [("old", "OLD")]
+        (run,) = loadlock.json("runs")
+        document = loadlock.json("resume", run["run"], codes=[3])
+        assert (document["status"], child_of(document)["receipt"]["equal"]) == ("verified", True)
+        found = connection.execute("select sku from order_items order by id, _index").fetchall()
+        assert found == [("A1",), ("B7",), ("C9",)]
+
+
+@pytest.mark.mysql
+def test_mariadb_upserts_children_in_the_parents_transaction(loadlock: CommandLine, mysql: str) -> None:
+    with closing(connect_mysql(mysql)) as connection, connection.cursor() as cursor:
+        cursor.execute("create table orders (id bigint primary key, name text)")
+        cursor.execute(
+            "create table order_items (id bigint references orders (id), _parent_row bigint, _index bigint, sku text,"
+            " qty text, Id_2 text, `note.deep` text)"
+        )
+        upsert_twice(loadlock, f'url: "{mysql}", table: orders')
+        cursor.execute("select id, _index, sku from order_items order by id")
+        assert list(cursor.fetchall()) == AFTER
 
 
 @pytest.mark.mysql

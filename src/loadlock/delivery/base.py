@@ -32,6 +32,8 @@ class Capabilities:
     transactional_ddl: bool = False
     nulls: bool = True
     """Null and empty text are told apart on reading back."""
+    joint_children: bool = False
+    """Child tables are published in one transaction with their parents, and can be upserted with them."""
     concurrent_readers: bool = True
     name_bytes: int | None = None
     """Longest identifier in bytes, None = no limit."""

@@ -258,7 +258,7 @@ class Delivery:
 
     def _load_chunk(self, opened: Opened, prepared: _Prepared, done: Callable[[Chunk], None]) -> None:
         for row, problems in prepared.unfit:
-            self._refuse(row, problems)
+            self.refuse(row, problems)
         chunk, rows = prepared.chunk, prepared.rows
         if not chunk.rows:
             return
@@ -285,7 +285,7 @@ class Delivery:
                     pieces.refused(piece, error.refusal.row)
                 else:
                     refused.append(part)
-                    self._refuse(part, (_problem(error),))
+                    self.refuse(part, (_problem(error),))
             else:
                 pieces.sent(piece)
                 self._count(part, 0)
@@ -317,7 +317,8 @@ class Delivery:
         arrays[names.FILE] = rows[names.FILE].cast(pa.int32())
         return pa.table(arrays)
 
-    def _refuse(self, row: pa.Table, problems: tuple[Problem, ...]) -> None:
+    def refuse(self, row: pa.Table, problems: tuple[Problem, ...]) -> None:
+        """Count a row (a table of one, with the identity columns) as refused; it must not be sent."""
         place = {name: row[name][0].as_py() for name in names.IDENTITY if name in row.column_names}
         self.refused.append(
             RefusedRow(

@@ -81,10 +81,10 @@ def _unfilled_findings(info: TableInfo, job: Job) -> Iterator[str]:
 
 def _key_findings(job: Job) -> Iterator[str]:
     if job.mode == WriteMode.UPSERT:
-        if not job.key:
+        if not job.key and not job.parent_key:
             yield "mode upsert needs a key: name its columns by `key:`"
         names = {column.name for column in job.columns}
-        for name in job.key:
+        for name in job.key or job.parent_key:
             if name not in names:
                 yield f"key column {name!r} is not among the delivered columns"
 

@@ -57,6 +57,7 @@ def _destination(value: Any, path: str, reading: Reading) -> DestinationSpec:
         create=found["create"],
         lineage=found["lineage"],
         verify=found["verify"],
+        on_child_reject=found["on_child_reject"],
         options=options,
     )
     _check(spec, path, component, reading)

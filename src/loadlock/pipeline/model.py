@@ -121,6 +121,8 @@ class DestinationSpec:
     create: bool = True
     lineage: bool = False
     verify: bool = True
+    on_child_reject: str = "keep"
+    """`keep` | `reject_parent`: what becomes of a row where the destination refuses a row of its child tables."""
     options: dict[str, Any] = field(default_factory=dict)
 
 

@@ -1,8 +1,9 @@
 """Child tables: the elements of arrays, delivered beside their parents' table.
 
-Each child table is a delivery of its own: own transaction, own control row, own balance, own receipt. Children are sent
-after all parents are published, so that a foreign key finds its row; a run that is cut off in between is finished by
-`resume`. What can be checked before anything is touched is checked by `check`.
+Each child table has its own control row, balance and receipt. Where the destination has transactions, it is sent behind its
+parent in the same one, and published with it. Files are replaced one by one: there, children are sent after all parents are
+published, and a run that is cut off in between is finished by `resume`. What can be checked before anything is touched is
+checked by `check`.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ from loadlock.model import Chunk, PartKind, Problem, Receipt, WriteMode
 from loadlock.rows import IDENTITY
 from loadlock.workflow.child_rows import ChildReader, ChildShape, child_parts, shape_of
 from loadlock.workflow.delivering import (
-    DeliveryWork,
+    Deliveries,
     Outcome,
+    ParentsRefusedError,
     check_equal,
     make_job,
     patiently,
@@ -53,6 +55,8 @@ class ChildOutcome:
     shape: ChildShape
     wanted: bool = True
     """False: there is nothing to deliver, and no table to empty."""
+    joined: bool = False
+    """Whether it shares its parent's transaction."""
     rows: int = 0
     """Of parents that this destination got."""
     left_out: int = 0
@@ -88,14 +92,23 @@ def reject_scope(run: str, destination: int, child: int) -> str:
 class ChildDeliveries:
     """The child tables of all destinations of a run. A context manager, which closes what is open."""
 
-    def __init__(self, work: DeliveryWork, parents: Sequence[Outcome]) -> None:
-        """Makes the child rows where the pipeline declares children; touches no destination."""
-        self.work = work
+    def __init__(
+        self, deliveries: Deliveries, over_budget: Callable[[int], str | None] | None = None, limit: int | None = None
+    ) -> None:
+        """Makes the child rows where the pipeline declares children; touches no destination.
+
+        `over_budget` says why so many refused child rows are too many; more than `limit` refused rows stop a load.
+        """
+        self.work = deliveries.work
         self._open: dict[str, Delivery] = {}
-        parts = child_parts(work)
-        for parent in parents:
+        self._over_budget = over_budget
+        self._limit = limit
+        parts = child_parts(self.work)
+        for parent in deliveries.outcomes:
             parent.children = [self._outcome(parent, child, own) for child, own in enumerate(parts)]
-        self._outcomes = [child for parent in parents for child in parent.children]
+        self._outcomes = [child for parent in deliveries.outcomes for child in parent.children]
+        if self._outcomes:
+            deliveries.companions = self
 
     def _outcome(self, parent: Outcome, child: int, parts: list[PartRecord]) -> ChildOutcome:
         path, name = list(self.work.plan.flatten.children.items())[child]
@@ -136,16 +149,46 @@ class ChildDeliveries:
                 state = "its table is emptied" if child.wanted else "nothing is delivered to it"
                 child.notes.append(f"no record has an element at {child.path!r}: {state}")
 
-    def deliver(self, over_budget: Callable[[int], str | None], refused_limit: int | None) -> None:
-        """Send and publish every child table; the parents are published.
+    def open(self, parent: Outcome, delivery: Delivery) -> None:
+        """Open the child tables that share the parent's transaction."""
+        for child in self._wanted(parent):
+            made = delivery.child(self._job(child), refused_limit=self._limit)
+            child.joined = made is not None
+            if made is not None:
+                self._open[child.bound.label] = made
+                made.open()
 
-        `over_budget` says why so many refused child rows are too many. Raises StoppedError then, BalanceError where rows
-        are lost.
+    def load(self, parent: Outcome) -> None:
+        """Send the children of a parent whose rows are sent, in its transaction."""
+        joined = [child for child in self._wanted(parent) if child.joined]
+        for child in joined:
+            self._send(child)
+        unwanted = self._unwanted(joined)
+        if unwanted:
+            parent.unwanted |= unwanted
+            raise ParentsRefusedError
+        self._check_budget(parent)
+
+    def published(self, parent: Outcome) -> None:
+        """The parent's publish has published its child tables too."""
+        for child in self._wanted(parent):
+            if child.joined:
+                self._publish(child)
+
+    def close(self, parent: Outcome) -> None:
+        """End the sessions of one destination's child tables."""
+        for child in self._wanted(parent):
+            if child.bound.label in self._open:
+                self._close(child)
+
+    def deliver(self) -> None:
+        """Send and publish the child tables that have a transaction of their own; the parents are published.
+
+        Raises StoppedError where too many rows are refused, BalanceError where rows are lost.
         """
         for child in self._wanted():
-            patiently(
-                partial(self._deliver, child, over_budget, refused_limit), child.notes, partial(self._close, child)
-            )
+            if not child.joined:
+                patiently(partial(self._deliver, child), child.notes, partial(self._close, child))
 
     def verify(self, parent: Outcome) -> None:
         """Read the child tables of one destination back; raises VerifyError where one differs."""
@@ -172,7 +215,10 @@ class ChildDeliveries:
         return [child for child in self._outcomes if child.wanted and (parent is None or parent is child.parent)]
 
     def _job(self, child: ChildOutcome) -> Job:
-        return make_job(self.work, child.bound, child.shape.columns)
+        job = make_job(self.work, child.bound, child.shape.columns)
+        if job.mode != WriteMode.UPSERT:
+            return job
+        return replace(job, parent_key=tuple(column.name for column in child.shape.key))
 
     def _begin(self, child: ChildOutcome, refused_limit: int | None, *, create: bool = True) -> Delivery:
         job = self._job(child)
@@ -184,31 +230,53 @@ class ChildDeliveries:
     def _close(self, child: ChildOutcome) -> None:
         self._open[child.bound.label].close()
 
-    def _deliver(
-        self, child: ChildOutcome, over_budget: Callable[[int], str | None], refused_limit: int | None
-    ) -> None:
+    def _deliver(self, child: ChildOutcome) -> None:
+        self._begin(child, self._limit).open()
+        self._send(child)
+        self._check_budget(child.parent)
+        self._publish(child)
+
+    def _send(self, child: ChildOutcome) -> None:
+        """Send a child table's rows, and keep those that were refused."""
         child.rows = child.left_out = 0
-        delivery = self._begin(child, refused_limit)
-        opened = delivery.open()
-        if opened.published is None:
-            child.notes.extend(opened.notes)
+        delivery = self._open[child.bound.label]
+        assert delivery.opened is not None
+        if delivery.opened.published is None:
+            child.notes.extend(note for note in delivery.opened.notes if note not in child.notes)
             delivery.load(self._tables(child), done=partial(self._acknowledged, child))
             self._keep_refused(child, delivery.refused)
             point("children.loaded")
-            if reason := over_budget(sum(other.refused for other in child.parent.children)):
-                raise StoppedError(
-                    f"{reason}: {child.bound.label} was not published; its parent's table was",
-                    hint="Mend what refuses the rows, or raise the budget; then resume the run.",
-                )
         else:
             child.notes.append("was published before the run was interrupted; not sent again")
             for _ in self._tables(child):
                 pass
             child.refused = sum(record.ref.rows for record in self._rejects(child.scope))
         _check_balance(child, delivery.rows_sent)
-        child.published = delivery.publish()
+        delivery.pledge()
+
+    def _publish(self, child: ChildOutcome) -> None:
+        child.published = self._open[child.bound.label].publish()
         point("children.published")
         _check_balance(child, child.inserted)
+
+    def _check_budget(self, parent: Outcome) -> None:
+        reason = self._over_budget and self._over_budget(sum(child.refused for child in parent.children))
+        if reason:
+            raise StoppedError(
+                f"{reason}: the child tables of {parent.bound.label} were not published",
+                hint="Mend what refuses the rows, or raise the budget; then resume the run.",
+            )
+
+    def _unwanted(self, joined: Sequence[ChildOutcome]) -> dict[tuple[int, int], tuple[Problem, ...]]:
+        """The parents that are rejected with their children, and why."""
+        if not joined or joined[0].parent.bound.spec.on_child_reject != "reject_parent":
+            return {}
+        found: dict[tuple[int, int], tuple[Problem, ...]] = {}
+        for child in joined:
+            for row in self._open[child.bound.label].refused:
+                place = (row.file, row.row)
+                found[place] = (*found.get(place, ()), *_named(child.name, row).problems)
+        return found
 
     def _keep_refused(self, child: ChildOutcome, refused: list[RefusedRow]) -> None:
         work = self.work

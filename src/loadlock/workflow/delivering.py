@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from loadlock.cleanup.plan import Plan
 from loadlock.delivery.base import DeliveryColumn, Job, Published
@@ -15,9 +15,9 @@ from loadlock.engines.base import Engine
 from loadlock.errors import Mistake, PipelineError, UsageError, VerifyError
 from loadlock.faults import point
 from loadlock.ledger.base import PartRecord
-from loadlock.model import Balance, Chunk, PartKey, PartKind, Receipt, Stage
+from loadlock.model import Balance, Chunk, PartKey, PartKind, Problem, Receipt, Stage
 from loadlock.quarantine.read import count_rejects, fill_raw
-from loadlock.rows import IDENTITY, LENGTH, LINE, OFFSET, ROW, reject, reject_table
+from loadlock.rows import FILE, IDENTITY, LENGTH, LINE, OFFSET, ROW, reject, reject_table
 from loadlock.workflow.cleaning import Cleaned, CleanWork, without
 from loadlock.workflow.destinations import BoundDestination
 from loadlock.workflow.workspace import Workspace
@@ -43,6 +43,8 @@ class Outcome:
     by_file: dict[int, dict[str, int]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     children: list[ChildOutcome] = field(default_factory=list)
+    unwanted: dict[tuple[int, int], tuple[Problem, ...]] = field(default_factory=dict)
+    """(file, row) of rows that are rejected with their child rows → why."""
 
     def balance(self, base: Balance) -> Balance:
         """The balance of this destination; rows its filter leaves out count as skipped."""
@@ -74,6 +76,26 @@ class DeliveryWork:
     wait_seconds: float = 0.0
 
 
+class Companions(Protocol):
+    """What is delivered in one transaction with a destination's rows: its child tables."""
+
+    def open(self, parent: Outcome, delivery: Delivery) -> None:
+        """Open those that can share the parent's transaction; the parent is open and nothing is loaded."""
+
+    def load(self, parent: Outcome) -> None:
+        """Send their rows; the parent's are sent. Raises ParentsRefusedError where parents must not be delivered."""
+
+    def published(self, parent: Outcome) -> None:
+        """The parent's publish has published them too."""
+
+    def close(self, parent: Outcome) -> None:
+        """End their sessions, before the parent's."""
+
+
+class ParentsRefusedError(Exception):
+    """Rows of child tables were refused whose parents are to be rejected with them: load again without those."""
+
+
 class Deliveries:
     """All deliveries of a run: opened and loaded one after the other, then published, then verified.
 
@@ -83,6 +105,7 @@ class Deliveries:
     def __init__(self, work: DeliveryWork, bound: list[BoundDestination], advance: Callable[[int], None]) -> None:
         self.work = work
         self.outcomes = [Outcome(bound=destination) for destination in bound]
+        self.companions: Companions | None = None
         self._advance = advance
         self._open: dict[int, Delivery] = {}
 
@@ -128,19 +151,33 @@ class Deliveries:
             outcome.filtered = 0
             return self._load(outcome, self._begin(outcome, refused_limit))
 
-        return patiently(attempt, outcome.notes, lambda: self._open[outcome.bound.index].close())
+        while True:
+            try:
+                return patiently(attempt, outcome.notes, partial(self._close, outcome))
+            except ParentsRefusedError:
+                self._open[outcome.bound.index].abandon()
+                self._close(outcome)
+                rows = len(outcome.unwanted)
+                outcome.notes.append(f"sent again from the start, without {rows:,} rows whose child rows were refused")
+
+    def _close(self, outcome: Outcome) -> None:
+        if self.companions is not None:
+            self.companions.close(outcome)
+        self._open[outcome.bound.index].close()
 
     def _load(self, outcome: Outcome, delivery: Delivery) -> bool:
         work, index = self.work, outcome.bound.index
         opened = delivery.open()
-        outcome.notes.extend(opened.notes)
+        if self.companions is not None:
+            self.companions.open(outcome, delivery)
+        outcome.notes.extend(note for note in opened.notes if note not in outcome.notes)
         scope = f"{work.run}-d{index}"
         if opened.published is None:
             point("delivery.opened")
             spec = outcome.bound.spec
-            whole = spec.columns is None and spec.filter is None
+            whole = spec.columns is None and spec.filter is None and not outcome.unwanted
             digests = work.cleaned.digests if whole else {}
-            delivery.load(self._tables(outcome), done=partial(self._acknowledged, index), digests=digests)
+            delivery.load(self._wanted(outcome, delivery), done=partial(self._acknowledged, index), digests=digests)
             point("delivery.loaded")
             work.workspace.ledger.drop_parts(work.batch, scope)
             if delivery.refused:
@@ -157,6 +194,8 @@ class Deliveries:
                 for _ in self._tables(outcome):
                     pass
         outcome.sent = delivery.rows_sent
+        if self.companions is not None:
+            self.companions.load(outcome)
         return opened.staged
 
     def _acknowledged(self, index: int, chunk: Chunk) -> None:
@@ -176,10 +215,27 @@ class Deliveries:
             if table.num_rows:
                 yield record.ref.key.seq, table
 
+    def _wanted(self, outcome: Outcome, delivery: Delivery) -> Iterator[tuple[int, pa.Table]]:
+        """The clean parts without the rows whose children were refused; those become refused rows too."""
+        if not outcome.unwanted:
+            yield from self._tables(outcome)
+            return
+        for seq, table in self._tables(outcome):
+            places = zip(table[FILE].to_pylist(), table[ROW].to_pylist(), strict=True)
+            found = [(index, place) for index, place in enumerate(places) if place in outcome.unwanted]
+            for index, place in found:
+                delivery.refuse(table.slice(index, 1), outcome.unwanted[place])
+            kept = leave_out(table, [index for index, _ in found])
+            if kept.num_rows:
+                yield seq, kept
+
     def publish(self, outcome: Outcome) -> None:
-        """Make one destination's new state visible. The ledger keeps what was counted, for the read-back after a crash."""
+        """Make one destination's new state visible, with the child tables that share its transaction. The ledger keeps what
+        was counted, for the read-back after a crash."""
         delivery = self._open[outcome.bound.index]
         outcome.published = delivery.publish()
+        if self.companions is not None:
+            self.companions.published(outcome)
         point("delivery.published")
         outcome.notes.extend(outcome.published.notes)
         outcome.by_file = {
@@ -277,6 +333,18 @@ def _destination_part(
     if condition is not None:
         table = matching(table, condition)
     return table.select([*columns, *IDENTITY]), before - table.num_rows
+
+
+def leave_out(table: pa.Table, rows: Sequence[int]) -> pa.Table:
+    """The table without the rows at these places."""
+    import numpy as np
+    import pyarrow as pa
+
+    if not rows:
+        return table
+    kept = np.ones(table.num_rows, bool)
+    kept[list(rows)] = False
+    return table.filter(pa.array(kept))
 
 
 def matching(table: pa.Table, condition: str) -> pa.Table:

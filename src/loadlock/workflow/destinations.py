@@ -19,7 +19,7 @@ from loadlock.pipeline.secrets import label, resolve
 from loadlock.registry import components
 
 CHILD_MODES = frozenset({WriteMode.APPEND, WriteMode.REPLACE})
-"""A child row has no key of its own by which it could be merged."""
+"""For an upsert of child tables the destination must know which parents a batch holds: a child row has no key of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,11 +55,7 @@ def all_targets(bound: Sequence[BoundDestination]) -> list[BoundDestination]:
 def with_children(bound: Sequence[BoundDestination], names: Sequence[str]) -> list[BoundDestination]:
     """The destinations with their child tables, each a table (or file) of its own beside the parent's."""
     for destination in bound:
-        if destination.mode not in CHILD_MODES:
-            raise UsageError(
-                f"{destination.label}: child tables can't be delivered by {destination.mode}",
-                hint="Use mode replace or append, or leave `flatten.children` out.",
-            )
+        _check_children(destination)
     made = [replace(parent, children=tuple(_child(parent, name) for name in names)) for parent in bound]
     labels = Counter(target.label.casefold() for target in all_targets(made))
     twice = next((target.label for target in all_targets(made) if labels[target.label.casefold()] > 1), None)
@@ -69,6 +65,21 @@ def with_children(bound: Sequence[BoundDestination], names: Sequence[str]) -> li
             hint="Give each array of `flatten.children` a table of its own.",
         )
     return made
+
+
+def _check_children(destination: BoundDestination) -> None:
+    """Can child tables be delivered with this destination?"""
+    joint = destination.destination.capabilities.joint_children
+    if destination.mode not in (CHILD_MODES | {WriteMode.UPSERT} if joint else CHILD_MODES):
+        raise UsageError(
+            f"{destination.label}: child tables can't be delivered by {destination.mode}",
+            hint="Use mode replace or append, or leave `flatten.children` out.",
+        )
+    if destination.spec.on_child_reject == "reject_parent" and not joint:
+        raise UsageError(
+            f"{destination.label}: `on_child_reject: reject_parent` needs a database",
+            hint="A file is published before its child files are; leave the setting out.",
+        )
 
 
 def _child(parent: BoundDestination, name: str) -> BoundDestination:

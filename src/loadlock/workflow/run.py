@@ -265,7 +265,7 @@ class Runner:
         self.progress.begin(Stage.DELIVERY, total=self.cleaned.clean * len(bound), unit="rows")
         with (
             Deliveries(work, bound, lambda rows: self._advance(Stage.DELIVERY, rows, rows)) as self.deliveries,
-            ChildDeliveries(work, self.deliveries.outcomes) as children,
+            ChildDeliveries(self.deliveries, self._over_budget, self._refusable()) as children,
         ):
             children.check()
             if self.deliveries.load(refused_limit=self._refusable()):
@@ -278,7 +278,7 @@ class Runner:
             point("publishing.recorded")
             for outcome in self.deliveries.outcomes:
                 self.deliveries.publish(outcome)
-            children.deliver(self._over_budget, self._refusable())
+            children.deliver()
             self._become(RunStatus.PUBLISHED)
             point("published.recorded")
             self.ledger.set_batch_status(task.batch.batch, BatchStatus.DELIVERED)

@@ -71,7 +71,7 @@ def verify(name: str, options: Options, *, to: str | None = None) -> Verificatio
         kept = (run.document or {})["destinations"]
         with (
             Deliveries(delivery, bound, lambda rows: None) as deliveries,
-            ChildDeliveries(delivery, deliveries.outcomes) as children,
+            ChildDeliveries(deliveries) as children,
         ):
             receipts = [*deliveries.compare([entry["receipt"] for entry in kept]), *children.compare(kept)]
         workspace.ledger.event(

@@ -29,6 +29,8 @@ class Chunked:
     job: Job
     name: TableName
     shape: Shape
+    parent: str | None = None
+    """The parent's table, for a child table: its rows come in the publishing transaction."""
 
     @property
     def columns(self) -> tuple[DeliveryColumn, ...]:
@@ -61,7 +63,7 @@ def refusal(connection: Any, chunked: Chunked, spool: Spool) -> Refusal | None:
     """Why the first unfit row of the registered chunk is unfit, or None."""
     found = [*_values(connection, chunked), *_checks(connection, chunked), *_parents(connection, chunked)]
     # an upsert needs no unique index, but a key must not stand in the batch twice
-    key = (chunked.job.key,) if chunked.job.mode == WriteMode.UPSERT else ()
+    key = (chunked.job.key,) if chunked.job.mode == WriteMode.UPSERT and chunked.job.key else ()
     for columns in dict.fromkeys((*key, *chunked.shape.info.unique)):
         if chunked.delivers(columns):
             found += _repeats(connection, chunked, columns, spool)
@@ -115,7 +117,11 @@ def _checks(connection: Any, chunked: Chunked) -> Iterator[Refusal]:
 def _parents(connection: Any, chunked: Chunked) -> Iterator[Refusal]:
     for key in chunked.shape.constraints:
         # a table that points to itself is left to the database: a parent may stand in a later chunk
-        if key.kind != "FOREIGN KEY" or not chunked.delivers(key.columns) or key.referenced_table == chunked.name.table:
+        if (
+            key.kind != "FOREIGN KEY"
+            or not chunked.delivers(key.columns)
+            or key.referenced_table in (chunked.name.table, chunked.parent)
+        ):
             continue
         parent = chunked.name.beside(str(key.referenced_table)).sql(quote_ansi)
         pairs = zip(key.columns, key.referenced_columns, strict=True)
@@ -175,7 +181,8 @@ def _staying(chunked: Chunked, columns: tuple[str, ...], values: list[str]) -> s
         return f"from {chunked.target} t where {same}"
     if set(columns) == set(job.key):
         return None
-    own = _equal([chunked.value(name, prefix="c.") for name in job.key], [f"t.{quote_ansi(name)}" for name in job.key])
+    key = job.key or job.parent_key
+    own = _equal([chunked.value(name, prefix="c.") for name in key], [f"t.{quote_ansi(name)}" for name in key])
     return f"from {chunked.target} t where {same} and not ({own})"
 
 

@@ -86,13 +86,13 @@ def publish(connection: Any, chunked: Chunked, spool: Spool) -> Published:
     """Move the chunks into the table, inside the caller's transaction."""
     deleted = 0
     if chunked.job.mode == WriteMode.REPLACE:
-        deleted = _affected(connection, f"delete from {chunked.target}")
+        deleted = affected(connection, f"delete from {chunked.target}")
     if not spool.paths:
         return Published(inserted=0, deleted=deleted)
-    if chunked.job.mode == WriteMode.UPSERT:
+    if chunked.job.mode == WriteMode.UPSERT and chunked.job.key:
         return _upsert(connection, chunked, spool)
     counts = dict(connection.execute(f"select {FILE}, count(*) from {spool.sql()} group by all").fetchall())
-    inserted = _affected(connection, _insert(chunked, spool))
+    inserted = affected(connection, _insert(chunked, spool))
     _agree(inserted, sum(counts.values()), "inserted")
     return Published(inserted=inserted, deleted=deleted, by_file=inserted_by_file(counts))
 
@@ -128,17 +128,18 @@ def _upsert(connection: Any, chunked: Chunked, spool: Spool) -> Published:
         changes = ", ".join(f"{quote_ansi(name)} = {chunked.value(name, prefix='s.')}" for name in others)
         # with lineage an unchanged row becomes this batch's too, so that it is found again
         condition = "true" if chunked.job.lineage else differs
-        done = _affected(
+        done = affected(
             connection,
             f"update {chunked.target} as t set {changes} from {spool.sql()} s where {same} and ({condition})",
         )
         _agree(done, updated + (unchanged if chunked.job.lineage else 0), "updated")
-    done = _affected(connection, f"{_insert(chunked, spool)} where not exists (from {chunked.target} t where {same})")
+    done = affected(connection, f"{_insert(chunked, spool)} where not exists (from {chunked.target} t where {same})")
     _agree(done, inserted, "inserted")
     return Published(inserted=inserted, updated=updated, unchanged=unchanged, by_file=by_file)
 
 
-def _affected(connection: Any, statement: str) -> int:
+def affected(connection: Any, statement: str) -> int:
+    """Rows that a statement changed."""
     count: int = connection.execute(statement).fetchall()[0][0]
     return count
 

@@ -387,9 +387,11 @@ class ServerSession(ServerTarget[TableT, ConnectionT], Session):
     # -- end ----------------------------------------------------------------------------------------------------------
 
     def abandon(self) -> None:
-        """Roll back what is open; drop staging table and receipts, and a table that was made for them."""
+        """Roll back what is open; drop staging table and receipts, and a table that was made for them; children first."""
         if self._published is not None:
             return
+        for session in reversed(self._children):
+            session.abandon()
         if self._link.in_transaction:
             self._rollback()
         self._connect()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from loadlock.delivery.base import CONTROL_TABLE, Job, Published
 from loadlock.delivery.destinations import _sqlite_shape as shapes
-from loadlock.delivery.destinations._local import LINEAGE_NAMES, delivered_columns
+from loadlock.delivery.destinations._local import LINEAGE_NAMES, delivered_columns, short_hash
 from loadlock.delivery.names import quote_ansi
 from loadlock.delivery.sqltext import DELIVERY_COLUMNS
 from loadlock.errors import BalanceError, Refusal, RefusedError, RowsRefusedError
@@ -19,8 +19,6 @@ from loadlock.rows import FILE
 if TYPE_CHECKING:
     import pyarrow as pa
 
-STAGE = "temp._loadlock_stage"
-KEYS = "temp._loadlock_keys"
 _CONTROL_TYPES = {
     "key": "text not null primary key",
     "name": "text",
@@ -58,9 +56,18 @@ def write_control_row(connection: sqlite3.Connection, row: dict[str, Any]) -> No
 class Rows:
     """The rows of one delivery: into the table by chunks, counted by file, found again for the read-back."""
 
-    def __init__(self, connection: sqlite3.Connection, job: Job, table: str, shape: shapes.Shape) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, job: Job, table: str, shape: shapes.Shape, parent: Rows | None = None
+    ) -> None:
+        """`parent` = the rows of the parent's table, for a child table."""
         self._connection = connection
         self._job = job
+        self._parent = parent
+        own = short_hash(table.lower())
+        self._stage = f"temp._loadlock_stage_{own}"
+        self.keys = f"temp._loadlock_keys_{own}"
+        """The table of the batch's keys, where it is made."""
+        self._merges = job.mode == WriteMode.UPSERT and bool(job.key)
         self._shape = shape
         self._target = f"main.{quote_ansi(table)}"
         self._columns = delivered_columns(job)
@@ -74,7 +81,7 @@ class Rows:
     def _find_identity(self) -> tuple[str, ...] | None:
         """Columns by which the batch's rows are found again; None: by rowid, or not at all."""
         job = self._job
-        if job.mode == WriteMode.UPSERT:
+        if self._merges:
             return job.key
         key = self._shape.primary_key
         needed = self._shape.rowid is None or self._shape.rowid_column in self._names
@@ -87,16 +94,21 @@ class Rows:
         self._started = True
         if self._job.mode == WriteMode.REPLACE:
             self._deleted = self._connection.execute(f"delete from {self._target}").rowcount
+        elif self._job.mode == WriteMode.UPSERT and self._parent is not None:
+            self._parent.start()
+            self._deleted = self._connection.execute(
+                f"delete from {self._target} as t where {self._parent.holds(self._job.parent_key)}"
+            ).rowcount
         elif self._job.mode == WriteMode.APPEND and self._identity is None and self._shape.rowid:
             self._rowid_from = self._value(f"select coalesce(max({self._shape.rowid}), 0) + 1 from {self._target}")
         if self._identity:
             # the declared types give the same affinity as in the table, so that equal values are equal
             typed = ", ".join(f"k{i} {self._declared(name)} not null" for i, name in enumerate(self._identity))
             key = ", ".join(f"k{i}" for i in range(len(self._identity)))
-            self._connection.execute(f"create table {KEYS} ({typed}, primary key ({key}))")
-        if self._job.mode == WriteMode.UPSERT:
+            self._connection.execute(f"create table {self.keys} ({typed}, primary key ({key}))")
+        if self._merges:
             typed = ", ".join(f"c{i} {self._declared(name)}" for i, name in enumerate(self._names))
-            self._connection.execute(f"create table {STAGE} ({typed}, {FILE} integer)")
+            self._connection.execute(f"create table {self._stage} ({typed}, {FILE} integer)")
 
     def load(self, rows: pa.Table) -> None:
         """Write one chunk or, raising RowsRefusedError, nothing of it."""
@@ -105,7 +117,7 @@ class Rows:
         self._counts = {file: list(numbers) for file, numbers in counts.items()}
         self._connection.execute("savepoint loadlock_chunk")
         try:
-            if self._job.mode == WriteMode.UPSERT:
+            if self._merges:
                 self._upsert(rows)
             else:
                 self._insert(rows)
@@ -126,9 +138,9 @@ class Rows:
             self._count(file, count, 0, 0)
 
     def _upsert(self, rows: pa.Table) -> None:
-        self._connection.execute(f"delete from {STAGE}")
+        self._connection.execute(f"delete from {self._stage}")
         self._remember(rows)
-        self._each(f"insert into {STAGE} values", [*self._bound(rows), rows[FILE].to_pylist()])
+        self._each(f"insert into {self._stage} values", [*self._bound(rows), rows[FILE].to_pylist()])
         same = " and ".join(f"t.{quote_ansi(name)} = s.c{self._names.index(name)}" for name in self._job.key)
         others = [(i, name) for i, name in enumerate(self._names) if name not in self._job.key]
         differs = (
@@ -143,13 +155,13 @@ class Rows:
             # with lineage an unchanged row becomes this batch's too, so that it is found again
             condition = "true" if self._job.lineage else differs
             done = self._write(
-                f"update {self._target} as t set {changes} from {STAGE} as s where {same} and ({condition})"
+                f"update {self._target} as t set {changes} from {self._stage} as s where {same} and ({condition})"
             )
             _agree(done, updated + (unchanged if self._job.lineage else 0), "updated")
         names = ", ".join(map(quote_ansi, self._names))
         values = ", ".join(f"s.c{i}" for i in range(len(self._names)))
         done = self._write(
-            f"insert into {self._target} ({names}) select {values} from {STAGE} as s"
+            f"insert into {self._target} ({names}) select {values} from {self._stage} as s"
             f" where not exists (select 1 from {self._target} as t where {same})"
         )
         _agree(done, inserted, "inserted")
@@ -158,7 +170,7 @@ class Rows:
         """Count new, changed and unchanged rows of the stage by file, before they are merged."""
         found = self._connection.execute(
             f"select s.{FILE}, sum(t.k is null), sum(t.k is not null and ({differs})), count(*)"
-            f" from {STAGE} as s left join (select 1 as k, * from {self._target}) as t on {same} group by 1"
+            f" from {self._stage} as s left join (select 1 as k, * from {self._target}) as t on {same} group by 1"
         ).fetchall()
         if sum(total for *_, total in found) != rows:
             raise RefusedError(
@@ -179,7 +191,7 @@ class Rows:
             # the database numbers such rows itself: the read-back can only count
             self._identity = None
             return
-        self._each(f"insert into {KEYS} values", bound)
+        self._each(f"insert into {self.keys} values", bound)
 
     def _bound(self, rows: pa.Table) -> list[list[Any]]:
         return [shapes.to_sqlite(rows.column(i), column.type) for i, column in enumerate(self._columns)]
@@ -227,6 +239,11 @@ class Rows:
             inserted=inserted, updated=updated, unchanged=unchanged, deleted=self._deleted, by_file=by_file
         )
 
+    def holds(self, key: Sequence[str]) -> str:
+        """The condition that a row `t` with these columns belongs to a row of the batch."""
+        same = " and ".join(f"k.k{i} = t.{quote_ansi(name)}" for i, name in enumerate(key))
+        return f"exists (select 1 from {self.keys} as k where {same})"
+
     def batch_rows(self) -> str | None:
         """The batch's rows as what follows `from` (the table is `t`), or None where they can't be told apart."""
         job = self._job
@@ -236,9 +253,11 @@ class Rows:
             return f"{self._target} as t where t._batch = '" + job.batch.replace("'", "''") + "'"
         if not self._started:
             return None
+        if self._parent is not None and job.mode == WriteMode.UPSERT:
+            return f"{self._target} as t where {self._parent.holds(job.parent_key)}"
         if self._identity:
             same = " and ".join(f"k.k{i} = t.{quote_ansi(name)}" for i, name in enumerate(self._identity))
-            return f"{KEYS} as k join {self._target} as t on {same}"
+            return f"{self.keys} as k join {self._target} as t on {same}"
         if self._rowid_from is not None:
             return f"{self._target} as t where t.{self._shape.rowid} >= {self._rowid_from}"
         return None

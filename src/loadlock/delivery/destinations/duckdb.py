@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -59,6 +59,7 @@ class DuckDB:
     capabilities: ClassVar[Capabilities] = Capabilities(
         modes=frozenset({WriteMode.APPEND, WriteMode.REPLACE, WriteMode.UPSERT}),
         transactional_ddl=True,
+        joint_children=True,
         concurrent_readers=False,
     )
 
@@ -97,8 +98,12 @@ class DuckDB:
 class DuckDBSession(Session):
     """See `loadlock.delivery.base.Session`."""
 
-    def __init__(self, job: Job, path: Path, label: str) -> None:
+    def __init__(self, job: Job, path: Path, label: str, parent: DuckDBSession | None = None) -> None:
+        """`parent` = the session of the parent's table, for a child table."""
         self._job = job
+        self._parent = parent
+        self._children: list[DuckDBSession] = []
+        self._pledged: tuple[int, str] | None = None
         self._path = path
         self._label = label
         self._name = parse_table(job.target.table)
@@ -114,10 +119,13 @@ class DuckDBSession(Session):
         self._published: Published | None = None
         self._rows_from: int | None = None
         """First rowid of an append made by this session."""
+        self._deleted = 0
 
     def open(self) -> Opened:
         check_folder(self._path)
         self._lock.acquire(self._job.wait_seconds)
+        if self._parent is not None:
+            self._connection = self._parent._connection
         if self._connection is None:
             self._made = not self._path.exists()
             self._connection = link.connect(self._path, wait_seconds=self._job.wait_seconds, memory_limit=self._memory)
@@ -135,7 +143,8 @@ class DuckDBSession(Session):
             shape = self._planned()
         else:
             check_contract(shape.info, self._job, self._label)
-        self._chunked = Chunked(job=self._job, name=self._name, shape=shape)
+        parent = None if self._parent is None else self._parent._name.table
+        self._chunked = Chunked(job=self._job, name=self._name, shape=shape, parent=parent)
         return Opened(table=shape.info, created=created, staged=False, published=self._published)
 
     def _planned(self) -> shapes.Shape:
@@ -163,6 +172,12 @@ class DuckDBSession(Session):
                 hint=f"Create it: create schema {quote_ansi(schema)}; or name the table without a schema.",
             )
 
+    def child(self, job: Job, label: str) -> DuckDBSession:
+        """A session for a child table, on the same connection."""
+        made = DuckDBSession(job, self._path, label, self)
+        self._children.append(made)
+        return made
+
     def load(self, chunk: Chunk, rows: pa.Table) -> None:
         import pyarrow as pa
 
@@ -180,26 +195,63 @@ class DuckDBSession(Session):
             raise RowsRefusedError(refused)
         self._spool.write(chunk.id, table)
 
+    def pledge(self, *, rows: int, digest: str) -> None:
+        """What the parent's publish is to publish here."""
+        self._pledged = (rows, digest)
+
     def publish(self, *, rows: int, digest: str) -> Published:
-        if self._published is not None:
-            return self._published
-        if self._spool.rows != rows:
-            raise BalanceError(f"{self._label}: {rows:,} rows were sent, {self._spool.rows:,} arrived")
-        with link.mapped(self._label):
-            self._published = publishing.with_memory(self._connection, lambda: self._commit(rows, digest))
+        if self._published is None:
+            self._pledged = (rows, digest)
+            with link.mapped(self._label):
+                publishing.with_memory(self._connection, self._commit)
+        assert self._published is not None
         return self._published
 
-    def _commit(self, rows: int, digest: str) -> Published:
-        chunked = self._ready()
+    def _commit(self) -> None:
+        """Publish this table, then its children, in one transaction."""
+        family = (self, *self._children)
         with publishing.transaction(self._connection):
-            if shapes.inspect(self._connection, self._name) is None:
-                self._connection.execute(shapes.create_sql(self._job, self._name)).fetchall()
-            rows_from = publishing.next_rowid(self._connection, chunked)
-            published = publishing.publish(self._connection, chunked, self._spool)
-            row = delivery_row(self._job, str(self._name), published, rows=rows, digest=digest)
-            publishing.write_control_row(self._connection, self._name, row)
-        self._rows_from = rows_from
+            for session in reversed(self._children):
+                session._empty()
+            made = [session._move() for session in family]
+        for session, published in zip(family, made, strict=True):
+            session._published = published
+
+    def _empty(self) -> None:
+        """Children that are replaced go before their parents."""
+        self._deleted = 0
+        if self._job.mode == WriteMode.REPLACE and shapes.inspect(self._connection, self._name) is not None:
+            self._deleted = publishing.affected(self._connection, f"delete from {self._ready().target}")
+
+    def _move(self) -> Published:
+        """The chunks into the table, and the control row."""
+        chunked = self._ready()
+        if self._pledged is None or self._spool.rows != self._pledged[0]:
+            sent = "no" if self._pledged is None else f"{self._pledged[0]:,}"
+            raise BalanceError(f"{self._label}: {sent} rows were sent, {self._spool.rows:,} arrived")
+        if shapes.inspect(self._connection, self._name) is None:
+            self._connection.execute(shapes.create_sql(self._job, self._name)).fetchall()
+        deleted = self._deleted
+        if self._parent is not None and self._job.mode == WriteMode.UPSERT and self._parent._spool.paths:
+            deleted += publishing.affected(
+                self._connection, f"delete from {chunked.target} as t where {self._parent._holds(self._job.parent_key)}"
+            )
+        self._rows_from = publishing.next_rowid(self._connection, chunked)
+        found = publishing.publish(self._connection, chunked, self._spool)
+        published = replace(found, deleted=found.deleted + deleted)
+        rows, digest = self._pledged
+        row = delivery_row(self._job, str(self._name), published, rows=rows, digest=digest)
+        publishing.write_control_row(self._connection, self._name, row)
         return published
+
+    def _holds(self, key: Sequence[str]) -> str:
+        """The condition that a row `t` with these columns belongs to a row sent here; `false` where none was sent."""
+        if not self._spool.paths:
+            return "false"
+        chunked = self._ready()
+        pairs = zip(self._job.key, key, strict=True)
+        same = " and ".join(f"{chunked.value(ours, prefix='s.')} = t.{quote_ansi(theirs)}" for ours, theirs in pairs)
+        return f"exists (from {self._spool.sql()} s where {same})"
 
     def read_back(self, columns: Sequence[DeliveryColumn]) -> tuple[VerifyLevel, Iterator[pa.Table]]:
         chunked = self._ready()
@@ -219,9 +271,10 @@ class DuckDBSession(Session):
             return "true"
         if job.lineage:
             return "t._batch = '" + job.batch.replace("'", "''") + "'"
+        if job.mode == WriteMode.UPSERT and self._parent is not None:
+            return self._parent._holds(job.parent_key)
         if job.mode == WriteMode.UPSERT and self._spool.paths:
-            pairs = (f"{chunked.value(name, prefix='s.')} = t.{quote_ansi(name)}" for name in job.key)
-            return f"exists (from {self._spool.sql()} s where {' and '.join(pairs)})"
+            return self._holds(job.key)
         if job.mode == WriteMode.APPEND and self._rows_from is not None:
             return f"t.rowid >= {self._rows_from}"
         return None
@@ -249,6 +302,9 @@ class DuckDBSession(Session):
         self._spool.remove()
 
     def close(self) -> None:
+        if self._parent is not None:
+            self._connection = None
+            self._spool.remove()
         if self._connection is not None:
             with suppress(Exception):
                 unused = self._made and link.holds_nothing(self._connection)

@@ -20,6 +20,7 @@ class MysqlDestination:
     schemes: ClassVar[tuple[str, ...]] = ("mysql", "mariadb", "mysql+pymysql")
     capabilities: ClassVar[Capabilities] = Capabilities(
         modes=frozenset({WriteMode.APPEND, WriteMode.REPLACE, WriteMode.UPSERT}),
+        joint_children=True,
         name_bytes=64,
     )
 

@@ -22,6 +22,7 @@ class PostgresDestination:
     capabilities: ClassVar[Capabilities] = Capabilities(
         modes=frozenset({WriteMode.APPEND, WriteMode.REPLACE, WriteMode.UPSERT}),
         transactional_ddl=True,
+        joint_children=True,
         name_bytes=63,
     )
 

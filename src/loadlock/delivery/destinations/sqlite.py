@@ -57,6 +57,7 @@ class SQLite:
     capabilities: ClassVar[Capabilities] = Capabilities(
         modes=frozenset({WriteMode.APPEND, WriteMode.REPLACE, WriteMode.UPSERT}),
         transactional_ddl=True,
+        joint_children=True,
         concurrent_readers=False,
     )
 
@@ -115,8 +116,12 @@ def _mapped(label: str) -> Iterator[None]:
 class SQLiteSession(Session):
     """See `loadlock.delivery.base.Session`."""
 
-    def __init__(self, job: Job, path: Path, label: str) -> None:
+    def __init__(self, job: Job, path: Path, label: str, parent: SQLiteSession | None = None) -> None:
+        """`parent` = the session of the parent's table, for a child table."""
         self._job = job
+        self._parent = parent
+        self._children: list[SQLiteSession] = []
+        self._pledged: tuple[int, str] | None = None
         self._path = path
         self._label = label
         self._table = table_name(job.target)
@@ -142,13 +147,19 @@ class SQLiteSession(Session):
             else:
                 check_contract(shape.info, self._job, self._label)
             shapes.check_decimals(shape, delivered_columns(self._job), self._label)
-            if self._published is not None:
+            if self._published is not None and connection.in_transaction:
                 # nothing will be written: let others write
                 connection.execute("rollback")
-            self._rows = writing.Rows(connection, self._job, self._table, shape)
+            parent = None if self._parent is None else self._parent._ready()
+            self._rows = writing.Rows(connection, self._job, self._table, shape, parent)
         return Opened(table=shape.info, created=created, staged=False, published=self._published)
 
     def _begin(self) -> sqlite3.Connection:
+        if self._parent is not None:
+            self._parent._ready()
+            assert self._parent._connection is not None
+            self._connection = self._parent._connection
+            return self._connection
         if self._connection is None:
             self._made = not self._path.exists()
             self._connection = sqlite3.connect(
@@ -186,20 +197,47 @@ class SQLiteSession(Session):
             target.load(rows)
         self._chunks.add(chunk.id)
 
+    def child(self, job: Job, label: str) -> SQLiteSession:
+        """A session for a child table, in the same transaction."""
+        made = SQLiteSession(job, self._path, label, self)
+        self._children.append(made)
+        return made
+
+    def begin(self) -> None:
+        """Empty what is replaced: children first, since they point to their parents."""
+        if self._published is None and self._job.mode == WriteMode.REPLACE:
+            with _mapped(self._label):
+                for session in (*reversed(self._children), self):
+                    session._ready().start()
+
+    def pledge(self, *, rows: int, digest: str) -> None:
+        """What the parent's publish is to publish here."""
+        self._pledged = (rows, digest)
+
     def publish(self, *, rows: int, digest: str) -> Published:
-        target = self._ready()
         if self._published is not None:
             return self._published
         assert self._connection is not None
+        self._pledged = (rows, digest)
+        family = (self, *self._children)
         with _mapped(self._label):
-            published = target.finish()
-            arrived = published.inserted + published.updated + published.unchanged
-            if arrived != rows:
-                raise BalanceError(f"{self._label}: {rows:,} rows were sent, {arrived:,} arrived")
-            row = delivery_row(self._job, self._table, published, rows=rows, digest=digest)
-            writing.write_control_row(self._connection, row)
+            made = [session._finish() for session in family]
             self._connection.execute("commit")
-        self._published = published
+        for session, published in zip(family, made, strict=True):
+            session._published = published
+        return made[0]
+
+    def _finish(self) -> Published:
+        """The counts, compared, and the control row."""
+        assert self._connection is not None
+        published = self._ready().finish()
+        arrived = published.inserted + published.updated + published.unchanged
+        if self._pledged is None or arrived != self._pledged[0]:
+            sent = "no" if self._pledged is None else f"{self._pledged[0]:,}"
+            raise BalanceError(f"{self._label}: {sent} rows were sent, {arrived:,} arrived")
+        rows, digest = self._pledged
+        row = delivery_row(self._job, self._table, published, rows=rows, digest=digest)
+        writing.write_control_row(self._connection, row)
         return published
 
     def read_back(self, columns: Sequence[DeliveryColumn]) -> tuple[VerifyLevel, Iterator[pa.Table]]:
@@ -238,6 +276,8 @@ class SQLiteSession(Session):
         """Nothing outlives the transaction."""
 
     def close(self) -> None:
+        if self._parent is not None:
+            self._connection = self._rows = None
         if self._connection is not None:
             with suppress(sqlite3.Error):
                 if self._connection.in_transaction:
