@@ -7,6 +7,7 @@ one file each; the instance is made from the options and must be picklable.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
@@ -38,6 +39,33 @@ class Example:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RowExample:
+    """One example of a rule over the row: values of columns before it and after it (`None`: the row is skipped)."""
+
+    options: Any
+    before: Mapping[str, str | None]
+    after: Mapping[str, str | None] | None
+    column: str = ""
+    """What is written beside the rule as `column:`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Touched:
+    """The columns that a rule over the row reads and those that it writes."""
+
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnSource:
+    """Another column of the row as checks see it: an SQL expression of its value, and its type."""
+
+    sql: str
+    type: ColumnType
+
+
+@dataclass(frozen=True, kw_only=True)
 class RuleContext:
     """What a rule or check may know of its place. Lookups come read: path as written → rows of the file."""
 
@@ -48,6 +76,8 @@ class RuleContext:
     """Lookup files by the path written in the pipeline: rows of text, the header first."""
     decision: Any = None
     """What the survey decided for this rule in this column (see `Surveyed`), or None."""
+    columns: Mapping[str, ColumnSource] = field(default_factory=dict)
+    """For checks: the columns of the row by name."""
 
 
 @runtime_checkable
@@ -76,6 +106,95 @@ class ArrowRule(Protocol):
 
     def apply(self, values: pa.Array, context: RuleContext) -> pa.Array:
         """The values after the rule: same length, type string. Called with parts of any size, in any order."""
+        ...
+
+
+@runtime_checkable
+class JudgingRule(Protocol):
+    """An `ArrowRule` that can also find a value bad, and may look at other columns of the row."""
+
+    code: ClassVar[str]
+    """The problem code of what it finds."""
+
+    def beside(self) -> tuple[str, ...]:
+        """Names of other columns whose values (as text) it needs; under `rules:` as they are by then, else as staged."""
+        ...
+
+    def judged(
+        self, values: pa.Array, context: RuleContext, others: Sequence[pa.Array] = ()
+    ) -> tuple[pa.Array, pa.Array]:
+        """The values after the rule, and for each what is wrong with it (for people) or null."""
+        ...
+
+
+@runtime_checkable
+class RowRule(Protocol):
+    """A rule that reads or writes several columns of the row. Stands under `rules:` of the pipeline.
+
+    It sees the columns as text (typed values in their ISO form) and gives text, which is read by each column's type.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    examples: ClassVar[tuple[RowExample, ...]]
+
+    def touches(self, column: str) -> Touched:
+        """What it reads and writes. `column` is the one written beside the rule, "" where there is none."""
+        ...
+
+
+@runtime_checkable
+class RowSqlRule(Protocol):
+    """A `RowRule` as SQL."""
+
+    def row_sql(self, values: Mapping[str, str], column: str, context: RuleContext) -> dict[str, str]:
+        """Column written → its text as SQL (varchar). `values`: column read → a plain reference to its text."""
+        ...
+
+    def row_findings(self, values: Mapping[str, str], column: str, context: RuleContext) -> list[Finding]:
+        """What makes the row bad, over the same values. `{value}` is that of the first column read."""
+        ...
+
+
+@runtime_checkable
+class RowArrowRule(Protocol):
+    """A `RowRule` as a function over Arrow."""
+
+    code: ClassVar[str]
+    """The problem code of what it finds."""
+
+    def row_apply(self, values: pa.Table, column: str, context: RuleContext) -> tuple[pa.Table, pa.Array]:
+        """The columns written (text), and for each row what is wrong (for people) or null."""
+        ...
+
+
+@runtime_checkable
+class ColumnsRule(Protocol):
+    """A rule under `rules:` that says which columns are delivered; the others can still be read by rules and checks."""
+
+    def kept(self, names: Sequence[str]) -> list[str]:
+        """Those of the columns that stay."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Winner:
+    """Which of several rows with equal values in `by` stays (empty: equal in all columns)."""
+
+    by: tuple[str, ...]
+    keep: str
+    """`first`, `last`: by file and row; `least`, `greatest`: by `order`, then the first of them."""
+    order: str | None = None
+    why: str = ""
+    """For people: said of each row that does not stay."""
+
+
+@runtime_checkable
+class WinnerRule(Protocol):
+    """A rule under `rules:` that keeps one of several equal rows of the batch; the others are superseded."""
+
+    def winner(self) -> Winner:
+        """What is kept."""
         ...
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from loadlock.cleanup.plan import BatchCheck, Plan, UniqueCheck
+from loadlock.cleanup.plan import BatchCheck, Plan, UniqueCheck, WinnerRule
 from loadlock.cleanup.prepared import query as query_part
 from loadlock.cleanup.rejecting import reject_rows
 from loadlock.cleanup.steps import whole
@@ -63,9 +63,13 @@ def judge_batch(plan: Plan, query: Query) -> BatchVerdict:
     import duckdb
 
     try:
-        losers, findings = _unique(plan, query)
+        losers: list[pa.Table] = []
+        for winner in plan.winners:
+            losers.append(_repeated(query, _contest_of(winner), without=_union(losers)))
+        findings = _unique(plan, query, losers)
         for key in plan.keys:
-            losers.append(_repeated(query, key, plan.keep_duplicates, SUPERSEDED, None, without=_union(losers)))
+            contest = _Contest(columns=key, keep=plan.keep_duplicates, reason=SUPERSEDED)
+            losers.append(_repeated(query, contest, without=_union(losers)))
         findings += [_answer(check, query) for check in plan.batch_checks]
     except duckdb.Error as error:
         first = str(error).strip().splitlines()[0]
@@ -75,16 +79,40 @@ def judge_batch(plan: Plan, query: Query) -> BatchVerdict:
     return BatchVerdict(losers=_union(losers), findings=findings)
 
 
-def _unique(plan: Plan, query: Query) -> tuple[list[pa.Table], list[BatchFinding]]:
-    losers: list[pa.Table] = []
+@dataclass(frozen=True, kw_only=True)
+class _Contest:
+    """Which rows are rivals, which of them is kept, and what is said of the others."""
+
+    columns: Sequence[str]
+    keep: str
+    reason: str
+    message: str | None = None
+    order: str | None = None
+    nulls_equal: bool = False
+
+
+def _contest_of(winner: WinnerRule) -> _Contest:
+    return _Contest(
+        columns=winner.columns,
+        keep=winner.keep,
+        reason=SUPERSEDED,
+        message=winner.message,
+        order=winner.order,
+        nulls_equal=winner.nulls_equal,
+    )
+
+
+def _unique(plan: Plan, query: Query, losers: list[pa.Table]) -> list[BatchFinding]:
+    """Adds the rows that break a `unique` which rejects; gives the verdicts of the others."""
     findings = []
     for check in plan.uniques:
-        found = _repeated(query, check.columns, plan.keep_unique, NOT_UNIQUE, check.message, without=_union(losers))
+        contest = _Contest(columns=check.columns, keep=plan.keep_unique, reason=NOT_UNIQUE, message=check.message)
+        found = _repeated(query, contest, without=_union(losers))
         if check.severity == Severity.REJECT:
             losers.append(found)
         else:
             findings.append(_unique_finding(check, found.num_rows))
-    return losers, findings
+    return findings
 
 
 def _unique_finding(check: UniqueCheck, repeated: int) -> BatchFinding:
@@ -94,43 +122,39 @@ def _unique_finding(check: UniqueCheck, repeated: int) -> BatchFinding:
     )
 
 
-def _repeated(
-    query: Query,
-    columns: Sequence[str],
-    keep: str,
-    reason: str,
-    message: str | None,
-    *,
-    without: pa.Table | None = None,
-) -> pa.Table:
-    """The rows that repeat another's values in `columns` (nulls repeat nothing), without the one that is kept.
+def _repeated(query: Query, contest: _Contest, *, without: pa.Table | None = None) -> pa.Table:
+    """The rows that repeat another's values in the columns (nulls repeat nothing, unless they are said to be equal),
+    without the one that is kept.
 
     Rows `without` have lost already: they beat no other row.
     """
     import pyarrow as pa
 
-    names = [quote(name) for name in columns]
+    names = [quote(name) for name in contest.columns]
     hashed = f"hash({', '.join(names)})"
-    present = " and ".join(f"{name} is not null" for name in names)
-    listed = ", ".join([*IDENTITY, *(f"{name} as k{n}" for n, name in enumerate(names))])
+    present = "true" if contest.nulls_equal else " and ".join(f"{name} is not null" for name in names)
+    order = [] if contest.order is None else [f"{quote(contest.order)} as o"]
+    listed = ", ".join([*IDENTITY, *(f"{name} as k{n}" for n, name in enumerate(names)), *order])
     doubtful = f"select {hashed} as h from rows where {present} group by h having count(*) > 1"
     candidates = query(f"select {listed} from rows where {present} and {hashed} in ({doubtful})")
     if without is not None and without.num_rows and candidates.num_rows:
         candidates = candidates.join(without.select(list(IDENTITY)), keys=list(IDENTITY), join_type="left anti")
     if not candidates.num_rows:
         return losers_schema().empty_table()
-    return _losers(candidates, columns, keep, reason, message).cast(pa.schema(losers_schema()))
+    return _losers(candidates, contest).cast(pa.schema(losers_schema()))
 
 
-def _losers(candidates: pa.Table, columns: Sequence[str], keep: str, reason: str, message: str | None) -> pa.Table:
+def _losers(candidates: pa.Table, contest: _Contest) -> pa.Table:
     from loadlock.cleanup.prepared import query
 
+    columns, keep, reason = contest.columns, contest.keep, contest.reason
     keys = ", ".join(f"k{n}" for n in range(len(columns)))
     order = "desc" if keep == "last" else "asc"
-    window = f"partition by {keys} order by _file {order}, _row {order}, _sub {order}"
-    shown = " || ', ' || ".join(f"k{n}::varchar" for n in range(len(columns)))
+    by_value = "" if contest.order is None else f"o {'desc' if keep == 'greatest' else 'asc'} nulls last, "
+    window = f"partition by {keys} order by {by_value}_file {order}, _row {order}, _sub {order}"
+    shown = "concat_ws(', ', " + ", ".join(f"k{n}::varchar" for n in range(len(columns))) + ")"
     beaten = "count(*) over (partition by " + keys + ") > 1" if keep == "none" else f"row_number() over ({window}) > 1"
-    said = _said(columns, keep, message)
+    said = _said(columns, keep, contest.message)
     return query(
         f"select _file, _row, _sub, '{reason}' as reason, {_literal(', '.join(columns))} as \"column\","
         f" {shown} as value, {said} as message from (select *, {beaten} as beaten,"

@@ -6,10 +6,10 @@ from typing import Any
 
 from loadlock.cleanup import formats, typing_sql
 from loadlock.cleanup._sql import clean_ends
-from loadlock.cleanup.base import ArrowRule, FindingRule, ShapeRule, SqlRule, Surveyed
+from loadlock.cleanup.base import ArrowRule, FindingRule, JudgingRule, RuleContext, ShapeRule, SqlRule, Surveyed
 from loadlock.cleanup.draft import Draft
 from loadlock.cleanup.plan import Change, Finding, SurveyItem
-from loadlock.cleanup.steps import ArrowStep, JsonStep, PythonStep
+from loadlock.cleanup.steps import ArrowStep, JsonStep, JudgingStep, PythonStep
 from loadlock.cleanup.typing_sql import TypeSpec
 from loadlock.pipeline.model import RuleUse
 
@@ -104,15 +104,22 @@ def _python_rule(draft: Draft, index: int, name: str, value: str, path: str, use
     return name
 
 
-def python_finding(draft: Draft, path: str, column: str | None, error: str, value: str | None) -> None:
-    """A Python rule that raised is a problem of the row."""
+def python_finding(
+    draft: Draft,
+    path: str,
+    column: str | None,
+    error: str,
+    value: str | None,
+    what: tuple[str, str] = ("python", "python_error"),
+) -> None:
+    """What a rule outside SQL found, or that a user's function raised, is a problem of the row. `what`: rule and code."""
     draft.build.findings.append(
         Finding(
             path=path,
             source="rule",
-            name="python",
+            name=what[0],
             column=column,
-            code="python_error",
+            code=what[1],
             message="",
             condition=f"({error} is not null)",
             value=value,
@@ -124,6 +131,9 @@ def python_finding(draft: Draft, path: str, column: str | None, error: str, valu
 def _component_rule(draft: Draft, index: int, name: str, value: str, path: str, use: RuleUse) -> str | None:
     rule = draft.component(path, "rules", use)
     if rule is None:
+        return None
+    if not isinstance(rule, SqlRule | ArrowRule):
+        draft.mistake(path, f"{use.name} works on the whole row", "Write it under `rules:` of the pipeline.")
         return None
     key = f"{path}:{draft.columns[index].name}"
     context = draft.context(index, draft.decisions.get(key))
@@ -158,8 +168,21 @@ def _apply(draft: Draft, name: str, value: str, path: str, what: tuple[Any, str,
         sql = rule.sql(value, context)
         return draft.build.add_by_shape(name, sql, value) if shaped else draft.build.add(name, sql)
     assert isinstance(rule, ArrowRule)
+    if isinstance(rule, JudgingRule):
+        return _judging_step(draft, name, value, path, (rule, context))
     draft.build.flush([value])
     draft.build.step(ArrowStep(rule=rule, context=context, before=value, after=name), name)
+    return name
+
+
+def _judging_step(draft: Draft, name: str, value: str, path: str, what: tuple[Any, RuleContext]) -> str:
+    rule, context = what
+    others = tuple(draft.text_of(other) for other in rule.beside())
+    error = f"e{draft.number('error')}"
+    draft.build.flush([value, *others])
+    step = JudgingStep(rule=rule, context=context, before=value, others=others, after=name, error=error)
+    draft.build.step(step, name, error)
+    python_finding(draft, path, context.column, error, value, (rule.name, rule.code))
     return name
 
 

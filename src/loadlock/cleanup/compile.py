@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from loadlock.cleanup import queries
 from loadlock.cleanup.building import Building
 from loadlock.cleanup.columns import compile_column
+from loadlock.cleanup.components import beside, is_over_row, touched
 from loadlock.cleanup.draft import Draft
 from loadlock.cleanup.judging import (
     batch_checks_of,
@@ -17,6 +18,7 @@ from loadlock.cleanup.judging import (
     compile_row_check,
     keys_of,
     uniques_of,
+    winners_of,
 )
 from loadlock.cleanup.plan import Input, Plan
 from loadlock.cleanup.rows import compile_row_rule
@@ -43,7 +45,8 @@ def compile_plan(
     Raises PipelineError with all mistakes.
     """
     mistakes: list[Mistake] = []
-    columns = _columns(pipeline, names, mistakes)
+    touches = [touched(use.name, use.options, column) for column, use in pipeline.rules]
+    columns = _columns(pipeline, names, mistakes, [name for one in touches for name in one.writes])
     draft = _draft(pipeline, columns, names, decisions or {}, run_time)
     draft.mistakes = mistakes
     late = _chains(draft)
@@ -54,9 +57,14 @@ def compile_plan(
     return _finished(draft, names)
 
 
-def _columns(pipeline: Pipeline, names: Sequence[str] | None, mistakes: list[Mistake]) -> list[Column]:
+def _columns(
+    pipeline: Pipeline, names: Sequence[str] | None, mistakes: list[Mistake], made: Sequence[str]
+) -> list[Column]:
+    """The declared columns, or those of the files and, behind them, those that rules make."""
     if pipeline.columns is None:
-        return _undeclared(names or (), mistakes)
+        found = _undeclared(names or (), mistakes)
+        known = {column.name for column in found}
+        return found + [Column(name=name) for name in dict.fromkeys(made) if name not in known]
     seen: dict[str, str] = {}
     for column in pipeline.columns:
         _check_name(column.name, seen, mistakes)
@@ -112,7 +120,9 @@ def _draft(
 def _inputs(pipeline: Pipeline, columns: Sequence[Column], names: Sequence[str] | None) -> list[Input]:
     """The declared columns' sources; then, where the files' names are known, those that SQL may name beside them."""
     declared = pipeline.columns is not None
-    filled = {column for column, _ in pipeline.rules}
+    touches = [touched(use.name, use.options, column) for column, use in pipeline.rules]
+    filled = {column for column, use in pipeline.rules if use.name == "python" or not is_over_row(use.name)}
+    filled |= {name for one in touches for name in one.writes}
     inputs = [
         Input(
             name=f"s{index}",
@@ -125,11 +135,18 @@ def _inputs(pipeline: Pipeline, columns: Sequence[Column], names: Sequence[str] 
     ]
     known = {name for entry in inputs for name in entry.candidates}
     written = "\n".join(_sql_texts(pipeline)).casefold() if declared else ""
-    others = [name for name in names or () if name not in known and name.casefold() in written]
+    read = {name for one in touches for name in one.reads} | _beside(pipeline)
+    others = [name for name in names or () if name not in known and (name in read or name.casefold() in written)]
     return inputs + [
         Input(name=f"o{index}", column=name, candidates=(name,), tolerant=False, optional=True)
         for index, name in enumerate(others)
     ]
+
+
+def _beside(pipeline: Pipeline) -> set[str]:
+    """Columns that rules over one column look at beside it."""
+    uses = [use for _, use in pipeline.rules] + [use for column in pipeline.columns or () for use in column.rules]
+    return {name for use in uses for name in beside(use.name, use.options)}
 
 
 def _sql_texts(pipeline: Pipeline) -> Iterator[str]:
@@ -157,12 +174,20 @@ def _chains(draft: Draft) -> list[tuple[str, str, RuleUse]]:
     late: list[tuple[str, str, RuleUse]] = []
     for number, (column_name, use) in enumerate(draft.pipeline.rules):
         path = f"rules[{number}]"
-        behind = any(other in (column_name, "") for _, other, _ in late)
-        if use.name in _IN_CHAIN or column_name not in place or behind:
+        behind = any(column_name in changed for changed in _changed(late, place))
+        alone = not is_over_row(use.name) and not beside(use.name, use.options)
+        if use.name in _IN_CHAIN or column_name not in place or behind or not alone:
             late.append((path, column_name, use))
         else:
             draft.chains[place[column_name]].append((path, use))
     return late
+
+
+def _changed(late: Sequence[tuple[str, str, RuleUse]], every: Collection[str]) -> Iterator[Collection[str]]:
+    """The columns that each of some rules over the row changes."""
+    for _, column, use in late:
+        over_row = is_over_row(use.name)
+        yield touched(use.name, use.options, column).writes if over_row else (column,) if column else every
 
 
 def _finished(draft: Draft, names: Sequence[str] | None) -> Plan:
@@ -174,7 +199,8 @@ def _finished(draft: Draft, names: Sequence[str] | None) -> Plan:
     for number, use in enumerate(draft.pipeline.checks):
         if use.name not in ("batch", "unique"):
             compile_row_check(draft, f"checks[{number}]", use)
-    uniques, batch_checks = uniques_of(draft), batch_checks_of(draft)
+    uniques, batch_checks, winners = uniques_of(draft), batch_checks_of(draft), winners_of(draft)
+    stays = [index for index, column in enumerate(draft.columns) if column.name not in draft.left_out]
     if draft.mistakes:
         raise PipelineError(draft.mistakes)
     survey = _survey(draft, names)
@@ -183,11 +209,11 @@ def _finished(draft: Draft, names: Sequence[str] | None) -> Plan:
         names=None if names is None else tuple(names),
         run_time=draft.run_time,
         decisions=dict(draft.decisions),
-        columns=tuple((column.name, column.type) for column in draft.columns),
+        columns=tuple((draft.columns[index].name, draft.columns[index].type) for index in stays),
         inputs=tuple(draft.inputs),
         steps=tuple(draft.build.steps),
-        finals=tuple(draft.finals),
-        digest_values=tuple(draft.digests),
+        finals=tuple(draft.finals[index] for index in stays),
+        digest_values=tuple(draft.digests[index] for index in stays),
         findings=tuple(draft.build.findings),
         changes=tuple(draft.build.changes),
         skips=tuple(draft.skips),
@@ -197,6 +223,7 @@ def _finished(draft: Draft, names: Sequence[str] | None) -> Plan:
         batch_checks=batch_checks,
         uniques=uniques,
         keys=keys,
+        winners=winners,
         required=_required(draft, keys),
         keep_unique=draft.pipeline.keep_unique,
         keep_duplicates=draft.pipeline.keep_duplicates,
@@ -216,7 +243,7 @@ def _required(draft: Draft, keys: Sequence[Sequence[str]]) -> frozenset[str]:
         if check.name == "required" and check.severity == Severity.REJECT
     }
     declared = {column.name for column in draft.columns if column.required}
-    return frozenset(declared | checked | {name for key in keys for name in key})
+    return frozenset(declared | checked | {name for key in keys for name in key}) - draft.left_out
 
 
 def _survey(draft: Draft, names: Sequence[str] | None) -> Draft | None:

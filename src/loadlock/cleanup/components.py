@@ -10,7 +10,8 @@ from dataclasses import MISSING, fields
 from difflib import get_close_matches
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from loadlock.errors import UsageError
+from loadlock.cleanup.base import Touched
+from loadlock.errors import LoadlockError, UsageError
 from loadlock.registry import component, components
 
 
@@ -53,6 +54,36 @@ def typed_options(found: type[Any], name: str, written: dict[str, Any]) -> dict[
             raise ValueError(f"{name} needs the option {option!r}: {entry.metadata.get('doc', '')}")
     hints = get_type_hints(found.Options)
     return {option: _typed(value, hints[option], f"{name}: {option}") for option, value in written.items()}
+
+
+def is_over_row(name: str) -> bool:
+    """Whether the rule of this name works on the row, not on one column's values."""
+    found = components("rules").get(name)
+    return found is not None and hasattr(found, "touches")
+
+
+def touched(name: str, options: Mapping[str, Any], column: str) -> Touched:
+    """The columns that a rule over the row reads and writes; nothing where it is written wrongly (that is noted elsewhere).
+
+    `column` is the one written beside the rule, or "".
+    """
+    if not is_over_row(name):
+        return Touched()
+    try:
+        found: Touched = make("rules", name, dict(options)).touches(column)
+    except (LoadlockError, ValueError):
+        return Touched()
+    return found
+
+
+def beside(name: str, options: Mapping[str, Any]) -> tuple[str, ...]:
+    """The other columns that a rule over one column looks at; none where it is written wrongly."""
+    if not hasattr(components("rules").get(name), "beside"):
+        return ()
+    try:
+        return tuple(make("rules", name, dict(options)).beside())
+    except (LoadlockError, ValueError):
+        return ()
 
 
 def _find(kind: str, name: str) -> type[Any]:

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from difflib import get_close_matches
 from typing import Any, TypeVar
 
-from loadlock.cleanup.base import RuleContext
+from loadlock.cleanup.base import RuleContext, Winner
 from loadlock.cleanup.building import Building
 from loadlock.cleanup.components import make
 from loadlock.cleanup.expressions import ExpressionError, Scope, rewrite
 from loadlock.cleanup.plan import Input, PythonCheck, SurveyItem
 from loadlock.cleanup.python_rules import PythonFunction, PythonRuleError, python_function
-from loadlock.errors import LoadlockError, Mistake
+from loadlock.errors import LoadlockError, Mistake, UsageError
 from loadlock.pipeline.model import CheckUse, Column, Pipeline, RuleUse
+from loadlock.types import TEXT
 
 T = TypeVar("T")
 
@@ -41,6 +43,10 @@ class Draft:
     skips: list[tuple[str, str]] = field(default_factory=list)
     surveys: list[SurveyItem] = field(default_factory=list)
     python_checks: list[PythonCheck] = field(default_factory=list)
+    left_out: set[str] = field(default_factory=set)
+    """Columns that rules leave out of what is delivered."""
+    winners: list[tuple[str, Winner]] = field(default_factory=list)
+    """(path, rule) of rules that keep one of several equal rows."""
     _numbers: dict[str, int] = field(default_factory=dict)
 
     def number(self, kind: str) -> int:
@@ -60,6 +66,12 @@ class Draft:
             base_folder=self.pipeline.base_folder,
             lookups=self.pipeline.lookups,
             decision=decision,
+        )
+
+    def row_context(self, column: str) -> RuleContext:
+        """The context of a rule over the row."""
+        return RuleContext(
+            column=column, type=TEXT, base_folder=self.pipeline.base_folder, lookups=self.pipeline.lookups
         )
 
     def mistake(self, path: str, message: str, remedy: str) -> None:
@@ -106,6 +118,26 @@ class Draft:
     def source_names(self) -> dict[str, str]:
         """The files' columns by every name they are looked for."""
         return {name: entry.name for entry in reversed(self.inputs) for name in entry.candidates}
+
+    def text_of(self, name: str) -> str:
+        """Internal name of a column's value as text: as it is by now once all columns are compiled, else as staged.
+
+        Raises UsageError where there is no such column.
+        """
+        index = next((i for i, column in enumerate(self.columns) if column.name == name), None)
+        known = self.source_names()
+        if index is None and name not in known:
+            close = get_close_matches(name, [*(column.name for column in self.columns), *known], n=1)
+            remedy = f"Did you mean {close[0]!r}?" if close else "Name a declared column."
+            raise UsageError(f"there is no column {name!r}", hint=remedy)
+        if index is None:
+            return known[name]
+        if len(self.finals) < len(self.columns):
+            return self.staged(index)
+        final = self.finals[index]
+        if self.columns[index].type.kind in ("text", "json", "uuid"):
+            return final
+        return self.build.add(f"y{self.number('row')}", f"{final}::varchar")
 
     def types(self) -> list[tuple[str, str]]:
         """(internal name, DuckDB type) of everything that SQL over the row may name."""

@@ -9,7 +9,7 @@ from loadlock.cleanup.batch_sql import check_query
 from loadlock.cleanup.columns import failure
 from loadlock.cleanup.draft import Draft
 from loadlock.cleanup.expressions import result_type
-from loadlock.cleanup.plan import BatchCheck, Finding, PythonCheck, UniqueCheck
+from loadlock.cleanup.plan import BatchCheck, Finding, PythonCheck, UniqueCheck, WinnerRule
 from loadlock.model import Severity, WriteMode
 from loadlock.pipeline.model import CheckUse
 
@@ -123,6 +123,9 @@ def _python_check(draft: Draft, path: str, use: CheckUse, index: int | None) -> 
     if found is None:
         return
     function, kind = found
+    if index is not None and draft.columns[index].name in draft.left_out:
+        draft.mistake(path, "a Python check can't judge a column that is not delivered", "Deliver it, or use SQL.")
+        return
     if (kind == "table") != (index is None):
         draft.mistake(
             path,
@@ -146,9 +149,13 @@ def _python_check(draft: Draft, path: str, use: CheckUse, index: int | None) -> 
 
 def keys_of(draft: Draft) -> tuple[tuple[str, ...], ...]:
     """The keys of destinations into which rows are merged by key; each must be unique in the batch."""
-    known = {column.name for column in draft.columns}
+    known = {column.name for column in draft.columns} - draft.left_out
     keys = []
     for number, spec in enumerate(draft.pipeline.destinations):
+        for name in draft.left_out & {*(spec.columns or ()), *spec.key}:
+            draft.mistake(
+                f"destinations[{number}]", f"a rule leaves {name!r} out", "Leave it out here too, or keep it."
+            )
         if spec.mode not in (WriteMode.UPSERT, WriteMode.MIRROR):
             continue
         for name in spec.key:
@@ -164,6 +171,10 @@ def uniques_of(draft: Draft) -> tuple[UniqueCheck, ...]:
     found = []
     for column in draft.columns:
         uses = [(n, use) for n, use in enumerate(column.checks) if use.name == "unique"]
+        if column.name in draft.left_out and (uses or column.unique):
+            draft.mistake(
+                f"columns.{column.name}", "a column that is not delivered can't be unique", "Keep the column."
+            )
         if column.unique and not uses:
             found.append(_unique((column.name,), f"columns.{column.name}.unique", None))
         found += [_unique((column.name,), f"columns.{column.name}.checks[{n}]", use) for n, use in uses]
@@ -179,7 +190,7 @@ def _unique(columns: tuple[str, ...], path: str, use: CheckUse | None) -> Unique
 
 
 def _unique_of_row(draft: Draft, path: str, use: CheckUse) -> list[UniqueCheck]:
-    known = [column.name for column in draft.columns]
+    known = [column.name for column in draft.columns if column.name not in draft.left_out]
     columns: Any = use.options.get("columns") or ()
     columns = (columns,) if isinstance(columns, str) else tuple(columns)
     for name in columns:
@@ -188,6 +199,28 @@ def _unique_of_row(draft: Draft, path: str, use: CheckUse) -> list[UniqueCheck]:
     if not columns:
         draft.mistake(path, "unique names no column", "Write `unique: [order_id, line]`.")
     return [_unique(columns, path, use)] if columns and set(columns) <= set(known) else []
+
+
+def winners_of(draft: Draft) -> tuple[WinnerRule, ...]:
+    """Rules that keep one of several equal rows; they see what is delivered."""
+    known = [column.name for column in draft.columns if column.name not in draft.left_out]
+    found = []
+    for path, winner in draft.winners:
+        wrong = [name for name in (*winner.by, winner.order) if name is not None and name not in known]
+        for name in wrong:
+            draft.mistake(path, f"there is no column {name!r} among the delivered ones", "Name one that is delivered.")
+        if not wrong:
+            found.append(
+                WinnerRule(
+                    columns=winner.by or tuple(known),
+                    keep=winner.keep,
+                    order=winner.order,
+                    nulls_equal=not winner.by,
+                    message=winner.why,
+                    path=path,
+                )
+            )
+    return tuple(found)
 
 
 def batch_checks_of(draft: Draft) -> tuple[BatchCheck, ...]:
@@ -199,7 +232,7 @@ def batch_checks_of(draft: Draft) -> tuple[BatchCheck, ...]:
 
 def _batch_check(draft: Draft, path: str, use: CheckUse) -> BatchCheck | None:
     text = str(use.options.get("batch", ""))
-    columns = [(column.name, column.type.duckdb) for column in draft.columns]
+    columns = [(entry.name, entry.type.duckdb) for entry in draft.columns if entry.name not in draft.left_out]
     sql = draft.attempt(path, lambda: check_query(text, columns, draft.run_time))
     if sql is None:
         return None

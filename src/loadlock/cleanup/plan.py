@@ -114,6 +114,19 @@ class UniqueCheck:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WinnerRule:
+    """Columns in which rows of the batch may not be equal: one of them is kept, the others are superseded."""
+
+    columns: tuple[str, ...]
+    keep: str
+    """`first`, `last`; `least` and `greatest` by `order`, then the first."""
+    order: str | None
+    nulls_equal: bool
+    message: str
+    path: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """A pipeline compiled for the columns at hand. Made by `compile_plan`."""
 
@@ -141,6 +154,8 @@ class Plan:
     uniques: tuple[UniqueCheck, ...]
     keys: tuple[tuple[str, ...], ...]
     """The keys of destinations that need them unique, each once."""
+    winners: tuple[WinnerRule, ...]
+    """Rules that keep one of several equal rows."""
     required: frozenset[str]
     """Columns that are never null in clean rows."""
     keep_unique: str
@@ -181,7 +196,7 @@ class Plan:
     @property
     def needs_batch(self) -> bool:
         """Whether something can only be judged over all clean rows."""
-        return bool(self.uniques or self.keys or self.batch_checks)
+        return bool(self.uniques or self.keys or self.batch_checks or self.winners)
 
     def missing_sources(self, headers: Sequence[Sequence[str]]) -> list[str]:
         """Declared columns that none of the files (by their column names) has."""

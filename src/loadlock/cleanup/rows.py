@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from loadlock.cleanup import typing_sql
-from loadlock.cleanup.columns import json_value, python_finding, rule_step, tried, type_findings, type_spec
+from loadlock.cleanup.columns import python_finding, rule_step, tried
+from loadlock.cleanup.components import is_over_row
 from loadlock.cleanup.draft import Draft
 from loadlock.cleanup.expressions import result_type
-from loadlock.cleanup.plan import Change
 from loadlock.cleanup.python_rules import PythonFunction
+from loadlock.cleanup.retyping import replaced, retyped
+from loadlock.cleanup.row_components import compile_over_row
 from loadlock.cleanup.steps import TableStep
 from loadlock.pipeline.model import RuleUse
 
@@ -23,7 +24,9 @@ def compile_row_rule(draft: Draft, path: str, column: str, use: RuleUse) -> None
             draft.skips.append((f"{path}: {use.options['sql']}", f"try({condition})"))
         return
     index = next((i for i, entry in enumerate(draft.columns) if entry.name == column), None)
-    if use.name == "python" and not column:
+    if is_over_row(use.name):
+        compile_over_row(draft, path, column, use)
+    elif use.name == "python" and not column:
         _table_rule(draft, path, use)
     elif index is None:
         draft.mistake(path, f"there is no column {column!r}", "Name a declared column with `column:`.")
@@ -47,14 +50,14 @@ def _sql_rule(draft: Draft, path: str, index: int, use: RuleUse) -> None:
     result = tried(draft, f"y{number}", expression, path, column.name, draft.texts[index])
     if kind.lower() == column.type.duckdb and column.type.kind not in ("json", "uuid", "float"):
         text = draft.build.add(f"z{number}", f"{result}::varchar")
-        _replace(draft, path, index, "sql", (text, result, result))
+        replaced(draft, path, index, "sql", (text, result, result))
         return
     if kind.startswith("TIMESTAMP") and column.type.kind == "date":
         result = (
             f"case when {result} = date_trunc('day', {result}) then {result}::date::varchar else {result}::varchar end"
         )
     text = draft.build.add(f"z{number}", f"({result})::varchar")
-    _retyped(draft, path, index, "sql", text)
+    retyped(draft, path, index, "sql", text)
 
 
 def _text_rule(draft: Draft, path: str, index: int, use: RuleUse) -> None:
@@ -64,7 +67,7 @@ def _text_rule(draft: Draft, path: str, index: int, use: RuleUse) -> None:
     after = rule_step(draft, index, f"z{number}", before, path, use)
     if after != before:
         draft.build.changes.pop()  # counted below, on the typed values
-        _retyped(draft, path, index, use.name, after)
+        retyped(draft, path, index, use.name, after)
 
 
 def _table_rule(draft: Draft, path: str, use: RuleUse) -> None:
@@ -87,45 +90,4 @@ def _add_table_step(draft: Draft, path: str, function: PythonFunction) -> None:
     draft.build.step(TableStep(function=function, columns=columns, error=error), *names, error)
     python_finding(draft, path, None, error, None)
     for index, name in enumerate(names):
-        _retyped(draft, path, index, f"python {number}", name)
-
-
-def _retyped(draft: Draft, path: str, index: int, rule: str, text: str) -> None:
-    """The column's new value from a text, read as strictly as a staged one (by its formats or as ISO)."""
-    column = draft.columns[index]
-    spec = type_spec(draft, index)
-    if column.type.kind == "text" or spec is None:
-        _replace(draft, path, index, rule, (text, text, text))
-        return
-    number = draft.number("retyped")
-    trimmed = draft.build.add(f"w{number}", typing_sql.trimmed(text))
-    if column.type.kind == "json":
-        final, canonical = json_value(draft, trimmed)
-        _replace(draft, path, index, rule, (trimmed, final, canonical))
-    else:
-        plain = typing_sql.TypeSpec(type=column.type, timezone=column.timezone)
-        tries = [typing_sql.strict(spec, trimmed)] if spec.formats else []
-        tries.append(typing_sql.strict(plain, trimmed))
-        final = draft.build.add(f"u{number}", f"coalesce({', '.join(tries)}, null)")
-        _replace(draft, path, index, rule, (trimmed, final, final))
-    type_findings(draft, index, spec, (draft.texts[index], draft.finals[index]))
-
-
-def _replace(draft: Draft, path: str, index: int, rule: str, new: tuple[str, str, str]) -> None:
-    """Put (text, value, digest value) in place of the column's; the change is counted."""
-    column = draft.columns[index]
-    before = draft.finals[index]
-    draft.texts[index], draft.finals[index], draft.digests[index] = new
-    draft.build.changes.append(
-        Change(
-            path=path,
-            kind="rule",
-            column=column.name,
-            rule=rule.split()[0],
-            before=before,
-            after=new[1],
-            condition=f"{new[1]} is distinct from {before}",
-            input=draft.staged(index),
-            masked=column.mask,
-        )
-    )
+        retyped(draft, path, index, f"python {number}", name)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from loadlock.cleanup import python_rules
-from loadlock.cleanup.base import ArrowRule, RuleContext
+from loadlock.cleanup.base import ArrowRule, JudgingRule, RowArrowRule, RuleContext
 from loadlock.cleanup.prepared import query
 from loadlock.cleanup.python_rules import PythonFunction
 from loadlock.digest import canonical_json
@@ -45,6 +45,44 @@ class ArrowStep:
 
         values = self.rule.apply(whole(part[self.before]), self.context)
         return part.append_column(self.after, values.cast(pa.string()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgingStep:
+    """A rule over one column that also says what is wrong; `others` are columns that it looks at."""
+
+    rule: JudgingRule
+    context: RuleContext
+    before: str
+    others: tuple[str, ...]
+    after: str
+    error: str
+
+    def run(self, part: pa.Table) -> pa.Table:
+        others = [whole(part[name]) for name in self.others]
+        values, faults = self.rule.judged(whole(part[self.before]), self.context, others)
+        return part.append_column(self.after, values).append_column(self.error, faults)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowStep:
+    """A rule over several columns. `before`, `after`: (real name, internal name)."""
+
+    rule: RowArrowRule
+    context: RuleContext
+    column: str
+    before: tuple[tuple[str, str], ...]
+    after: tuple[tuple[str, str], ...]
+    error: str
+
+    def run(self, part: pa.Table) -> pa.Table:
+        import pyarrow as pa
+
+        given = pa.table({name: whole(part[internal]) for name, internal in self.before})
+        made, faults = self.rule.row_apply(given, self.column, self.context)
+        for name, internal in self.after:
+            part = part.append_column(internal, whole(made[name]).cast(pa.string()))
+        return part.append_column(self.error, faults)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from loadlock.cleanup.components import is_over_row, make, touched
+from loadlock.errors import LoadlockError
 from loadlock.pipeline import written
 from loadlock.pipeline._read_steps import Step
 from loadlock.pipeline._reading import Reading
@@ -23,12 +25,30 @@ def rule_pairs(steps: list[Step], reading: Reading) -> tuple[tuple[str, RuleUse]
     pairs: list[tuple[str, RuleUse]] = []
     for step in steps:
         names = _named_columns(step)
-        if not names and step.name != "python":
+        if not names and step.name != "python" and not is_over_row(step.name):
             reading.notes.wrong(
                 step.where, f"the rule {step.name} names no column", "Add `column:` with the one to change."
             )
+        if is_over_row(step.name):
+            _check_touched(step, names or ("",), reading)
         pairs += [(name, step.rule()) for name in names or ("",)]
     return tuple(pairs)
+
+
+def _check_touched(step: Step, names: tuple[str, ...], reading: Reading) -> None:
+    """A rule over the row says itself whether the columns beside it will do."""
+    for name in names:
+        try:
+            make("rules", step.name, dict(step.options)).touches(name)
+        except (LoadlockError, ValueError) as error:
+            message, _, remedy = str(error).partition("; ")
+            reading.notes.wrong(step.where, message, f"{remedy[:1].upper()}{remedy[1:]}." if remedy else "Correct it.")
+
+
+def _made(step: Step) -> list[str]:
+    """The columns that a rule over the row writes."""
+    names = _named_columns(step) or ("",)
+    return [made for name in names for made in touched(step.name, step.options, name).writes]
 
 
 def add_rule_columns(columns: tuple[Column, ...] | None, steps: list[Step]) -> tuple[Column, ...] | None:
@@ -39,9 +59,10 @@ def add_rule_columns(columns: tuple[Column, ...] | None, steps: list[Step]) -> t
     if not columns:
         return columns
     known = [column.name for column in columns]
-    named = dict.fromkeys(name for step in steps for name in _named_columns(step))
+    named = dict.fromkeys(name for step in steps if not is_over_row(step.name) for name in _named_columns(step))
     new = [name for name in named if name not in known and not written.close_to(name, known)]
-    return (*columns, *(Column(name=name) for name in new))
+    made = (name for step in steps for name in _made(step))
+    return (*columns, *(Column(name=name) for name in dict.fromkeys((*new, *made)) if name not in known))
 
 
 def spread_checks(
@@ -91,6 +112,8 @@ def check_names(pipeline: Pipeline, rules: list[Step], checks: list[Step], readi
 
 
 def _check_step(step: Step, known: list[str], reading: Reading) -> None:
+    if is_over_row(step.name):
+        return  # it may read columns of the files that are not declared: compiling knows them
     names = step.options["columns"] if step.name == "unique" else _named_columns(step)
     key = "unique" if step.name == "unique" else "column" if "column" in step.beside else "columns"
     _unknown(names, known, join(step.where, key), reading)

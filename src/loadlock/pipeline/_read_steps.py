@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from loadlock import registry
+from loadlock.cleanup.components import is_over_row
 from loadlock.errors import LoadlockError
 from loadlock.model import Severity
 from loadlock.pipeline import written
@@ -114,6 +115,9 @@ def _named(name: str, value: Any, path: str, kind: str, reading: Reading, *, ove
         return Step(name=name, options=options, where=path) if options else None
     if name == "unique" and kind == "checks" and over_row:
         return _unique(value, below, reading)
+    if not over_row and kind == "rules" and is_over_row(name):
+        reading.notes.wrong(path, f"{name} works on the whole row", "Write it under `rules:` of the pipeline.")
+        return None
     return _component(name, value, path, kind, reading)
 
 
@@ -156,6 +160,8 @@ def _options(kind: str, name: str, value: Any, path: str, reading: Reading) -> d
         message, _, remedy = str(error).partition("; ")
         reading.notes.wrong(path, message, _sentence(remedy or getattr(error, "hint", None) or _choices(kind, name)))
         return None
+    if isinstance(text := options.get("sql"), str):
+        reading.expressions.append((path if isinstance(value, str) else join(path, "sql"), text))
     named = options.get(LOOKUP_OPTION)
     if isinstance(named, str) and not reading.add_lookup(named, path):
         return None
