@@ -124,16 +124,17 @@ class CommandLine:
     environment: Mapping[str, str] = field(default_factory=dict)
     fresh: bool = False
 
-    def __call__(self, *arguments: str | Path, fault: str = "", **variables: str) -> Ended:
+    def __call__(self, *arguments: str | Path, fault: str = "", stdin: bytes = b"", **variables: str) -> Ended:
         """Run a command to its end; `fault` as in `loadlock.faults`."""
-        return self.start(*arguments, fault=fault, **variables).wait()
+        return self.start(*arguments, fault=fault, stdin=stdin, **variables).wait()
 
-    def start(self, *arguments: str | Path, fault: str = "", **variables: str) -> Started:
+    def start(self, *arguments: str | Path, fault: str = "", stdin: bytes = b"", **variables: str) -> Started:
         """Begin a command; the caller waits for it."""
         words = [str(argument) for argument in arguments]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("LOADLOCK")}
         environment |= {**self.environment, **variables}
         printed = Path(tempfile.mkdtemp(prefix="printed-", dir=self.folder.parent))
+        (printed / "in").write_bytes(stdin)
         if self.fresh:
             return Started(
                 process=self._spawn(words, {**environment, "LOADLOCK_FAULT": fault}, printed), printed=printed
@@ -143,10 +144,14 @@ class CommandLine:
         return Started(process=process, printed=printed)
 
     def _spawn(self, words: list[str], environment: dict[str, str], printed: Path) -> subprocess.Popen[bytes]:
-        with (printed / "out").open("wb") as out, (printed / "err").open("wb") as err:
+        with (
+            (printed / "in").open("rb") as given,
+            (printed / "out").open("wb") as out,
+            (printed / "err").open("wb") as err,
+        ):
             command = [sys.executable, "-c", _START, *words]
             return subprocess.Popen(  # noqa: S603
-                command, cwd=self.folder, env=environment, stdout=out, stderr=err, stdin=subprocess.DEVNULL
+                command, cwd=self.folder, env=environment, stdout=out, stderr=err, stdin=given
             )
 
     def json(self, *arguments: str | Path, codes: Sequence[int] = (0, 3)) -> Any:
@@ -169,10 +174,12 @@ def _forked(words: list[str], folder: Path, environment: dict[str, str], printed
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    for name, number in (("out", 1), ("err", 2)):
-        handle = os.open(printed / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    writing = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    for name, number, way in (("in", 0, os.O_RDONLY), ("out", 1, writing), ("err", 2, writing)):
+        handle = os.open(printed / name, way)
         os.dup2(handle, number)
         os.close(handle)
+    sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)  # a forked process has another one
     faults.arm(fault)
     main(words)
 

@@ -12,15 +12,18 @@ from loadlock.intake.base import ByteSource
 from loadlock.intake.files import Keep, LocalSource, Location, StandardInput, find_files, is_address, open_sources
 from loadlock.model import SourceFile
 from loadlock.pipeline.model import Pipeline, Source
-from loadlock.pipeline.secrets import HIDDEN, redact, resolve
+from loadlock.pipeline.secrets import HIDDEN, redact, resolve, variables
 from loadlock.staging.sources import SourceStore
 
 
 def find_inputs(source: Source, base: Path, environment: Mapping[str, str] | None = None) -> list[Location]:
-    """The files that `source` names. `${VARIABLE}` in addresses is filled in from the environment."""
+    """The files that `source` names. `${VARIABLE}` is filled in from the environment."""
+    return find_files(_filled_in(source.files, environment), base)
+
+
+def _filled_in(patterns: Iterable[str], environment: Mapping[str, str] | None) -> list[str]:
     environment = os.environ if environment is None else environment
-    patterns = [resolve(pattern, environment) if is_address(pattern) else pattern for pattern in source.files]
-    return find_files(patterns, base)
+    return [resolve(pattern, environment) if variables(pattern) else pattern for pattern in patterns]
 
 
 def open_inputs(files: Sequence[Location], source: Source, keep: Keep | None = None) -> list[LocalSource]:
@@ -80,14 +83,15 @@ class Again:
                 yield open_sources([fetched.path], limits=limits, keep=keep)
             if not is_address(top) and Path(top).is_file():
                 yield open_sources([Path(top)], limits=limits, keep=keep)
-        addresses = [top for top in tops if is_address(top)]
-        if any(pattern for pattern in self.pipeline.source.files if is_address(pattern) and HIDDEN not in pattern):
+        if addresses := [top for top in tops if is_address(top)]:
             yield from self._remote(addresses)
 
     def _remote(self, addresses: Sequence[str]) -> Iterable[list[LocalSource]]:
+        """What the pipeline's addresses give now; those whose secret is not kept can't be asked."""
         source = self.pipeline.source
-        patterns = tuple(pattern for pattern in source.files if is_address(pattern) and HIDDEN not in pattern)
-        for location in find_inputs(replace(source, files=patterns), Path("/"), self.environment):
+        told = [pattern for pattern in source.files if HIDDEN not in pattern]
+        patterns = [pattern for pattern in _filled_in(told, self.environment) if is_address(pattern)]
+        for location in find_files(patterns, Path("/")):
             if location.label in addresses and not isinstance(location, StandardInput):
                 yield open_inputs([location], source, self.keep)
 

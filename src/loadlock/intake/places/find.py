@@ -146,7 +146,7 @@ def _remote(pattern: str, scheme: str) -> Sequence[RemoteFile]:
             return stored_files(pattern)
         except InterruptedFetchError as error:
             raise SourceUnavailableError(
-                f"can't list {scheme}:// files: {error}",
+                f"can't reach {scheme}://: {error}",
                 hint="Check the address, and whether its place can be reached.",
             ) from error
     known = ", ".join(f"{name}://" for name in ("https", *KINDS))

@@ -7,14 +7,15 @@ key files, the SSH agent.
 from __future__ import annotations
 
 import importlib
+import logging
 import posixpath
 import urllib.parse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from loadlock.errors import LoadlockError, SourceError, SourceUnavailableError, UsageError
+from loadlock.errors import LoadlockError, SourceError, UsageError
 from loadlock.intake.places.base import Facts, InterruptedFetchError, Opened
 
 _RANGE_BYTES = 8 << 20
@@ -22,6 +23,7 @@ _STREAM_BYTES = 2 << 20
 _CONNECT_SECONDS = 30
 _SILENT_SECONDS = 15
 _MAGIC = frozenset("*?[")
+_TALKERS = ("asyncio", "asyncssh", "azure", "botocore", "fsspec", "gcsfs", "s3fs")
 _VERSION_KEYS = ("ETag", "etag", "generation", "VersionId", "version_id", "LastModified", "last_modified", "mtime")
 _FORBIDDEN = frozenset(
     {
@@ -70,7 +72,7 @@ KINDS = {
         credentials="AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile of ~/.aws, or the machine's role",
     ),
     "gs": Kind(
-        module="gcsfs",
+        module="gcsfs.core",  # the one that gcsfs shows asks another service first, which an emulator doesn't have
         file_system="GCSFileSystem",
         extra="gcs",
         credentials="GOOGLE_APPLICATION_CREDENTIALS, or gcloud's login",
@@ -82,15 +84,25 @@ KINDS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
 class _Site:
-    """A connection, and what must be known to speak of it."""
+    """A connection, made when first used and again after it broke, and what must be known to speak of it.
 
-    system: Any = field(repr=False)
-    kind: Kind
-    prefix: str
-    """What stands before a path in a label: scheme, user and host."""
-    secret: str = field(default="", repr=False)
+    `prefix` stands before a path in a label: scheme, user and host; `secret` is never shown.
+    """
+
+    def __init__(self, kind: Kind, prefix: str, connect: Callable[[], Any], *, secret: str = "") -> None:
+        self.kind = kind
+        self.prefix = prefix
+        self._connect = connect
+        self._secret = secret
+        self._system: Any = None
+
+    @property
+    def system(self) -> Any:
+        """The library's file system."""
+        if self._system is None:
+            self._system = self._connect()
+        return self._system
 
     @contextmanager
     def errors(self, label: str) -> Iterator[None]:
@@ -100,11 +112,14 @@ class _Site:
         except LoadlockError:
             raise
         except Exception as error:
-            raise self._mapped(label, error) from None
+            mapped = self._mapped(label, error)
+            if isinstance(mapped, InterruptedFetchError):
+                self._system = None
+            raise mapped from None
 
     def _mapped(self, label: str, error: Exception) -> LoadlockError:
         said = " ".join(str(error).split())[:300] or type(error).__name__
-        said = said.replace(self.secret, "***") if self.secret else said
+        said = said.replace(self._secret, "***") if self._secret else said
         names = {base.__name__ for base in type(error).__mro__}
         if isinstance(error, FileNotFoundError):
             return SourceError(f"there is no file {label}", hint="Check the address.")
@@ -182,15 +197,10 @@ def stored_files(pattern: str) -> list[StoredFile]:
     Hidden files are left out of folders and patterns. SourceError where nothing is found or may be read; UsageError where
     the library is not installed.
     """
-    site, path = _connect(pattern)
+    site, path = _site_of(pattern)
     label = site.prefix + path
     with site.errors(label):
-        try:
-            found = _listed(site, path)
-        except OSError as error:
-            if isinstance(error, FileNotFoundError | PermissionError):
-                raise
-            found = _listed(site, path)  # connections that were idle break: once more
+        found = _listed(site, path)
     if not found:
         raise SourceError(f"{label} holds no file", hint="Check the address; folders are not searched deeper.")
     return [StoredFile(site=site, path=name, label=site.prefix + name) for name in found]
@@ -220,33 +230,37 @@ def _files(system: Any, infos: list[dict[str, Any]]) -> list[str]:
     return names
 
 
-def _connect(pattern: str) -> tuple[_Site, str]:
-    """The place's connection and the path there."""
+def _site_of(pattern: str) -> tuple[_Site, str]:
+    """The place of an address and the path there."""
     scheme, _, rest = pattern.partition("://")
     scheme = scheme.lower()
     kind = KINDS[scheme]
     make = _file_system(kind, scheme)
     if kind is _SFTP:
-        return _connect_sftp(kind, make, pattern)
-    label = f"{scheme}://{rest.rpartition('@')[2] if scheme == 's3' else rest}"
-    site = _Site(system=None, kind=kind, prefix=f"{scheme}://")
-    with site.errors(label):
-        options = make._get_kwargs_from_urls(pattern)
-        path = make._strip_protocol(pattern) + ("/" if rest.endswith("/") else "")
-        system = make(**options, skip_instance_cache=True, use_listings_cache=False)
-    return _Site(system=system, kind=kind, prefix=f"{scheme}://"), path
+        return _sftp_site(kind, make, pattern)
+    path = make._strip_protocol(pattern).rstrip("/") + ("/" if rest.endswith("/") else "")
+
+    def connect() -> Any:
+        return make(**make._get_kwargs_from_urls(pattern), skip_instance_cache=True, use_listings_cache=False)
+
+    return _Site(kind, f"{scheme}://", connect), path
 
 
 def _file_system(kind: Kind, scheme: str) -> Any:
     try:
-        return getattr(importlib.import_module(kind.module), kind.file_system)
+        found = getattr(importlib.import_module(kind.module), kind.file_system)
     except ImportError as error:
+        package = kind.module.partition(".")[0]
         raise UsageError(
-            f"{scheme}:// needs the package {kind.module}", hint=f"pip install 'loadlock[{kind.extra}]'"
+            f"{scheme}:// needs the package {package}", hint=f"pip install 'loadlock[{kind.extra}]'"
         ) from error
+    for name in _TALKERS:
+        # what breaks is said by us, once; who sets up logging still gets all of it
+        logging.getLogger(name).addHandler(logging.NullHandler())
+    return found
 
 
-def _connect_sftp(kind: Kind, make: Callable[..., Any], pattern: str) -> tuple[_Site, str]:
+def _sftp_site(kind: Kind, make: Callable[..., Any], pattern: str) -> tuple[_Site, str]:
     try:
         parts = urllib.parse.urlsplit(pattern.replace("?", "%3F").replace("#", "%23"))
         host, port = parts.hostname or "", parts.port
@@ -256,27 +270,18 @@ def _connect_sftp(kind: Kind, make: Callable[..., Any], pattern: str) -> tuple[_
         ) from error
     user = urllib.parse.unquote(parts.username) if parts.username else None
     password = urllib.parse.unquote(parts.password) if parts.password else None
+    given = {"port": port, "username": user, "password": password}
+
+    def connect() -> Any:
+        return make(
+            host,
+            known_hosts=(),  # those of ~/.ssh/known_hosts: the library would take any server by itself
+            connect_timeout=_CONNECT_SECONDS,
+            login_timeout=_CONNECT_SECONDS,
+            keepalive_interval=_SILENT_SECONDS,
+            skip_instance_cache=True,
+            **{name: value for name, value in given.items() if value is not None},
+        )
+
     prefix = f"sftp://{user + '@' if user else ''}{host}{f':{port}' if port else ''}"
-    site = _Site(system=None, kind=kind, prefix=prefix, secret=password or "")
-    path = urllib.parse.unquote(parts.path) or "/"
-    options: dict[str, Any] = {"port": port, "username": user, "password": password}
-    with site.errors(prefix + path):
-        try:
-            system = make(
-                host,
-                known_hosts=(),  # those of ~/.ssh/known_hosts: the library would take any server by itself
-                connect_timeout=_CONNECT_SECONDS,
-                login_timeout=_CONNECT_SECONDS,
-                keepalive_interval=_SILENT_SECONDS,
-                skip_instance_cache=True,
-                **{name: value for name, value in options.items() if value is not None},
-            )
-        except (OSError, EOFError) as error:
-            if isinstance(error, PermissionError):
-                raise
-            raise _unreachable(prefix, error) from None
-    return _Site(system=system, kind=kind, prefix=prefix, secret=password or ""), path
-
-
-def _unreachable(prefix: str, error: Exception) -> LoadlockError:
-    return SourceUnavailableError(f"can't reach {prefix}: {error}", hint="Check host and port, and whether it is up.")
+    return _Site(kind, prefix, connect, secret=password or ""), urllib.parse.unquote(parts.path) or "/"
