@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from loadlock.intake._enc_score import Reading, read_words, reads_wide, single_bytes
@@ -34,8 +33,9 @@ _LITTLE_EVIDENCE = 6
 """Different words from which on the fallback encoding is found rather than fallen back to."""
 _CLEAR = 30.0
 """Nats between two readings of some words by which no further words are needed."""
-_RUNS = re.compile(rb"[\x2d-\x3a\x3c-\xff]+")
-"""Neither blanks nor what delimits fields; the bytes that can be the second of a character belong to a run."""
+_LINES_AT_ONCE = 100
+_BLANKS = bytes(32 if value < 0x2D or value == 0x3B else value for value in range(256))
+"""Neither blanks nor what delimits fields belongs to a word; the bytes that can be the second of a character do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,24 +51,23 @@ class Choice:
     language: str | None = None
 
 
-def words_of(lines: Iterable[bytes], most: int = _MOST_WORDS) -> list[bytes]:
+def words_of(lines: Sequence[bytes], most: int = _MOST_WORDS) -> list[bytes]:
     """Different words with high bytes: first those that bring a high byte not seen before, then others, `most` of these."""
-    telling: dict[bytes, None] = {}
-    others: dict[bytes, None] = {}
+    telling: list[bytes] = []
+    others: list[bytes] = []
     seen = bytes(range(0x80))
-    for line in lines:
-        if len(others) >= most and not line.translate(None, seen):
+    for start in range(0, len(lines), _LINES_AT_ONCE):
+        joined = b"\n".join(lines[start : start + _LINES_AT_ONCE])
+        if len(others) >= most and not joined.translate(None, seen):
             continue
-        for run in _RUNS.findall(line):
-            if run.isascii():
-                continue
+        for run in dict.fromkeys(joined.translate(_BLANKS).split()):
             new = run.translate(None, seen)
             if new:
-                telling[run[:_WORD_BYTES]] = None
+                telling.append(run[:_WORD_BYTES])
                 seen += new
-            elif len(others) < most:
-                others[run[:_WORD_BYTES]] = None
-    return list({**telling, **others})
+            elif len(others) < most and not run.isascii():
+                others.append(run[:_WORD_BYTES])
+    return list(dict.fromkeys(telling + others))
 
 
 def choose(words: Sequence[bytes], fallback: str) -> Choice:

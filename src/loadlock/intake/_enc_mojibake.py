@@ -91,6 +91,8 @@ def _verdict(window: bytes) -> int:
     """Whether the characters at the start of these bytes are one that was decoded wrongly: 0, ONCE or TWICE."""
     text = window.decode("utf-8", "ignore")
     raw = bytes(map(_byte_of, text))
+    if raw[:1] < b"\xc2":
+        return 0
     size = 2 if raw[0] < 0xE0 else 3 if raw[0] < 0xF0 else 4
     if size == 4:
         # of four characters the window holds three at least; no text has these side by side

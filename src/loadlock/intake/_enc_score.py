@@ -145,17 +145,17 @@ def _text(data: bytes, encoding: str) -> str:
 
 def _read_single(data: bytes, encodings: Sequence[str]) -> Iterator[tuple[float, int]]:
     """Cost and main language in each of several encodings of one script."""
-    tables = [single_byte(encoding) for encoding in encodings]
+    tables = _together(tuple(encodings))
     octets = np.frombuffer(data, dtype=np.uint8)
     starts = np.flatnonzero(octets[:-1] == 10)
-    model = _enc_letters.letters()[tables[0].script]
-    classes = np.stack([table.classes for table in tables])[:, octets]
-    costs = model.cost[classes[:, :-1] * model.size + classes[:, 1:]]
-    by_language = np.add.reduceat(costs, starts, axis=1, dtype=np.uint32) / UNIT
-    extra = np.stack([table.extra for table in tables])[:, octets]
-    extra[:, 1:-1] += _around(np.stack([table.kinds for table in tables])[:, octets])
-    costs, best = _mixed(by_language.astype(np.float32))
-    return zip((costs + extra.sum(axis=1)).tolist(), best.tolist(), strict=True)
+    model = _enc_letters.letters()[script_of(encodings[0])]
+    classes = tables.classes.take(octets, axis=1)
+    costs = model.cost.take(classes[:, :-1] * model.size + classes[:, 1:], axis=0)
+    by_language = np.add.reduceat(costs, starts, axis=1, dtype=np.uint16).astype(np.float32) / np.float32(UNIT)
+    extra = tables.extra.take(octets, axis=1).sum(axis=1)
+    extra += _around(tables.kinds.take(octets, axis=1)).sum(axis=1)
+    mixed, best = _mixed(by_language)
+    return zip((mixed + extra).tolist(), best.tolist(), strict=True)
 
 
 def _around(kinds: npt.NDArray[np.uint8]) -> Floats:
@@ -190,6 +190,25 @@ def _mixed(by_language: npt.NDArray[np.float32]) -> tuple[Floats, npt.NDArray[np
         shares = (shares + 0.1) / (words + 0.1 * count)
     cost: Floats = least.sum(axis=(1, 2), dtype=np.float64) - np.log(likely @ shares).sum(axis=(1, 2), dtype=np.float64)
     return cost, shares[:, :, 0].argmax(axis=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Tables:
+    """Several tables of one script, an entry each in the first dimension."""
+
+    classes: npt.NDArray[np.int64]
+    extra: Floats
+    kinds: npt.NDArray[np.uint8]
+
+
+@lru_cache(maxsize=512)
+def _together(encodings: tuple[str, ...]) -> _Tables:
+    tables = [single_byte(encoding) for encoding in encodings]
+    return _Tables(
+        classes=np.stack([table.classes for table in tables]),
+        extra=np.stack([table.extra for table in tables]),
+        kinds=np.stack([table.kinds for table in tables]),
+    )
 
 
 @lru_cache(maxsize=64)

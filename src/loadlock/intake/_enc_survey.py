@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from loadlock.intake._enc_mojibake import Mojibake
-from loadlock.intake.decode import Octets, Positions, Utf8Ranges, places, utf8_faults
+from loadlock.intake.decode import Octets, Positions, Utf8Ranges, decode_record, places, utf8_faults
 
 _LOOK_BYTES = 1 << 20
 """Bytes that are looked at together: the arrays made of them stay in the caches of the processor."""
 _PIECE_BYTES = 16 << 10
 _TRY_BYTES = 4 << 20
 """Once in so many bytes lines that are UTF-8 are counted and kept."""
-_TRIED_PIECES, _TRIED_PAIRS = 8, 200
+_TRIED_PIECES, _TRIED_PAIRS = 4, 200
 _MOSTLY = 0.5
 _LINE_BYTES = 4096
 _LINES = 1_500
@@ -51,7 +52,9 @@ class Lines:
 
     def holding(self, marks: Positions) -> Positions:
         """Numbers of the lines, from 0, that hold one of these offsets."""
-        return np.unique(np.searchsorted(self.ends, marks))
+        numbers = np.searchsorted(self.ends, marks)
+        # the marks are sorted: a comparison finds the different ones
+        return numbers[np.flatnonzero(np.diff(numbers, prepend=-1))]
 
     def cut(self, numbers: Positions) -> list[bytes]:
         """The lines with these numbers; long ones are cut."""
@@ -74,10 +77,12 @@ class Survey:
     escaped: Sample = field(default_factory=Sample)
     """Lines with an escape sequence of ISO-2022, while there are no high bytes."""
     mojibake: Mojibake = field(default_factory=Mojibake)
-    _tried_bytes: int = 0
-    """High bytes of which the lines were counted ..."""
-    _tried_lines: int = 0
-    """... and the lines."""
+    _counted_lines: int = 0
+    """Lines with high bytes where they were counted."""
+    _other_bytes: int = 0
+    """High bytes elsewhere: in lines like those of the samples."""
+    _sample_bytes: int = 0
+    _sample_lines: int = 0
     _next_try: int = 0
     _values: bytes = b""
     _faults: list[Positions] | None = field(default_factory=list)
@@ -93,7 +98,8 @@ class Survey:
     @property
     def high_lines(self) -> int:
         """Lines with high bytes, about."""
-        return round(self.high_bytes * self._tried_lines / self._tried_bytes) if self._tried_bytes else 0
+        others = self._other_bytes * self._sample_lines / self._sample_bytes if self._sample_bytes else 0
+        return self._counted_lines + max(0, round(others))
 
     def look(self, block: bytes, start: int, end: int) -> None:
         """Take the next bytes: whole lines, `block[start:end]`."""
@@ -101,6 +107,7 @@ class Survey:
         high = high_count(octets)
         if high:
             self.high_bytes += high
+            self._other_bytes += high
             self._high(block, start, end)
         elif not self.high_bytes and block.find(b"\x1b$", start, end) >= 0:
             lines = Lines(block[start:end])
@@ -112,56 +119,51 @@ class Survey:
         bounds = _piece_bounds(block, start, end)
         broken = Utf8Ranges(block, bounds).invalid()
         pieces = [(int(bounds[number]), int(bounds[number + 1])) for number in broken]
-        tried = pieces[:: max(1, len(pieces) // _TRIED_PIECES)]
-        if len(pieces) > 2 * _TRIED_PIECES and self._is_foreign(block, tried):
-            self._foreign(
-                block[start:end], octets, [block[at:stop] for at, stop in tried], sum(b - a for a, b in pieces)
-            )
+        tried = _Tried(block, pieces[:: max(1, len(pieces) // _TRIED_PIECES)][:_TRIED_PIECES])
+        if len(pieces) > _TRIED_PIECES and tried.foreign:
+            self._foreign(block[start:end], octets, tried, sum(stop - at for at, stop in pieces))
         elif pieces:
-            self._exactly(block, start, pieces)
+            self._exactly(start, tried if len(pieces) <= _TRIED_PIECES else _Tried(block, pieces))
         if len(broken) < len(bounds) - 1:
             if self.size >= self._next_try:
                 self._good_lines(block, bounds, set(broken))
             self.mojibake.look(block, octets, start)
 
-    def _is_foreign(self, block: bytes, pieces: list[tuple[int, int]]) -> bool:
-        """Whether in these pieces most lines with high bytes are not UTF-8."""
-        lines = Lines(b"".join(block[start:end] for start, end in pieces))
-        bad = lines.holding(utf8_faults(lines.octets))
-        return len(bad) > _MOSTLY * len(lines.holding(places(lines.octets >= 0x80)))
-
     def _good_lines(self, block: bytes, bounds: Positions, broken: set[int]) -> None:
         """Count and keep the lines of one valid piece, once in a while."""
-        valid = next(number for number in range(len(bounds) - 1) if number not in broken)
-        lines = Lines(block[bounds[valid] : bounds[valid + 1]])
-        high = places(lines.octets >= 0x80)
-        if len(high):
+        for number in range(len(bounds) - 1):
+            lines = Lines(block[bounds[number] : bounds[number + 1]]) if number not in broken else None
+            if lines is None or lines.data.isascii():
+                continue
+            high = places(lines.octets >= 0x80)
+            numbers = lines.holding(high)
             self._next_try = self.size + _TRY_BYTES
-            self.good.add(lines, self._count(lines, high))
+            self._sample_bytes += len(high)
+            self._sample_lines += len(numbers)
+            self.good.add(lines, numbers)
+            return
 
-    def _count(self, lines: Lines, high: Positions) -> Positions:
-        numbers = lines.holding(high)
-        self._tried_bytes += len(high)
-        self._tried_lines += len(numbers)
-        return numbers
+    def _exactly(self, start: int, tried: _Tried) -> None:
+        self.bad_lines += len(tried.bad)
+        self.bad.add(tried.lines, tried.bad)
+        if self.size >= self._next_try or len(self.good.lines) < _LINES // _SHARE:
+            self._counted_lines += len(tried.high)
+            self._other_bytes -= tried.high_count
+            self.good.add(tried.lines, np.setdiff1d(tried.high, tried.bad))
+        else:
+            self._counted_lines += len(tried.bad)
+        self._remember(tried.places + (self.size - start))
 
-    def _exactly(self, block: bytes, start: int, pieces: list[tuple[int, int]]) -> None:
-        joined = b"".join(block[at:stop] for at, stop in pieces)
-        faults = self._take(joined, 1.0)
-        # back from the joined pieces to the file
-        begins = np.array([at for at, _ in pieces], dtype=np.int64)
-        sizes = np.array([stop - at for at, stop in pieces], dtype=np.int64)
-        before = np.cumsum(sizes) - sizes
-        self._remember(
-            faults + (begins - before)[np.searchsorted(before, faults, side="right") - 1] + (self.size - start)
-        )
-
-    def _foreign(self, data: bytes, octets: Octets, tried: list[bytes], size: int) -> None:
+    def _foreign(self, data: bytes, octets: Octets, tried: _Tried, size: int) -> None:
         """Most of it is another encoding: what some pieces show is multiplied; UTF-8 lines among it are looked for."""
         self._faults = None
-        joined = b"".join(tried)
-        self._take(joined, size / len(joined))
-        self._new_values(data, octets)
+        factor = size / len(tried.lines.data)
+        self.bad_lines += round(factor * len(tried.bad))
+        self._counted_lines += round(factor * len(tried.high))
+        self._other_bytes -= round(factor * tried.high_count)
+        self.bad.add(tried.lines, tried.bad)
+        self.good.add(tried.lines, np.setdiff1d(tried.high, tried.bad))
+        self._new_values(data)
         # a byte as it leads a sequence of UTF-8, and one as it goes on
         pairs = places((octets[:-1] >= 0xC2) & (octets[1:].view(np.int8) < -64))
         for place in pairs[:: max(1, len(pairs) // _TRIED_PAIRS)].tolist():
@@ -169,30 +171,17 @@ class Survey:
                 break
             begin = max(data.rfind(b"\n", 0, place) + 1, place - _LINE_BYTES)
             line = data[begin : data.find(b"\n", place) + 1 or len(data)][:_LINE_BYTES]
-            if not len(utf8_faults(np.frombuffer(line, dtype=np.uint8))):
+            if decode_record(line, "utf-8") is not None:
                 self.good.lines.append(line)
 
-    def _new_values(self, data: bytes, octets: Octets) -> None:
+    def _new_values(self, data: bytes) -> None:
         """Keep a line for each high byte of which none was kept: a single one may tell two encodings apart."""
-        self._values = self._values or bytes(range(0x80)) + b"".join(self.bad.lines)
-        for value in np.flatnonzero(np.bincount(octets, minlength=256)[0x80:]).tolist():
-            if value + 0x80 not in self._values:
-                place = data.find(value + 0x80)
-                line = data[data.rfind(b"\n", 0, place) + 1 : data.find(b"\n", place) + 1 or len(data)]
-                self.bad.lines.append(line[:_LINE_BYTES])
-                self._values += line
-
-    def _take(self, data: bytes, factor: float) -> Positions:
-        """Count lines and keep some; returns the offsets of the faults."""
-        lines = Lines(data)
-        faults = utf8_faults(lines.octets)
-        bad = lines.holding(faults)
-        self.bad_lines += round(factor * len(bad))
-        self.bad.add(lines, bad)
-        if self.size >= self._next_try or len(self.good.lines) < _LINES // _SHARE:
-            high = self._count(lines, places(lines.octets >= 0x80))
-            self.good.add(lines, np.setdiff1d(high, bad))
-        return faults
+        self._values = self._values or bytes({*range(0x80), *b"".join(self.bad.lines)})
+        for value in dict.fromkeys(data.translate(None, self._values)):
+            place = data.find(value)
+            line = data[data.rfind(b"\n", 0, place) + 1 : data.find(b"\n", place) + 1 or len(data)]
+            self.bad.lines.append(line[:_LINE_BYTES])
+            self._values += bytes((value,))
 
     def _remember(self, faults: Positions) -> None:
         self._fault_count += len(faults)
@@ -200,6 +189,44 @@ class Survey:
             self._faults = None
         if self._faults is not None:
             self._faults.append(faults)
+
+
+class _Tried:
+    """Some pieces of a block that are not UTF-8, looked at byte by byte."""
+
+    def __init__(self, block: bytes, pieces: list[tuple[int, int]]) -> None:
+        self._pieces = np.array(pieces, dtype=np.int64).reshape(-1, 2)
+        self.lines = Lines(b"".join(block[start:end] for start, end in pieces))
+        self._faults = utf8_faults(self.lines.octets)
+        self.bad = self.lines.holding(self._faults)
+        """Numbers of the lines that are not UTF-8."""
+
+    @cached_property
+    def _high(self) -> Positions:
+        return places(self.lines.octets >= 0x80)
+
+    @property
+    def high_count(self) -> int:
+        """High bytes."""
+        return len(self._high)
+
+    @cached_property
+    def high(self) -> Positions:
+        """Numbers of the lines with high bytes."""
+        return self.lines.holding(self._high)
+
+    @property
+    def foreign(self) -> bool:
+        """Whether most of its lines with high bytes are not UTF-8."""
+        return len(self.bad) > _MOSTLY * len(self.high)
+
+    @property
+    def places(self) -> Positions:
+        """Offsets of the faults in the block."""
+        begins, sizes = self._pieces[:, 0], self._pieces[:, 1] - self._pieces[:, 0]
+        before = np.cumsum(sizes) - sizes
+        found: Positions = self._faults + (begins - before)[np.searchsorted(before, self._faults, side="right") - 1]
+        return found
 
 
 def survey(blocks: Iterable[bytes]) -> Survey:

@@ -15,6 +15,7 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_HEAD_BYTES = 128 << 10
 _ISO_2022 = ("iso2022_jp", "iso2022_jp_ext", "iso2022_kr")
 
 
@@ -28,7 +29,10 @@ def bom_of(head: bytes) -> tuple[str | None, int]:
 
 def wide_by_nuls(head: bytes) -> str | None:
     """UTF-16 or UTF-32 without a byte order mark, told by where the NULs stand; None if they tell nothing."""
-    octets = np.frombuffer(head[: len(head) // 4 * 4], dtype=np.uint8)
+    head = head[: min(len(head), _HEAD_BYTES) // 4 * 4]
+    if b"\0" not in head:
+        return None
+    octets = np.frombuffer(head, dtype=np.uint8)
     nuls = np.flatnonzero(octets == 0)
     if len(nuls) < max(1, len(octets) // 200):
         return None
