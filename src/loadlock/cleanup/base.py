@@ -98,7 +98,10 @@ class SqlRule(Protocol):
 
 @runtime_checkable
 class ArrowRule(Protocol):
-    """A rule as a function over an Arrow string array; nulls stay null. Must not raise on any text."""
+    """A rule as a function over an Arrow string array, each value by itself; nulls stay null. Must not raise on any text.
+
+    Where a column's values repeat, it is given each different one once.
+    """
 
     name: ClassVar[str]
     summary: ClassVar[str]

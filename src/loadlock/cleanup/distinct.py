@@ -15,18 +15,15 @@ from loadlock.cleanup.building import Building
 from loadlock.cleanup.known import results_of
 from loadlock.cleanup.prepared import query
 from loadlock.cleanup.shapes import ShapeStep
-from loadlock.cleanup.steps import SqlStep, Step, whole
+from loadlock.cleanup.steps import SqlStep, Step, repeats, whole
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 BITS = 60
 """Conditions packed into one ubigint column."""
-SMALL = 1_000
-"""Parts of fewer rows are not searched for repeated texts."""
-SAMPLE = 2_048
-REPEATS = 0.9
-"""Share of different texts in the sample (and a third of the rows in all) up to which looking up is worth it."""
+RARE = 3
+"""Looking up needs this many times more rows than different texts."""
 
 
 def words(conditions: Sequence[str], prefix: str) -> list[tuple[str, str]]:
@@ -61,19 +58,12 @@ class DistinctStep:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        if _repeats(column):
+        if repeats(column):
             coded = column.dictionary_encode()
-            if len(coded.dictionary) * 3 <= len(column):
+            if len(coded.dictionary) * RARE <= len(column):
                 found, places = results_of(self.sql, self.root, coded.dictionary)
                 return found, pc.fill_null(places.take(coded.indices), 0)
         return query(self.sql, pa.table({self.root: column})), None
-
-
-def _repeats(column: pa.Array) -> bool:
-    if len(column) < SMALL:
-        return False
-    sample = column.slice(len(column) // 2, SAMPLE)
-    return len(sample.unique()) <= REPEATS * len(sample)
 
 
 @dataclass(kw_only=True)

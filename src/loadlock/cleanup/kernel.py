@@ -14,7 +14,7 @@ from loadlock.cleanup.flatten import flatten
 from loadlock.cleanup.plan import Input, Plan
 from loadlock.cleanup.prepared import query
 from loadlock.cleanup.python_checks import run_checks
-from loadlock.cleanup.rejecting import Texts, all_hits, record_rejects, row_rejects, set_rows
+from loadlock.cleanup.rejecting import Marked, Texts, all_hits, record_rejects, row_rejects
 from loadlock.cleanup.steps import whole
 from loadlock.cleanup.tallies import Tallies
 from loadlock.digest import hashes_of, sum_of
@@ -110,8 +110,9 @@ class _Part:
         bad = flags(self.main[queries.BAD]) | checks.rejecting(self.rows.num_rows)
         skipped = ~bad & ~flags(whole(self.main[queries.SKIP]).is_null())
         keep = ~bad & ~skipped
-        hits = all_hits(plan, self.set_rows, checks)
-        changed = [self.set_rows(place) for place in plan.changed_in]
+        marked = Marked(self.column)
+        hits = all_hits(plan, marked, checks)
+        changed = [marked.rows(place) for place in plan.changed_in]
         texts = self.texts(np.unique(np.concatenate([np.flatnonzero(bad), *examples_of(plan, changed)])))
         table = self.clean_table(keep)
         rejects = self.rejects(raw, problems, row_rejects(
@@ -145,10 +146,6 @@ class _Part:
         return (
             pa.concat_tables([record_rejects(raw, problems, file_index=self.file_index), found]) if problems else found
         )
-
-    def set_rows(self, place: tuple[str, int]) -> np.ndarray[Any, Any]:
-        """The rows in which a condition holds."""
-        return set_rows(self.column(place[0]), place[1])
 
     def column(self, name: str) -> pa.Array:
         """A column of the query over the row, or of the part as its steps left it."""

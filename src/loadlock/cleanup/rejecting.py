@@ -33,20 +33,32 @@ class Hits:
     rows: np.ndarray[Any, Any]
 
 
-def all_hits(plan: Plan, rows_of: Callable[[tuple[str, int]], np.ndarray[Any, Any]], checks: CheckResult) -> list[Hits]:
-    """What was found in a part: SQL findings by their packed bits (see `set_rows`), then what Python checks found."""
+def all_hits(plan: Plan, marked: Marked, checks: CheckResult) -> list[Hits]:
+    """What was found in a part: SQL findings by their packed bits, then what Python checks found."""
     hits: list[Hits] = []
     for finding, place in zip(plan.findings, plan.found_in, strict=True):
-        rows = rows_of(place)
+        rows = marked.rows(place)
         for number in finding.unless if len(rows) else ():
             rows = np.setdiff1d(rows, hits[number].rows, assume_unique=True)
         hits.append(Hits(finding=finding, rows=rows))
     return hits + [Hits(finding=finding, rows=rows) for finding, rows in checks.found]
 
 
-def set_rows(word: pa.Array, bit: int) -> np.ndarray[Any, Any]:
-    """The rows in which a bit of a packed column is set."""
-    return np.flatnonzero(word.to_numpy() & np.uint64(1 << bit))
+class Marked:
+    """The packed columns of a part. A bit that no row has set is told without looking at the rows again."""
+
+    def __init__(self, column: Callable[[str], pa.Array]) -> None:
+        self._column = column
+        self._words: dict[str, tuple[np.ndarray[Any, Any], int]] = {}
+
+    def rows(self, place: tuple[str, int]) -> np.ndarray[Any, Any]:
+        """The rows in which the bit at a place is set, ascending."""
+        name, bit = place
+        if name not in self._words:
+            word = self._column(name).to_numpy()
+            self._words[name] = word, int(np.bitwise_or.reduce(word, initial=np.uint64(0)))
+        word, union = self._words[name]
+        return np.flatnonzero(word & np.uint64(1 << bit)) if union >> bit & 1 else np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True, kw_only=True)

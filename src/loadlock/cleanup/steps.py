@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+SMALL = 1_000
+"""Parts of fewer rows are not searched for repeated texts."""
+SAMPLE = 2_048
+REPEATS = 0.9
+"""Share of different texts in the sample up to which texts are looked up."""
+
+
 class Step(Protocol):
     """Adds columns to the part; picklable and pure."""
 
@@ -43,8 +50,11 @@ class ArrowStep:
     def run(self, part: pa.Table) -> pa.Table:
         import pyarrow as pa
 
-        values = self.rule.apply(whole(part[self.before]), self.context)
-        return part.append_column(self.after, values.cast(pa.string()))
+        column = whole(part[self.before])
+        coded = column.dictionary_encode() if repeats(column) else None
+        given = column if coded is None else coded.dictionary
+        values = self.rule.apply(given, self.context).cast(pa.string())
+        return part.append_column(self.after, values if coded is None else values.take(coded.indices))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +161,14 @@ def strict_json(text: str) -> tuple[str | None, str | None]:
 
 def _refuse(word: str) -> Any:
     raise ValueError(f"{word} is no JSON value")
+
+
+def repeats(column: pa.Array) -> bool:
+    """Whether texts seem to come again so often that looking up each different one is worth it."""
+    if len(column) < SMALL:
+        return False
+    sample = column.slice(len(column) // 2, SAMPLE)
+    return len(sample.unique()) <= REPEATS * len(sample)
 
 
 def whole(column: Any) -> pa.Array:
