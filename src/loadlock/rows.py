@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from loadlock.model import Problem, Stage
@@ -78,29 +79,36 @@ def reject_schema() -> pa.Schema:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a row stands in its source: the file's index in the batch and its base name, then as in `PROVENANCE`."""
+
+    file: int
+    source_file: str
+    row: int
+    line: int | None = None
+    offset: int | None = None
+    length: int | None = None
+    sub: int = 0
+
+
 def reject(
+    place: Place,
     *,
     problems: Sequence[Problem],
     stage: Stage,
-    file_index: int,
-    source_file: str,
-    row: int,
-    line: int | None,
-    offset: int | None,
-    length: int | None,
     values: Mapping[str, Any] | None = None,
     raw: bytes | None = None,
-    sub: int = 0,
 ) -> dict[str, Any]:
     """One reject as a Python row of `reject_schema()`; `raw` is cut at `RAW_LIMIT`."""
     return {
-        FILE: file_index,
-        SOURCE_FILE: source_file,
-        ROW: row,
-        SUB: sub,
-        LINE: line,
-        OFFSET: offset,
-        LENGTH: length,
+        FILE: place.file,
+        SOURCE_FILE: place.source_file,
+        ROW: place.row,
+        SUB: place.sub,
+        LINE: place.line,
+        OFFSET: place.offset,
+        LENGTH: place.length,
         "stage": str(stage),
         "problems": [{"code": p.code, "column": p.column, "value": p.value, "message": p.message} for p in problems],
         "values": None if values is None else json.dumps(dict(values), ensure_ascii=False),

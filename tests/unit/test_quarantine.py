@@ -20,7 +20,7 @@ from loadlock.model import Problem, SourceFile, Stage
 from loadlock.quarantine import read
 from loadlock.quarantine.export import export_csv, export_jsonl, export_rejects
 from loadlock.quarantine.read import ALL, RejectFilter, count_rejects, fill_raw, filter_rejects, reject_rows
-from loadlock.rows import RAW_LIMIT, reject, reject_schema, reject_table
+from loadlock.rows import RAW_LIMIT, Place, reject, reject_schema, reject_table
 
 NOT_DATE = Problem(code="not_date", column="day", value="31/02", message="is no date")
 REQUIRED = Problem(code="required", column="name", message="is missing")
@@ -28,10 +28,11 @@ FIELDS = Problem(code="field_count", message="3 fields, not 2")
 
 
 def row(number: int, *problems: Problem, stage: Stage = Stage.CLEANUP, file: int = 0, **changes: Any) -> dict[str, Any]:
-    values: dict[str, Any] = {
-        "line": number + 1, "offset": number * 10, "length": 10, "values": {"day": "31/02", "name": None}, **changes,
-    }  # fmt: skip
-    return reject(problems=problems, stage=stage, file_index=file, source_file=f"{file}.csv", row=number, **values)
+    place = {"line": number + 1, "offset": number * 10, "length": 10, "sub": 0}
+    place |= {name: changes.pop(name) for name in place if name in changes}
+    changes.setdefault("values", {"day": "31/02", "name": None})
+    where = Place(file=file, source_file=f"{file}.csv", row=number, **place)
+    return reject(where, problems=problems, stage=stage, **changes)
 
 
 def as_json(*rows: dict[str, Any], wanted: RejectFilter = ALL) -> list[dict[str, Any]]:

@@ -97,14 +97,16 @@ class PartBuilder:
     def reject(self, problem: Problem, *, row: int, line: int, offset: int, length: int, raw: bytes) -> None:
         """Take a reject; `raw` may be only the start of it, `length` is that of all its bytes."""
         entry = names.reject(
+            names.Place(
+                file=self._file.index,
+                source_file=self._file.name,
+                row=row,
+                line=line,
+                offset=offset,
+                length=length,
+            ),
             problems=[problem],
             stage=Stage.INTAKE,
-            file_index=self._file.index,
-            source_file=self._file.name,
-            row=row,
-            line=line,
-            offset=offset,
-            length=length,
             raw=raw,
         )
         entry["raw_truncated"] = length > len(entry["raw"])

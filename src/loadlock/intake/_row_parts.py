@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from loadlock import rows as names
+from loadlock.intake._json_records import PART_REJECTS
 from loadlock.intake.base import RawPart
 from loadlock.intake.decode import Positions
 from loadlock.model import Problem, SourceFile, Stage
@@ -87,14 +88,16 @@ class RowParts:
     ) -> None:
         """Take a reject; `raw` may be only the start of it, `length` is that of all its bytes."""
         entry = names.reject(
+            names.Place(
+                file=self._file.index,
+                source_file=self._file.name,
+                row=self.next_row if row is None else row,
+                line=line,
+                offset=offset,
+                length=length,
+            ),
             problems=[problem],
             stage=Stage.INTAKE,
-            file_index=self._file.index,
-            source_file=self._file.name,
-            row=self.next_row if row is None else row,
-            line=line,
-            offset=offset,
-            length=length,
             values=values,
             raw=raw,
         )
@@ -107,7 +110,8 @@ class RowParts:
 
     def full(self, *, final: bool = False) -> Iterator[RawPart]:
         """The part, if it is full; with `final` whatever is there."""
-        if not final and self._pending_bytes < self._part_bytes and self._pending_rows < PART_ROWS:
+        room = self._pending_bytes < self._part_bytes and self._pending_rows < PART_ROWS
+        if not final and room and len(self._rejects) < PART_REJECTS:
             return
         if not self._pending_rows:
             return

@@ -17,7 +17,7 @@ from loadlock.faults import point
 from loadlock.ledger.base import PartRecord
 from loadlock.model import Balance, Chunk, PartKey, PartKind, Problem, Receipt, Stage
 from loadlock.quarantine.read import count_rejects, fill_raw
-from loadlock.rows import FILE, IDENTITY, LENGTH, LINE, OFFSET, ROW, reject, reject_table
+from loadlock.rows import FILE, IDENTITY, LENGTH, LINE, OFFSET, ROW, Place, reject, reject_table
 from loadlock.workflow.cleaning import Cleaned, CleanWork, without
 from loadlock.workflow.destinations import BoundDestination
 from loadlock.workflow.workspace import Workspace
@@ -361,14 +361,16 @@ def write_refused(work: DeliveryWork, scope: str, refused: list[RefusedRow]) -> 
     places = _places(work, refused)
     rows = [
         reject(
+            Place(
+                file=row.file,
+                source_file=work.clean_work.files[row.file].name,
+                row=row.row,
+                sub=row.sub,
+                **places.get((row.file, row.row), {}),
+            ),
             problems=row.problems,
             stage=Stage.DELIVERY,
-            file_index=row.file,
-            source_file=work.clean_work.files[row.file].name,
-            row=row.row,
-            sub=row.sub,
             values=row.values,
-            **places.get((row.file, row.row), {"line": None, "offset": None, "length": None}),
         )
         for row in refused
     ]

@@ -21,7 +21,7 @@ import pytest
 
 from loadlock.errors import WorkspaceError
 from loadlock.model import PartKey, PartKind, Problem, Stage
-from loadlock.rows import provenance_fields, reject, reject_table
+from loadlock.rows import Place, provenance_fields, reject, reject_table
 from loadlock.staging.base import Staging
 
 if TYPE_CHECKING:
@@ -103,13 +103,11 @@ def reject_part() -> pa.Table:
     """Rejects with and without problems' columns, values and raw bytes."""
     rows = [
         reject(
+            Place(file=0, source_file="a.csv", row=1, line=2, offset=0, length=5),
             problems=[Problem(code="not_date", message="é 😀", column="d", value="31/02"), Problem(code="x", message="")],
-            stage=Stage.CLEANUP, file_index=0, source_file="a.csv", row=1, line=2, offset=0, length=5,
-            values={"d": "31/02", "e": None}, raw=b"\xff\x00,\n",
+            stage=Stage.CLEANUP, values={"d": "31/02", "e": None}, raw=b"\xff\x00,\n",
         ),
-        reject(
-            problems=[], stage=Stage.INTAKE, file_index=1, source_file="b.xlsx", row=2, line=None, offset=None, length=None,
-        ),
+        reject(Place(file=1, source_file="b.xlsx", row=2), problems=[], stage=Stage.INTAKE),
     ]  # fmt: skip
     return reject_table(rows)
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from loadlock.intake.base import ByteSource, RawPart, ReadResult, SourceOptions
 from loadlock.model import ByteCount, FileReport, Problem, Stage
-from loadlock.rows import provenance_fields, reject, reject_table
+from loadlock.rows import Place, provenance_fields, reject, reject_table
 
 
 class PairsFormat:
@@ -59,14 +59,16 @@ class _Reader:
         self.bytes += ByteCount(rejects=len(line))
         self.rejects.append(
             reject(
+                Place(
+                    file=self.source.file.index,
+                    source_file=self.source.file.name,
+                    row=number,
+                    line=number,
+                    offset=at,
+                    length=len(line),
+                ),
                 problems=[problem],
                 stage=Stage.INTAKE,
-                file_index=self.source.file.index,
-                source_file=self.source.file.name,
-                row=number,
-                line=number,
-                offset=at,
-                length=len(line),
                 raw=line,
             )
         )
