@@ -64,6 +64,8 @@ QUESTIONS: dict[str, Callable[[SqlLedger], Any]] = {
     "file_reports": lambda ledger: ledger.file_reports(WANTED, 1) or True,
     "chunks": lambda ledger: ledger.chunks(f"r{WANTED}", 0) or True,
     "reject_counts": lambda ledger: ledger.reject_counts(f"r{WANTED}") or True,
+    "newest_delivery": lambda ledger: ledger.newest_delivery(["shop"], pipeline="orders"),
+    "delivered_names": lambda ledger: not ledger.delivered_names("orders", ["rare"], ["n"]),
     "delivered_files": lambda ledger: not ledger.delivered_files("orders", ["rare"]),
 }
 

@@ -381,6 +381,44 @@ class LedgerContract:
         assert ledger.delivered_files("other", TARGETS) == {"cc"}
         assert ledger.delivered_files("third", TARGETS) == set()
 
+    def test_the_newest_delivery_is_of_the_same_destinations(self, ledger: Ledger) -> None:
+        for run, digest, changes in (
+            ("r1", "aa", {}),
+            ("r2", "bb", {"pipeline": "other"}),
+            ("r3", "cc", {"destinations": TARGETS[:1]}),
+            ("r4", "dd", {}),
+        ):
+            begun(ledger, run, [digest], **changes)
+            brought_to(ledger, run, RunStatus.FAILED if run == "r4" else RunStatus.VERIFIED)
+        for pipeline, expected in ((None, "r2"), ("orders", "r1"), ("other", "r2"), ("third", None)):
+            found = ledger.newest_delivery(TARGETS, pipeline=pipeline)
+            assert (found and found.run) == expected
+
+    def test_names_are_known_with_the_bytes_they_were_delivered_with(self, ledger: Ledger) -> None:
+        batches = [begun(ledger, f"r{n}", [digest])[0] for n, digest in enumerate(("aa", "bb", "cc"))]
+        for run, end in (("r0", RunStatus.VERIFIED), ("r1", RunStatus.PUBLISHED), ("r2", RunStatus.FAILED)):
+            brought_to(ledger, run, end)
+        known = ledger.delivered_names("orders", TARGETS, ["0.csv", "none.csv"])
+        assert {name: list(found.items()) for name, found in known.items()} == {
+            "0.csv": [("bb", batches[1]), ("aa", batches[0])]
+        }
+        assert ledger.delivered_names("other", TARGETS, ["0.csv"]) == {}
+
+    def test_what_was_replaced_everywhere_is_superseded(self, ledger: Ledger) -> None:
+        first, second, partly, new = (
+            begun(ledger, f"r{n}", [f"d{n}"], destinations=to)[0]
+            for n, to in enumerate((TARGETS, TARGETS[:1], (*TARGETS, "third"), TARGETS))
+        )
+        for run in range(4):
+            brought_to(ledger, f"r{run}", RunStatus.VERIFIED)
+        for batch in (first, second, partly, new):
+            ledger.set_batch_status(batch, BatchStatus.DELIVERED)
+        assert sorted(ledger.supersede(new, TARGETS)) == sorted([first, second])
+        assert ledger.supersede(new, TARGETS) == []
+        found = {batch.batch: batch.status for batch in ledger.batches()}
+        assert [str(found[batch]) for batch in (first, partly, new)] == ["superseded", "delivered", "delivered"]
+        assert ledger.events(batch=first)[-1].data == {"from": "delivered", "to": "superseded", "by": new}
+
     # at once
 
     def test_threads_lose_nothing_to_each_other(self, ledger: Ledger) -> None:
