@@ -5,18 +5,17 @@ Needed where other characters' bytes can look like delimiters or quotes (UTF-16,
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
+from loadlock.intake._enc_decode import UNITS, decode_mixed, decode_sized
 from loadlock.intake.decode import Octets, Positions, codec_name, is_single_byte
 
 _WAIT_BYTES = 64 << 20
 """A multi-byte text without a line end in so many bytes is cut anyway; memory stays bounded."""
-_UNITS = {"utf-16-le": 2, "utf-16-be": 2, "utf-32-le": 4, "utf-32-be": 4}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +32,8 @@ class TranscodedBlock:
     """Bytes of each character in the original."""
     bad: Positions
     """Offsets in `data` of the U+FFFD that stand for undecodable bytes, sorted."""
+    foreign: Positions = field(default_factory=lambda: np.empty((0, 2), dtype=np.int64))
+    """Start and end in `data` of lines that were UTF-8 in a file of another encoding."""
 
     @cached_property
     def _ends(self) -> Positions:
@@ -98,9 +99,22 @@ class OriginMap:
         chosen: Positions = found[(found >= start) & (found < end)]
         return chosen
 
+    def foreign(self, start: int, end: int) -> Positions:
+        """Start and end in the UTF-8 stream of the lines, overlapping this range, that were UTF-8 in the file."""
+        pieces = [begin + block.foreign for block, begin in zip(self._blocks, self._starts, strict=True)]
+        found = np.concatenate(pieces) if pieces else np.empty((0, 2), dtype=np.int64)
+        chosen: Positions = found[(found[:, 1] > start) & (found[:, 0] < end)]
+        return chosen
+
 
 class Transcoder:
-    """Turns the blocks of a file into UTF-8 blocks with an offset map. Streams; holds one block and its tail."""
+    """Turns the blocks of a file into UTF-8 blocks with an offset map. Streams; holds one block and its tail.
+
+    `mixed`: lines with non-ASCII characters that are valid UTF-8 are read so, whatever the encoding of the file.
+    """
+
+    def __init__(self, *, mixed: bool = False) -> None:
+        self._make = _mixed_block if mixed else _block
 
     def transcode(self, blocks: Iterator[bytes], encoding: str, bom_bytes: int = 0) -> Iterator[TranscodedBlock]:
         """The file's text in UTF-8. `bom_bytes` at the start are left out, and counted in the offsets."""
@@ -112,15 +126,15 @@ class Transcoder:
             cut = _cut(joined, codec)
             tail = joined[cut:]
             if cut:
-                yield _block(joined[:cut], codec, start)
+                yield self._make(joined[:cut], codec, start)
                 start += cut
         if tail:
-            yield _block(tail, codec, start)
+            yield self._make(tail, codec, start)
 
 
 def _cut(data: bytes, codec: str) -> int:
     """Where whole characters end for certain."""
-    unit = _UNITS.get(codec)
+    unit = UNITS.get(codec)
     if unit is None:
         # the line feed is no trail byte in any of these encodings, and resets ISO-2022
         return data.rfind(b"\n") + 1 or (len(data) if len(data) > _WAIT_BYTES or is_single_byte(codec) else 0)
@@ -132,8 +146,32 @@ def _cut(data: bytes, codec: str) -> int:
 
 
 def _block(raw: bytes, codec: str, start: int) -> TranscodedBlock:
-    text, sizes, bad = _decode(raw, codec)
-    return TranscodedBlock(data=text.encode(), raw=raw, start=start, sizes=sizes, bad=_byte_places(text, bad))
+    found = decode_sized(raw, codec)
+    data = found.text.encode()
+    return TranscodedBlock(data=data, raw=raw, start=start, sizes=found.sizes, bad=_byte_places(found.text, found.bad))
+
+
+def _mixed_block(raw: bytes, codec: str, start: int) -> TranscodedBlock:
+    """A block in which lines that are UTF-8 are left so."""
+    pieces: list[bytes] = []
+    sizes, bad = [np.empty(0, dtype=np.uint8)], [np.empty(0, dtype=np.int64)]
+    foreign: list[tuple[int, int]] = []
+    at = 0
+    for part, is_utf8 in decode_mixed(raw, codec):
+        pieces.append(part.text.encode())
+        sizes.append(part.sizes)
+        bad.append(_byte_places(part.text, part.bad) + at)
+        if is_utf8:
+            foreign.append((at, at + len(pieces[-1])))
+        at += len(pieces[-1])
+    return TranscodedBlock(
+        data=b"".join(pieces),
+        raw=raw,
+        start=start,
+        sizes=np.concatenate(sizes),
+        bad=np.concatenate(bad),
+        foreign=np.array(foreign, dtype=np.int64).reshape(-1, 2),
+    )
 
 
 def _byte_places(text: str, characters: Positions) -> Positions:
@@ -142,98 +180,5 @@ def _byte_places(text: str, characters: Positions) -> Positions:
         return characters
     codes = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
     widths = 1 + (codes >= 0x80).astype(np.int64) + (codes >= 0x800) + (codes >= 0x10000)
-    places: Positions = np.concatenate(([0], np.cumsum(widths)))[characters]
-    return places
-
-
-def _decode(raw: bytes, codec: str) -> tuple[str, Octets, Positions]:
-    """Text, original size of each character, and the numbers of the characters that stand for faults."""
-    unit = _UNITS.get(codec)
-    if unit is not None:
-        return _decode_wide(raw, codec, unit)
-    if b"\x1b" in raw:
-        # escape sequences take bytes of their own
-        return _decode_lines(raw, codec)
-    try:
-        text = raw.decode(codec)
-    except UnicodeDecodeError:
-        return _decode_lines(raw, codec)
-    codes = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
-    sizes = _sizes(codec)[np.minimum(codes, 0x10000)]
-    if int(sizes.sum(dtype=np.int64)) != len(raw):
-        return _decode_lines(raw, codec)
-    return text, sizes, np.empty(0, dtype=np.int64)
-
-
-def _decode_wide(raw: bytes, codec: str, unit: int) -> tuple[str, Octets, Positions]:
-    whole = len(raw) // unit * unit
-    codes = _code_points(raw[:whole], codec, unit)
-    wrong = ((codes >= 0xD800) & (codes < 0xE000)) | (codes > 0x10FFFF)
-    sizes = np.full(len(codes), unit, dtype=np.uint8)
-    if unit == 2:
-        sizes[codes >= 0x10000] = 4
-    if wrong.any():
-        codes = np.where(wrong, np.uint32(0xFFFD), codes)
-    bad = np.flatnonzero(wrong)
-    text = codes.astype("<u4").tobytes().decode("utf-32-le")
-    if whole == len(raw):
-        return text, sizes, bad
-    return text + "\ufffd", np.append(sizes, np.uint8(len(raw) - whole)), np.append(bad, len(codes))
-
-
-def _code_points(raw: bytes, codec: str, unit: int) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
-    if unit == 4:
-        return np.frombuffer(raw, dtype="<u4" if codec.endswith("le") else ">u4").astype(np.uint32)
-    text = raw.decode(codec, "surrogatepass")
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-
-
-@lru_cache(maxsize=8)
-def _sizes(codec: str) -> Octets:
-    """Bytes of each character of the basic plane in this encoding; the last entry is for all beyond it."""
-    table = np.zeros(0x10001, dtype=np.uint8)
-    for code in range(0x10000):
-        table[code] = len(chr(code).encode(codec, "ignore"))
-    table[0x10000] = 4
-    return table
-
-
-def _decode_lines(raw: bytes, codec: str) -> tuple[str, Octets, Positions]:
-    """The exact way for faults and for escapes: line by line, and within a line that needs it byte by byte."""
-    texts: list[str] = []
-    sizes: list[int] = []
-    bad: list[int] = []
-    for line in raw.splitlines(keepends=True):
-        _decode_line(line, codec, (texts, sizes, bad))
-    return "".join(texts), np.array(sizes, dtype=np.uint8), np.array(bad, dtype=np.int64)
-
-
-def _decode_line(line: bytes, codec: str, out: tuple[list[str], list[int], list[int]]) -> None:
-    """Feed byte by byte; each character gets the bytes that were fed since the one before it (escapes included)."""
-    texts, sizes, bad = out
-    decoder = codecs.getincrementaldecoder(codec)("strict")
-    first, pending = len(sizes), 0
-    for value in line:
-        pending += 1
-        try:
-            text = decoder.decode(bytes((value,)))
-        except UnicodeError:
-            decoder.reset()
-            # a plain character behind a broken one is itself again: a delimiter must not vanish
-            plain = value < 0x80 and pending > 1
-            bad.append(len(sizes))
-            texts.append("\ufffd" + (chr(value) if plain else ""))
-            sizes.extend([pending - 1, 1] if plain else [pending])
-            pending = 0
-            continue
-        if text:
-            texts.append(text)
-            sizes.extend([pending, *([0] * (len(text) - 1))])
-            pending = 0
-    if pending and decoder.getstate()[0]:
-        bad.append(len(sizes))
-        texts.append("\ufffd")
-        sizes.append(pending)
-    elif pending and len(sizes) > first:
-        # an escape sequence at the end of a text belongs to its last character
-        sizes[-1] += pending
+    found: Positions = np.concatenate(([0], np.cumsum(widths)))[characters]
+    return found
