@@ -44,6 +44,7 @@ _ALL = [
             "The record is not valid JSON (RFC 8259).",
             "Correct the record; see the message for the place.",
         ),
+        ("invalid_xml", "The element is not well-formed XML.", "Correct it; see the message for the place."),
         ("truncated", "The file ends inside a record.", "Ask the sender for the whole file."),
         ("nested_too_deep", "The JSON is nested deeper than the limit.", "Raise `depth_limit` if this is meant."),
         ("unreadable_range", "A range of bytes could not be cut into records.", "Look at the raw bytes."),
@@ -104,7 +105,11 @@ _ALL = [
         ("not_found", "The value is not in the lookup.", "Correct it, or extend the lookup."),
         ("forbidden", "The value is in the list of those not allowed.", "Correct it, or change the list."),
         ("comparison", "The value does not compare as declared with another column's.", "Correct one of the two."),
-        ("bad_split", "The text has not as many pieces as there are columns for them.", "Correct it, or say what to do."),
+        (
+            "bad_split",
+            "The text has not as many pieces as there are columns for them.",
+            "Correct it, or say what to do.",
+        ),
         ("sql_check", "A check written in SQL failed.", "See the check's message."),
         (
             "sql_error",
