@@ -52,7 +52,7 @@ class Tally:
 class Records:
     """Good records of one window, in file order; all arrays of one length."""
 
-    text: bytes
+    text: bytes | pa.Buffer
     """UTF-8 of all of them, one behind the other."""
     sizes: Positions
     """Bytes of each in `text`."""
@@ -64,6 +64,8 @@ class Records:
     """Place in this list → encoding, where it is not the file's."""
 
 
+PART_REJECTS = 20_000
+"""Rejects a part holds at most, about: they take far more memory than their bytes."""
 _NUMBERS = ("rows", "lines", "offsets", "lengths")
 
 
@@ -117,7 +119,7 @@ class PartBuilder:
 
     def full_parts(self, *, final: bool = False) -> Iterator[RawPart]:
         """The parts that are full; with `final` also the last one."""
-        if not final and self._pending_bytes < self._part_bytes:
+        if not final and self._pending_bytes < self._part_bytes and len(self._rejects) < PART_REJECTS:
             return
         records, rejects = self._records, self._rejects
         self._records, self._rejects, self._pending_bytes = [], [], 0
