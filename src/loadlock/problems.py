@@ -126,8 +126,8 @@ _ALL = [
         ("key_missing", "A key column is empty.", "Fill it in."),
         (
             "duplicate_json_key",
-            "Two keys of the record lead to the same column.",
-            "Rename one, or change the separator.",
+            "A key stands twice in one object, and only one of its two columns is taken.",
+            r"Correct the record, or take the second one too (`from: a\#2`).",
         ),
     ),
     *_codes(

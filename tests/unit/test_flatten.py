@@ -39,7 +39,7 @@ def values(found: Flattened | pa.Table) -> list[dict[str, Any]]:
 
 
 def one(text: str, spec: Flatten = PLAIN) -> dict[str, Any]:
-    """The one row of a record; read slowly and by its pattern, which must agree."""
+    """The one row of a record; alone and among others, which must agree."""
     found = values(flatten(raw([text]), spec))
     assert len(found) == 1
     assert values(flatten(raw([text] * 5), spec)) == found * 5
@@ -119,18 +119,42 @@ def test_provenance_stays_with_its_row_whatever_the_shapes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "column"),
+    ("text", "row"),
     [
-        ('{"a":1,"b":2,"a":3}', "a"),
-        ('{"a":1,"\\u0061":1}', "a"),
-        ('{"x":{"a":1,"a":1}}', "x.a"),
-        ('{"a.b":1,"a":{"b":2}}', "a.b"),
-        ('{"a":{"b":2},"a.b":1}', "a.b"),
-        ('{"_row":1,"_row_2":2}', "_row_2"),
+        ('{"a.b":1,"a":{"b":2}}', {r"a\.b": "1", "a.b": "2"}),
+        ('{"a":{"b":2},"a.b":1}', {"a.b": "2", r"a\.b": "1"}),
+        (r'{"a\\.b":1,"a.b":2,"a\\":{"b":3}}', {r"a\\\.b": "1", r"a\.b": "2", r"a\\.b": "3"}),
+        (r'{"a\\#2":1,"a#2":2}', {r"a\\#2": "1", "a#2": "2"}),
+        ('{"_row":1,"_row_2":2,"x":{"_row":3}}', {"_row_2": "1", "_row_2_2": "2", "x._row": "3"}),
     ],
 )
-def test_two_keys_for_one_column_are_a_problem(text: str, column: str) -> None:
-    assert codes(text) == [("duplicate_json_key", column)]
+def test_different_ways_through_a_record_are_different_columns(text: str, row: dict[str, str]) -> None:
+    assert list(one(text).items()) == list(row.items())
+
+
+@pytest.mark.parametrize(
+    ("text", "row"),
+    [
+        ('{"a":1,"b":2,"a":3,"a":4}', {"a": "1", "b": "2", r"a\#2": "3", r"a\#3": "4"}),
+        ('{"a":1,"\\u0061":1}', {"a": "1", r"a\#2": "1"}),
+        ('{"x":{"a":1,"a":[1]}}', {"x.a": "1", r"x.a\#2": "[1]"}),
+        ('{"a":{"b":1},"a":{"b":2,"c":3}}', {"a.b": "1", r"a\#2.b": "2", r"a\#2.c": "3"}),
+    ],
+)
+def test_a_key_that_stands_twice_is_two_columns_where_all_are_taken(text: str, row: dict[str, str]) -> None:
+    assert list(one(text).items()) == list(row.items())
+
+
+def test_a_key_that_stands_twice_is_a_problem_where_only_one_of_its_columns_is_wanted() -> None:
+    part = raw(['{"a":1,"b":1}', '{"a":1,"a":2,"b":2}', '{"x":{"y":1},"x":{"z":1},"b":3}'])
+    found = flatten(part, PLAIN, ["a", "b"])
+    assert [(index, problem.code, problem.column) for index, problem in found.problems] == [
+        (1, "duplicate_json_key", "a")
+    ]
+    assert [row["b"] for row in values(found)] == ["1", "3"]
+    assert [problem.column for _, problem in flatten(part, PLAIN, ["x.y"]).problems] == ["x"]
+    assert flatten(part, PLAIN, ["b"]).problems == []
+    assert flatten(part, PLAIN, ["a", r"a\#2"]).problems == []
 
 
 def test_equal_keys_inside_json_text_are_left_as_they_are() -> None:
@@ -218,7 +242,7 @@ def test_columns_are_named_in_the_order_of_first_appearance() -> None:
     assert column_names(raw(texts), PLAIN) == ["b", "a", "c.d"] == flatten(raw(texts), PLAIN).table.column_names[:3]
 
 
-def test_what_an_earlier_part_taught_adds_no_columns_to_a_later_one() -> None:
+def test_an_earlier_part_adds_no_columns_to_a_later_one() -> None:
     optional = [json.dumps({f"k{key}": key for key in range(8) if seed >> key & 1}) for seed in range(256)]
     flatten(raw(optional), PLAIN)
     assert column_names(raw(['{"k1":1,"k3":2}'] * 3), PLAIN) == ["k1", "k3"]
@@ -291,8 +315,10 @@ def test_an_array_as_record_explodes_as_value() -> None:
     assert [(row["value"], row["value.a"]) for row in values(found)] == [("1", None), (None, "2")]
 
 
-def test_a_key_twice_inside_an_exploded_element_rejects_the_record() -> None:
-    found = flatten(raw(['{"items":[{"a":1},{"a":1,"a":2}]}', '{"items":[{"a":3}]}']), Flatten(explode=("items",)))
+def test_a_key_twice_inside_an_exploded_element_is_two_columns_or_rejects_the_record() -> None:
+    part, spec = raw(['{"items":[{"a":1},{"a":1,"a":2}]}', '{"items":[{"a":3}]}']), Flatten(explode=("items",))
+    assert [tuple(row.values()) for row in values(flatten(part, spec))] == [("1", None), ("1", "2"), ("3", None)]
+    found = flatten(part, spec, ["items.a"])
     assert [(index, problem.code, problem.column) for index, problem in found.problems] == [
         (0, "duplicate_json_key", "items.a")
     ]
@@ -320,11 +346,8 @@ def test_child_tables_hold_the_elements_with_their_parents_row() -> None:
 def test_records_with_a_problem_have_no_children() -> None:
     texts = ['{"items":[{"a":1,"a":2}]}', "{", '{"items":[{"a":3}]}']
     spec = Flatten(children={"items": "lines"})
-    assert [(index, problem.code) for index, problem in flatten(raw(texts), spec).problems] == [
-        (0, "duplicate_json_key"),
-        (1, "invalid_json"),
-    ]
-    assert values(child_tables(raw(texts), spec)["lines"]) == [{"a": "3"}]
+    assert [(index, problem.code) for index, problem in flatten(raw(texts), spec).problems] == [(1, "invalid_json")]
+    assert values(child_tables(raw(texts), spec)["lines"]) == [{"a": "1", r"a\#2": "2"}, {"a": "3", r"a\#2": None}]
 
 
 def test_a_child_table_without_rows_has_only_provenance() -> None:
@@ -335,14 +358,14 @@ def test_a_child_table_without_rows_has_only_provenance() -> None:
 def test_messages_say_where_and_what() -> None:
     problem = flatten(raw(['{"a":1,"b":oops}']), PLAIN).problems[0][1]
     assert problem.message == "the record is not valid JSON at character 12: 'oops}'"
-    problem = flatten(raw(['{"a":{"x":1,"x":2}}']), PLAIN).problems[0][1]
+    problem = flatten(raw(['{"a":{"x":1,"x":2}}']), PLAIN, ["a.x"]).problems[0][1]
     assert problem.message == "the key 'x' stands twice in the same object"
 
 
 def test_names_are_those_of_pandas_json_normalize() -> None:
     pandas = pytest.importorskip("pandas")
     records = [
-        {"id": 1, "a": {"b": {"c": 1, "d": [1, 2]}, "e": None}, "x.y": 2},
+        {"id": 1, "a": {"b": {"c": 1, "d": [1, 2]}, "e": None}, "x-y": 2},
         {"id": "2", "a": {"b": {"c": "1"}}, "list": [{"k": 1}], "deep": {"er": {"still": {"yes": True}}}},
         {"id": None, "a": 5},
     ]

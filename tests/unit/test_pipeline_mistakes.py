@@ -56,6 +56,7 @@ CASES = [
     ("source: {quote: '||'}", 2, 17, "'||' is not one character", "or none"),
     ("source: {delimiter: ';', quote: ';'}", 2, 33, "the same character", "another"),
     ("source: {header: 1.5}", 2, 18, "must be a number of header rows", "`false`"),
+    ('source: {flatten: {separator: "\\\\"}}', 2, 31, "without a backslash", 'as in "."'),
     ("source: {preamble: -1}", 2, 20, "-1 is too small", "Write 0 or more"),
     ("source: {record_limit: 100000000000000000000}", 2, 24, "too large", "smaller"),
     ("source: {tolerate: [pad_shrt]}", 2, 21, "'pad_shrt' is none of the choices", "Did you mean 'pad_short'?"),

@@ -1,49 +1,91 @@
-"""Tokens of JSON values into Arrow text columns, a column at a time."""
+"""Values of JSON records as Arrow text columns, a column at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from loadlock.cleanup._flatten_tree import unescaped
+import numpy as np
+import orjson
+
+from loadlock.cleanup._flatten_names import unescaped
+from loadlock.cleanup._flatten_scan import QUOTE, Positions, Tokens
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_NULL = 0x6E
 
-def text_column(tokens: Sequence[bytes | None]) -> tuple[pa.Array, list[int]]:
-    """The values of a column: strings without quotes and escapes, null and None as null, all else as written.
 
-    Beside it the indexes of strings that are no text (half of a surrogate pair); they are null.
+class Texts:
+    """The values at some places of a slice: strings without quotes and escapes, all else as written, null as null."""
+
+    def __init__(self, found: Tokens, starts: Positions) -> None:
+        """`starts` in ascending order."""
+        first = found.octets[starts]
+        ends = found.value_ends(starts)
+        is_string = first == QUOTE
+        self._array = _cut(found.text, starts + is_string, ends - is_string)
+        # the pieces between the values count too
+        self._numbers = 2 * np.arange(len(starts), dtype=np.int64)
+        self._numbers[first == _NULL] = -1
+        strings = np.flatnonzero(is_string)
+        escaped = strings[found.escaped(starts[strings])]
+        if len(escaped):
+            self._unescape(found, starts, ends, escaped)
+
+    def _unescape(self, found: Tokens, starts: Positions, ends: Positions, escaped: Positions) -> None:
+        import pyarrow as pa
+
+        tokens = _cut(found.text, starts[escaped], ends[escaped]).cast(pa.binary())[0::2]
+        texts = orjson.loads(b"[" + b",".join(tokens.to_pylist()) + b"]")
+        self._numbers[escaped] = len(self._array) + np.arange(len(escaped))
+        self._array = pa.concat_arrays([self._array, pa.array(texts, pa.string())])
+
+    def columns(self, columns: int, rows: int, places: Positions, values: Positions | slice) -> list[pa.Array]:
+        """So many columns of so many rows: the values at these places (column by column), null elsewhere."""
+        import pyarrow as pa
+
+        numbers = np.full(columns * rows, -1, dtype=np.int64)
+        numbers[places] = self._numbers[values]
+        # all at once, then cut: a call for each column would cost as much as its values
+        made = self._array.take(pa.array(numbers, mask=numbers < 0))
+        return [made.slice(column * rows, rows) for column in range(columns)]
+
+
+def _cut(text: bytes, starts: Positions, ends: Positions) -> pa.Array:
+    """The pieces from each start to its end, at the even places, and what lies between them, without copying.
+
+    They are cut at ASCII characters out of valid UTF-8, so they are valid too.
     """
     import pyarrow as pa
-    import pyarrow.compute as pc
 
-    raw = pa.array(tokens, pa.binary())
-    # tokens are cut at ASCII characters out of valid UTF-8, so they are valid too
-    column = pa.Array.from_buffers(pa.string(), len(raw), raw.buffers(), raw.null_count)
-    # without a backslash no quote stands inside a string, so trimming takes exactly the two at its ends
-    trimmed = pc.ascii_trim(column, characters='"')
-    nulls = pc.equal(column, "null")
-    if pc.any(nulls).as_py():
-        trimmed = pc.if_else(nulls, pa.scalar(None, pa.string()), trimmed)
-    if b"\\" not in (raw.buffers()[2] or pa.py_buffer(b"")).to_pybytes():
-        return trimmed, []
-    return _unescape(column, trimmed)
+    bounds = np.zeros(2 * len(starts) + 1, dtype=np.int32)
+    bounds[0:-1:2], bounds[1::2] = starts, ends
+    bounds[-1] = bounds[-2] if len(starts) else 0
+    return pa.Array.from_buffers(pa.string(), 2 * len(starts), [None, pa.py_buffer(bounds), pa.py_buffer(text)])
 
 
-def _unescape(column: pa.Array, trimmed: pa.Array) -> tuple[pa.Array, list[int]]:
+def text_column(tokens: Sequence[bytes | None]) -> tuple[pa.Array, list[int]]:
+    """As `Texts`, of tokens by themselves; None is null. Beside it the indexes of strings that are no text.
+
+    (Half of a surrogate pair is no text; they are null.)
+    """
     import pyarrow as pa
-    import pyarrow.compute as pc
 
-    escaped = pc.and_(pc.starts_with(column, '"'), pc.match_substring(column, "\\"))
-    escaped = pc.fill_null(escaped, False)
     texts: list[str | None] = []
     bad = []
-    for index in pc.indices_nonzero(escaped).to_pylist():
+    for index, token in enumerate(tokens):
         try:
-            texts.append(unescaped(column[index].as_py()))
+            texts.append(_text(token))
         except UnicodeEncodeError:
             texts.append(None)
             bad.append(index)
-    return pc.replace_with_mask(trimmed, escaped, pa.array(texts, pa.string())), bad
+    return pa.array(texts, pa.string()), bad
+
+
+def _text(token: bytes | None) -> str | None:
+    if token is None or token == b"null":
+        return None
+    text = token.decode()
+    return unescaped(text) if text.startswith('"') else text

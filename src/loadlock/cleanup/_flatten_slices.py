@@ -1,25 +1,27 @@
-"""A raw part of JSON records, read slice by slice: known shapes by their patterns, the rest by the slow reader."""
+"""A raw part of JSON records, read slice by slice: sound records at once, odd ones by themselves."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from loadlock import rows
 from loadlock.cleanup._flatten_columns import text_column
-from loadlock.cleanup._flatten_shapes import Shape, Shapes
+from loadlock.cleanup._flatten_fast import Fast
+from loadlock.cleanup._flatten_scan import Positions
+from loadlock.cleanup._flatten_sound import all_sound, joined_text, sound_records
 from loadlock.cleanup._flatten_tree import (
-    RENAMED,
-    VALUE,
     Node,
     Reader,
     RecordError,
     Row,
-    elements_of,
-    repeated,
-    rows_of,
+    child_rows,
+    parent_rows,
+    undecided,
 )
 from loadlock.model import Problem
 from loadlock.pipeline.model import Flatten
@@ -27,45 +29,51 @@ from loadlock.pipeline.model import Flatten
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SLICE_ROWS = 8_192
-"""Records that are held as Python values at a time."""
+SLICE_BYTES = 1 << 20
+"""Text that is worked on at a time, about; what is known of its tokens takes many times that."""
 
-Tokens = Mapping[str, Sequence[bytes | None]]
+
+def slices(raw: pa.Table) -> Iterator[tuple[int, int]]:
+    """(first record, behind the last) of each slice of a raw part."""
+    import pyarrow.compute as pc
+
+    if not raw.num_rows:
+        return
+    sizes = pc.fill_null(pc.binary_length(raw[rows.JSON_RECORD]), 4).to_numpy().astype(np.int64)
+    number = np.cumsum(sizes) // SLICE_BYTES
+    bounds = [0, *(np.flatnonzero(np.diff(number)) + 1).tolist(), raw.num_rows]
+    yield from pairwise(bounds)
 
 
 @dataclass
 class _Slow:
-    """Rows of the slow reader: for each its record, its number within the record, and its cells."""
+    """Rows of records read by themselves: for each its record, its number within the record, and its cells."""
 
     records: list[int] = field(default_factory=list)
     subs: list[int] = field(default_factory=list)
     cells: list[dict[str, bytes]] = field(default_factory=list)
 
-    def add(self, record: int, sub: int, cells: dict[str, bytes]) -> None:
-        self.records.append(record)
-        self.subs.append(sub)
-        self.cells.append(cells)
+    def add(self, record: int, text: str, found: Sequence[Row], wanted: frozenset[str] | None) -> None:
+        for row in found:
+            sub = self.subs[-1] + 1 if self.records and self.records[-1] == record else 0
+            self.records.append(record)
+            self.subs.append(sub)
+            self.cells.append(_cells(text, row, wanted))
 
-    def tokens(self) -> Tokens:
-        names = dict.fromkeys(name for cells in self.cells for name in cells)
-        return {name: [cells.get(name) for cells in self.cells] for name in names}
+    def table(self, problems: list[tuple[int, Problem]]) -> pa.Table:
+        """The rows; records with half a character have none, and `problems` says so."""
+        import pyarrow as pa
 
-
-@dataclass
-class _Matched:
-    """Records of one shape, and the values of its groups."""
-
-    records: list[int] = field(default_factory=list)
-    groups: list[tuple[bytes, ...]] = field(default_factory=list)
-
-    def tokens(self, shape: Shape) -> Tokens:
-        return dict(zip(shape.captured, zip(*self.groups, strict=True), strict=True))
-
-
-@lru_cache(maxsize=8)
-def _learned(settings: tuple[str, int | None], wanted: frozenset[str] | None) -> Shapes:
-    """What was learned from earlier parts read in the same way (without opened arrays, which know no shapes)."""
-    return Shapes(wanted)
+        columns, bad = {}, set()
+        for name in dict.fromkeys(name for cells in self.cells for name in cells):
+            columns[name], broken = text_column([cells.get(name) for cells in self.cells])
+            for index in broken:
+                bad.add(self.records[index])
+                problems.append((self.records[index], _no_text(name)))
+        columns[rows.ROW] = pa.array(self.records, pa.int64())
+        columns[rows.SUB] = pa.array(self.subs, pa.int32())
+        table = pa.table(columns)
+        return table.filter(pa.array([record not in bad for record in self.records])) if bad else table
 
 
 class Slices:
@@ -75,119 +83,110 @@ class Slices:
         self.spec = spec
         self.reader = Reader(spec)
         self.wanted = None if wanted is None else frozenset(wanted)
-        opens_arrays = spec.explode or spec.children or spec.arrays == "explode"
-        self.shapes = None if opens_arrays else _learned((spec.separator, spec.depth), self.wanted)
         self.names: dict[str, None] = {}
-        """All columns seen, wanted or not, in the order of first appearance."""
+        """All columns seen, in the order of first appearance; not complete where the wanted ones are named."""
         self.problems: list[tuple[int, Problem]] = []
 
-    def read(self, raw: pa.Table, at: int) -> pa.Table:
+    def read(self, raw: pa.Table, begin: int, end: int) -> pa.Table:
         """One slice: the columns that it has, then `_row` (here: the record's index in `raw`) and `_sub`."""
-        texts = _texts(raw.slice(at, SLICE_ROWS))
-        appeared: list[tuple[int, Sequence[str]]] = []
-        matched, slow = self._match(texts, at, appeared)
-        appeared += [(found.records[0], shape.names) for shape, found in matched.items()]
-        for _, names in sorted(appeared, key=lambda one: one[0]):
-            self.names.update(dict.fromkeys(names))
-        pieces = [self._piece(found.tokens(shape), found.records, None) for shape, found in matched.items()]
-        if slow.records:
-            pieces.append(self._piece(slow.tokens(), slow.records, slow.subs))
-        return self._in_order(pieces)
-
-    def _match(
-        self, texts: list[bytes], at: int, appeared: list[tuple[int, Sequence[str]]]
-    ) -> tuple[dict[Shape, _Matched], _Slow]:
-        matched: dict[Shape, _Matched] = {}
+        texts, indexes, fast = self._fast(raw, begin, end)
+        appeared = self._appeared(fast, indexes)
         slow = _Slow()
-        shapes = list(self.shapes.known) if self.shapes else []
-        known = len(shapes)
-        for index, text in enumerate(texts, at):
-            for shape in shapes:
-                match = shape.match(text)
-                if match is not None:
-                    break
-            else:
-                appeared.append((index, self._read_slowly(text.decode(), index, slow)))
-                if self.shapes and len(self.shapes.known) > known:
-                    shapes = [*self.shapes.known[known:], *shapes]
-                    known = len(shapes)
-                continue
-            if shape is not shapes[0]:
-                # the next record is likely to be of the same shape
-                shapes.remove(shape)
-                shapes.insert(0, shape)
-            if shape not in matched:
-                matched[shape] = _Matched()
-            found = matched[shape]
-            found.records.append(index)
-            found.groups.append(match.groups())
-        return matched, slow
+        for index in _others(indexes, begin, end):
+            text = texts[index - begin]
+            read = self.record(text, index)
+            if read is not None:
+                leaves = [(leaf.start, name) for row in read[1] for name, leaf in row]
+                appeared += [(index, start, name) for start, name in leaves]
+                slow.add(index, text, read[1], self.wanted)
+        self.names.update(dict.fromkeys(name for *_, name in sorted(appeared)))
+        return self._together(fast, 0, indexes, slow)
 
-    def _read_slowly(self, text: str, index: int, slow: _Slow) -> Sequence[str]:
-        """Add the record's rows, or its problems; returns the names of its columns."""
-        read = self.record(text, index)
-        if read is None:
-            return ()
-        found = read[1]
-        if self.shapes:
-            self.shapes.learn(text, found[0])
-        for sub, row in enumerate(found):
-            slow.add(index, sub, _cells(text, row, self.wanted))
-        return list(dict.fromkeys(name for row in found for name, _ in row))
+    def _appeared(self, fast: Fast | None, indexes: Positions) -> list[tuple[int, int, str]]:
+        """(record, place, name) of the columns; not looked for where the columns to give are named."""
+        if fast is None or self.wanted:
+            return []
+        return [(int(indexes[record]), place, name) for record, place, name in fast.names()]
+
+    def children(self, raw: pa.Table, begin: int, end: int) -> dict[str, pa.Table]:
+        """The child rows of one slice by the child's name, as `read` gives rows."""
+        texts, indexes, fast = self._fast(raw, begin, end)
+        slow = {path: _Slow() for path in self.spec.children}
+        for index in _others(indexes, begin, end):
+            text = texts[index - begin]
+            read = self.record(text, index)
+            if read is None:
+                continue
+            for path in self.spec.children:
+                slow[path].add(index, text, list(child_rows(read[0], path, self.spec)), None)
+        return {
+            name: self._together(fast, number, indexes, slow[path])
+            for number, (path, name) in enumerate(self.spec.children.items(), 1)
+        }
+
+    def _fast(self, raw: pa.Table, begin: int, end: int) -> tuple[_Texts, Positions, Fast | None]:
+        """The slice's texts, the indexes of the records that are read at once, and these; None if there are none."""
+        texts = raw[rows.JSON_RECORD].slice(begin, end - begin).combine_chunks()
+        chosen = np.arange(len(texts))
+        text, starts = (b"", chosen) if texts.null_count else joined_text(texts)
+        if texts.null_count or not all_sound(text, texts):
+            chosen = sound_records(texts)
+            text, starts = joined_text(texts.take(chosen))
+        while len(chosen):
+            fast = Fast(text, starts, self.spec)
+            if not len(fast.odd):
+                return _Texts(texts), chosen + begin, fast
+            chosen = np.delete(chosen, fast.odd)
+            text, starts = joined_text(texts.take(chosen))
+        return _Texts(texts), chosen + begin, None
 
     def record(self, text: str, index: int) -> tuple[Node, list[Row]] | None:
         """The record as a tree and as rows; None where it has problems, which are gathered."""
         try:
-            node, problems = self.reader.read(text)
+            node, repeats = self.reader.read(text)
         except RecordError as error:
             self.problems.append((index, error.problem))
             return None
-        found = rows_of(node, self.spec.children.keys())
-        # a key that stands twice leads to the same column twice: said once is enough
-        problems = problems or _clashes(node, found, self.spec)
+        found = parent_rows(node, self.spec)
+        wanted = self.wanted
+        problems = [] if wanted is None else undecided(repeats, found, wanted, self.spec.separator)
         self.problems += [(index, problem) for problem in problems]
         return None if problems else (node, found)
 
-    def _piece(self, tokens: Tokens, records: list[int], subs: list[int] | None) -> pa.Table:
-        import pyarrow as pa
-
-        columns, bad = {}, set()
-        for name, values in tokens.items():
-            columns[name], broken = text_column(values)
-            for index in broken:
-                bad.add(records[index])
-                self.problems.append((records[index], _no_text(name)))
-        columns[rows.ROW] = pa.array(records, pa.int64())
-        columns[rows.SUB] = pa.array([0] * len(records) if subs is None else subs, pa.int32())
-        table = pa.table(columns)
-        return table.filter(pa.array([record not in bad for record in records])) if bad else table
-
-    @staticmethod
-    def _in_order(pieces: list[pa.Table]) -> pa.Table:
+    def _together(self, fast: Fast | None, number: int, indexes: Positions, slow: _Slow) -> pa.Table:
         import pyarrow as pa
         import pyarrow.compute as pc
 
+        pieces = [] if not slow.records and fast is not None else [slow.table(self.problems)]
+        if fast is not None:
+            table = fast.table(number, self.wanted if number == 0 else None)
+            row = pa.array(indexes[table[rows.ROW].to_numpy()])
+            pieces.insert(0, table.set_column(table.column_names.index(rows.ROW), rows.ROW, row))
         if len(pieces) == 1:
             return pieces[0]
-        if not pieces:
-            return pa.table({rows.ROW: pa.array([], pa.int64()), rows.SUB: pa.array([], pa.int32())})
         table = pa.concat_tables(pieces, promote_options="default").combine_chunks()
         return table.take(pc.sort_indices(table, sort_keys=[(rows.ROW, "ascending"), (rows.SUB, "ascending")]))
 
 
-def children(raw: pa.Table, at: int, spec: Flatten) -> dict[str, pa.Table]:
-    """The child rows of one slice by the child's name, as `Slices.read` gives rows."""
-    found = Slices(spec, None)
-    made = {name: _Slow() for name in spec.children.values()}
-    for index, text in enumerate(_texts(raw.slice(at, SLICE_ROWS)), at):
-        record = text.decode()
-        read = found.record(record, index)
-        if read is None:
-            continue
-        for path, name in spec.children.items():
-            for sub, row in enumerate(_child_rows(read[0], path, spec)):
-                made[name].add(index, sub, _cells(record, row, None))
-    return {name: found._piece(slow.tokens(), slow.records, slow.subs) for name, slow in made.items()}
+class _Texts:
+    """The texts of a slice as Python strings, one by one."""
+
+    def __init__(self, texts: pa.Array) -> None:
+        self._texts = texts
+
+    def __getitem__(self, index: int) -> str:
+        text: str | None = self._texts[index].as_py()
+        return "null" if text is None else text
+
+
+def _others(indexes: Positions, begin: int, end: int) -> list[int]:
+    """The records of a slice that are not among these."""
+    if len(indexes) == end - begin:
+        return []
+    others = np.ones(end - begin, dtype=bool)
+    others[indexes - begin] = False
+    found: list[int] = (np.flatnonzero(others) + begin).tolist()
+    return found
 
 
 def joined(raw: pa.Table, pieces: Sequence[pa.Table], names: Sequence[str]) -> pa.Table:
@@ -201,34 +200,23 @@ def joined(raw: pa.Table, pieces: Sequence[pa.Table], names: Sequence[str]) -> p
     for piece in pieces:
         have = set(piece.column_names)
         columns = [piece[name] if name in have else pa.nulls(piece.num_rows, pa.string()) for name in names]
-        origin = raw.select(provenance).take(piece[rows.ROW])
+        origin = _origin(raw.select(provenance), piece[rows.ROW].to_numpy())
         tables.append(pa.table([*columns, *origin.columns, piece[rows.SUB]], schema=schema))
     return pa.concat_tables(tables)
 
 
-def _child_rows(node: Node, path: str, spec: Flatten) -> Iterator[Row]:
-    prefix = path + spec.separator
-    for element in elements_of(node, path, spec.separator):
-        for row in rows_of(element, spec.children.keys() - {path}, path):
-            own = [(VALUE if name == path else name.removeprefix(prefix), leaf) for name, leaf in row]
-            yield [(RENAMED.get(name, name), leaf) for name, leaf in own]
+def _origin(provenance: pa.Table, indexes: Positions) -> pa.Table:
+    """The provenance of these records."""
+    import pyarrow as pa
 
-
-def _clashes(node: Node, found: Sequence[Row], spec: Flatten) -> list[Problem]:
-    """Columns of the record or of its children to which two keys lead, each named once."""
-    every = [*found, *(row for path in spec.children for row in _child_rows(node, path, spec))]
-    return list(dict.fromkeys(problem for row in every for problem in repeated(row)))
+    count = len(indexes)
+    if count and indexes[-1] - indexes[0] == count - 1 and (np.diff(indexes) == 1).all():
+        return provenance.slice(int(indexes[0]), count)
+    return provenance.take(pa.array(indexes))
 
 
 def _cells(text: str, row: Row, wanted: frozenset[str] | None) -> dict[str, bytes]:
     return {name: text[leaf.start : leaf.end].encode() for name, leaf in row if wanted is None or name in wanted}
-
-
-def _texts(part: pa.Table) -> list[bytes]:
-    import pyarrow as pa
-
-    column = part[rows.JSON_RECORD].cast(pa.binary())
-    return [b"null" if text is None else text for text in column.to_pylist()]
 
 
 def _no_text(name: str) -> Problem:

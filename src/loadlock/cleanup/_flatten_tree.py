@@ -1,4 +1,4 @@
-"""One JSON record, read strictly and slowly: the reference for `flatten`, and the teacher of its fast patterns.
+"""One JSON record, read strictly and by itself: what the whole slice is read for at once, for records that are odd.
 
 Values are never decoded here: a leaf is the place of its text in the record, so `1.10` stays `1.10`.
 """
@@ -10,18 +10,13 @@ import re
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-from loadlock import rows as names
+from loadlock.cleanup._flatten_names import VALUE, child_column, column, escaped, repeated, unescaped
 from loadlock.model import Problem
 from loadlock.pipeline.model import Flatten
 
-VALUE = "value"
-"""The column of a record that is no object."""
 MAX_LEVELS = 300
 """Objects inside each other that are opened; each costs stack frames."""
 _SHOWN = 80
-RENAMED = {name: f"{name}_2" for name in (*names.PROVENANCE, names.FILE, names.SUB)}
-"""A key of the source that is named like a provenance column stands beside it under another name."""
-
 _STRING = r'"[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+)*+"'
 # NaN and Infinity come only where the source's `tolerate: nan` let them in
 SCALAR = rf"{_STRING}|-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][+-]?[0-9]++)?+|true|false|null|NaN|-?Infinity"
@@ -58,6 +53,16 @@ class Elements(NamedTuple):
 Node = Leaf | Members | Elements
 
 
+class Repeat(NamedTuple):
+    """A key that stands in its object once more."""
+
+    key: str
+    first: str
+    """The name of what it led to first."""
+    again: str
+    """The name of what it leads to here."""
+
+
 class RecordError(Exception):
     """The record can't be read; `problem` says why."""
 
@@ -74,18 +79,18 @@ class Reader:
         self.opened = frozenset(spec.explode) | frozenset(spec.children)
         self.deepest = MAX_LEVELS if spec.depth is None else spec.depth
         self.text = ""
-        self.problems: list[Problem] = []
+        self.repeats: list[Repeat] = []
 
-    def read(self, text: str) -> tuple[Node, list[Problem]]:
+    def read(self, text: str) -> tuple[Node, list[Repeat]]:
         """The record as a tree, and the keys that stand twice; raises RecordError where it is no JSON."""
-        self.text, self.problems = text, []
+        self.text, self.repeats = text, []
         try:
             node, end = self._value(_after(_space, text, 0), None, 0)
         except RecursionError as error:
             raise RecordError(_problem("nested_too_deep", "the record is nested too deep")) from error
         if _after(_space, text, end) != len(text):
             raise self._invalid(end)
-        return node, self.problems
+        return node, self.repeats
 
     def _value(self, at: int, name: str | None, level: int) -> tuple[Node, int]:
         first = self.text[at : at + 1]
@@ -112,17 +117,19 @@ class Reader:
     def _members(self, at: int, name: str | None, level: int) -> tuple[Node, int]:
         prefix = "" if name is None else name + self.spec.separator
         items: list[tuple[str, Node]] = []
-        seen: set[str] = set()
+        seen: dict[str, int] = {}
         mark = ","
         while mark == ",":
             match = _member.match(self.text, at)
             if match is None:
                 raise self._invalid(at)
             key = self._key(match[1], match.start(1))
-            full = prefix + key
-            if key in seen:
-                self.problems.append(_twice(key, full))
-            seen.add(key)
+            full = prefix + escaped(key, self.spec.separator)
+            seen[key] = seen.get(key, 0) + 1
+            if seen[key] > 1:
+                again = repeated(full, seen[key], self.spec.separator)
+                self.repeats.append(Repeat(key, full, again))
+                full = again
             mark, at = match[3], match.end()
             if mark:
                 items.append((full, Leaf(*match.span(2))))
@@ -178,44 +185,34 @@ class Reader:
         return RecordError(_problem("invalid_json", f"the record is not valid JSON at character {at + 1}: {shown!r}"))
 
 
-def unescaped(token: str) -> str:
-    """The text of a string's token; raises UnicodeEncodeError for half of a surrogate pair, which is no character."""
-    text: str = json.loads(token)
-    text.encode()
-    return text
-
-
 Row = list[tuple[str, Leaf]]
 
 
 def rows_of(node: Node, children: Collection[str] = (), name: str = VALUE) -> list[Row]:
     """The rows of a record. More than one only where arrays were opened; arrays at the paths `children` are left out."""
-    return _rows(node, name, children)[0]
+    base, arrays = _parts(node, name, children)
+    if not arrays:
+        return [base]
+    # arrays beside each other stand beside each other in the rows: no element is doubled
+    length = max(map(len, arrays))
+    return [base + [cell for rows in arrays if index < len(rows) for cell in rows[index]] for index in range(length)]
 
 
-def _rows(node: Node, name: str, children: Collection[str]) -> tuple[list[Row], bool]:
-    """The rows, and whether they come from an opened array."""
+def _parts(node: Node, name: str, children: Collection[str]) -> tuple[Row, list[list[Row]]]:
+    """The cells that stand in each row, and the rows of each opened array."""
     if isinstance(node, Leaf):
-        return [[(RENAMED.get(name, name), node)]], False
+        return [(name, node)], []
     if isinstance(node, Elements):
         if name in children:
-            return [[]], False
-        return [row for item in node.items for row in _rows(item, name, children)[0]] or [[]], True
+            return [], []
+        return [], [[row for item in node.items for row in rows_of(item, children, name)] or [[]]]
     base: Row = []
     arrays = []
     for full, item in node.items:
-        rows, many = _rows(item, full, children)
-        if many:
-            arrays.append(rows)
-        else:
-            base += rows[0]
-    if not arrays:
-        return [base], False
-    # arrays beside each other stand beside each other in the rows: no element is doubled
-    length = max(map(len, arrays))
-    return [
-        base + [cell for rows in arrays if index < len(rows) for cell in rows[index]] for index in range(length)
-    ], True
+        cells, rows = _parts(item, full, children)
+        base += cells
+        arrays += rows
+    return base, arrays
 
 
 def elements_of(node: Node, path: str, separator: str, name: str | None = None) -> Iterator[Node]:
@@ -232,13 +229,35 @@ def elements_of(node: Node, path: str, separator: str, name: str | None = None) 
                 yield from elements_of(item, path, separator, name)
 
 
-def repeated(row: Row) -> Iterator[Problem]:
-    """Columns to which two keys of a row lead, as `a.b` and `b` inside `a`."""
-    seen: set[str] = set()
-    for name, _ in row:
-        if name in seen:
-            yield _problem("duplicate_json_key", f"two keys of the record lead to the column {name!r}", name)
-        seen.add(name)
+def child_rows(node: Node, path: str, spec: Flatten) -> Iterator[Row]:
+    """The rows of the elements at a path, by their columns in the child table."""
+    for element in elements_of(node, path, spec.separator):
+        for row in rows_of(element, spec.children.keys() - {path}, path):
+            yield [(child_column(name, path, spec.separator), leaf) for name, leaf in row]
+
+
+def parent_rows(node: Node, spec: Flatten) -> list[Row]:
+    """The rows of the record itself, by their columns."""
+    return [[(column(name), leaf) for name, leaf in row] for row in rows_of(node, spec.children.keys())]
+
+
+def undecided(repeats: list[Repeat], found: list[Row], wanted: Collection[str], separator: str) -> list[Problem]:
+    """Keys that stand twice, where a column is wanted to which the one leads and another is not to which the other does.
+
+    Both are taken or neither, or the record has a problem: which of the two is meant nobody can know.
+    """
+    every = list(dict.fromkeys(name for row in found for name, _ in row))
+    problems = []
+    for key, first, again in repeats:
+        led = [name for name in every for path in (first, again) if _leads(path, name, separator)]
+        taken = [name for name in led if name in wanted]
+        if taken and len(taken) < len(led):
+            problems.append(_twice(key, first))
+    return list(dict.fromkeys(problems))
+
+
+def _leads(path: str, name: str, separator: str) -> bool:
+    return name == column(path) or name.startswith(path + separator)
 
 
 def _after(pattern: re.Pattern[str], text: str, at: int) -> int:

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from loadlock import rows
-from loadlock.cleanup._flatten_slices import SLICE_ROWS, Slices, children, joined
-from loadlock.cleanup._flatten_tree import RENAMED
+from loadlock.cleanup._flatten_slices import Slices, joined, slices
 from loadlock.model import Problem
 from loadlock.pipeline.model import Flatten
 
@@ -43,9 +42,8 @@ def flatten(raw: pa.Table, spec: Flatten, wanted: Sequence[str] | None = None) -
     to call; threads may call it at the same time.
     """
     found = Slices(spec, wanted)
-    pieces = [found.read(raw, at) for at in range(0, raw.num_rows, SLICE_ROWS)]
-    names = found.names if wanted is None else [name for name in wanted if name not in RENAMED]
-    table = joined(raw, pieces, list(names))
+    pieces = [found.read(raw, begin, end) for begin, end in slices(raw)]
+    table = joined(raw, pieces, list(found.names) if wanted is None else list(wanted))
     found.problems.sort(key=lambda one: one[0])
     bad = len({index for index, _ in found.problems})
     return Flattened(table=table, problems=found.problems, exploded=table.num_rows - (raw.num_rows - bad))
@@ -54,8 +52,8 @@ def flatten(raw: pa.Table, spec: Flatten, wanted: Sequence[str] | None = None) -
 def column_names(raw: pa.Table, spec: Flatten) -> list[str]:
     """The columns that `flatten` would give, in the order of first appearance."""
     found = Slices(spec, ())
-    for at in range(0, raw.num_rows, SLICE_ROWS):
-        found.read(raw, at)
+    for begin, end in slices(raw):
+        found.read(raw, begin, end)
     return list(found.names)
 
 
@@ -65,10 +63,11 @@ def child_tables(raw: pa.Table, spec: Flatten) -> dict[str, pa.Table]:
     Columns are the element's fields (an element that is no object: `value`), then the provenance columns of the parent
     and `_sub`, which numbers the rows within the record from 0. Records with a problem have no rows here either.
     """
-    slices = [children(raw, at, spec) for at in range(0, raw.num_rows, SLICE_ROWS)]
+    found = Slices(spec, None)
+    read = [found.children(raw, begin, end) for begin, end in slices(raw)]
     made = {}
     for name in spec.children.values():
-        pieces = [found[name] for found in slices]
+        pieces = [tables[name] for tables in read]
         names = dict.fromkeys(column for piece in pieces for column in piece.column_names)
         made[name] = joined(raw, pieces, [column for column in names if column not in (rows.ROW, rows.SUB)])
     return made

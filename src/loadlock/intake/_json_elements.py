@@ -10,8 +10,8 @@ import numpy as np
 from loadlock.intake._json_resync import alike, find_record, parsed
 from loadlock.intake._json_scan import Skipper, structure, value_end
 from loadlock.intake._json_sink import RecordSink, Region
+from loadlock.intake._json_sound import are_values, not_utf8, refused
 from loadlock.intake._json_spans import Spans
-from loadlock.intake._json_text import refused
 from loadlock.intake._json_window import TextWindow
 from loadlock.intake.base import SourceOptions
 from loadlock.model import Problem
@@ -94,44 +94,45 @@ class Elements:
         """Records with regular separators between them: the good ones at once, the odd ones one by one."""
         if not self._gap(int(scan.starts[first]), "record"):
             return False
-        texts = scan.texts(first, last)
-        begin = 0
-        for odd in [*self._odd(scan, texts, first), len(texts)]:
-            self._add(scan, texts, first + begin, first + odd, offset=first)
+        begin = first
+        for odd in [*self._odd(scan, first, last), last]:
+            self._add(scan, begin, odd)
             begin = odd + 1
-            if odd < len(texts) and not self._look(scan, first + odd, texts[odd]):
+            if odd < last and not self._look(scan, odd):
                 return False
         self._window.at = int(scan.ends[last - 1])
         return True
 
-    def _odd(self, scan: Spans, texts: list[bytes], first: int) -> list[int]:
-        """Numbers within `texts` of the records that need a closer look, in order."""
-        last = first + len(texts)
-        found = [*refused(texts), *np.flatnonzero(scan.depths[first:last] > self._depth_limit).tolist()]
-        found.extend(np.flatnonzero(scan.sizes[first:last] > self._limit).tolist())
-        bad = self._window.undecoded(int(scan.starts[first]), int(scan.ends[last - 1]))
-        if len(bad):
-            found.extend((np.searchsorted(scan.starts[first:last], bad, side="right") - 1).tolist())
-        return sorted(set(found))
+    def _odd(self, scan: Spans, first: int, last: int) -> list[int]:
+        """The records from `first` to before `last` that need a closer look, in order."""
+        start, end = int(scan.starts[first]), int(scan.ends[last - 1])
+        found = np.flatnonzero(
+            (scan.depths[first:last] > self._depth_limit) | (scan.sizes[first:last] > self._limit)
+        ).tolist()
+        if not (self._separated and are_values(self._window.data[start:end], scan.sizes[first:last])):
+            found += refused(scan.texts(first, last))
+        bad = np.concatenate([self._window.undecoded(start, end), not_utf8(self._window.data, start, end)])
+        found += (np.searchsorted(scan.starts[first:last], bad, side="right") - 1).tolist()
+        return [first + number for number in sorted(set(found))]
 
-    def _add(self, scan: Spans, texts: list[bytes], first: int, last: int, *, offset: int) -> None:
+    def _add(self, scan: Spans, first: int, last: int) -> None:
         if first >= last:
             return
-        chosen = texts[first - offset : last - offset]
-        self._sink.store(scan.starts[first:last], scan.ends[first:last], chosen)
+        self._sink.store(scan.starts[first:last], scan.ends[first:last])
         self._expect = "comma"
-        self._model = chosen[-1]
+        self._model = self._window.data[int(scan.starts[last - 1]) : int(scan.ends[last - 1])]
         self._longest = max(self._longest, int(scan.sizes[first:last].max()))
 
-    def _look(self, scan: Spans, number: int, text: bytes) -> bool:
-        """A record that orjson did not take. False where its end is in doubt and records behind it were found."""
+    def _look(self, scan: Spans, number: int) -> bool:
+        """A record that is odd. False where its end is in doubt and records behind it were found."""
         start, end = int(scan.starts[number]), int(scan.ends[number])
         verdict = self._sink.verdict(start, end)
         if verdict.problem is None:
             self._sink.accept(start, end, verdict)
             self._expect = "comma"
             return True
-        matching = text[-1:] == (b"}" if text[:1] == b"{" else b"]")
+        data = self._window.data
+        matching = data[end - 1 : end] == (b"}" if data[start : start + 1] == b"{" else b"]")
         if self._model is not None or not matching:
             found = find_record(self._window.data, start, end, self._model)
             if found:

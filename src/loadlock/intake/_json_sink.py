@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from loadlock.intake._json_records import PartBuilder, Records
+from loadlock.intake._json_sound import gather
 from loadlock.intake._json_text import Judge, Place, Verdict
 from loadlock.intake._json_window import TextWindow
 from loadlock.intake.decode import Positions
@@ -33,14 +35,23 @@ class RecordSink:
         self._judge = judge
         self._limit = limit
 
-    def store(self, starts: Positions, ends: Positions, texts: list[bytes], encoding: str | None = None) -> None:
+    def store(
+        self,
+        starts: Positions,
+        ends: Positions,
+        *,
+        others: Mapping[int, bytes] | None = None,
+        encoding: str | None = None,
+    ) -> None:
+        """Take the good records at these places. `others`: number → text that stands for the one there."""
         offsets = self._window.offsets(starts)
         number = self._out.next_row
+        text, sizes = gather(self._window.data, starts, ends, others or {})
         self._out.add(
             Records(
-                text=b"".join(texts),
-                sizes=np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)),
-                rows=np.arange(number, number + len(texts)),
+                text=text,
+                sizes=sizes,
+                rows=np.arange(number, number + len(starts)),
                 lines=self._window.lines(starts),
                 offsets=offsets,
                 lengths=self._window.offsets(ends) - offsets,
@@ -49,8 +60,9 @@ class RecordSink:
         )
 
     def accept(self, start: int, end: int, verdict: Verdict) -> None:
+        """Take one record, as text that may have been decoded by another encoding."""
         text = (verdict.text or "").encode()
-        self.store(np.array([start]), np.array([end]), [text], verdict.encoding)
+        self.store(np.array([start]), np.array([end]), others={0: text}, encoding=verdict.encoding)
 
     def verdict(self, start: int, end: int, *, truncated: bool = False) -> Verdict:
         place = self._window.place(start)

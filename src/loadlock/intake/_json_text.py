@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections import deque
 from dataclasses import dataclass
-from operator import length_hint
 from typing import Any
 
 import orjson
@@ -46,7 +44,7 @@ class Verdict:
 
 
 class Judge:
-    """Decides on records that orjson did not take at once. Strict, whatever the library: grammar, UTF-8, depth."""
+    """Decides on records that were not taken at once. Strict, whatever the library: grammar, UTF-8, depth."""
 
     def __init__(self, options: SourceOptions, fallback: str, encoding: str = "utf-8") -> None:
         self._encoding = encoding
@@ -106,19 +104,6 @@ def accepts(raw: bytes) -> bool:
     except orjson.JSONDecodeError:
         return False
     return True
-
-
-def refused(texts: list[bytes]) -> list[int]:
-    """The numbers of the texts that orjson does not take, in order."""
-    found = []
-    remaining = iter(texts)
-    while True:
-        try:
-            deque(map(orjson.loads, remaining), maxlen=0)
-        except orjson.JSONDecodeError:
-            found.append(len(texts) - length_hint(remaining) - 1)
-        else:
-            return found
 
 
 def grammar_fault(text: str, *, allow_nan: bool = False) -> tuple[str, int] | None:

@@ -143,6 +143,9 @@ def _flatten(value: Any, path: str, reading: Reading) -> Flatten:
         return Flatten()
     found = written.take(value, path, written.FLATTEN, reading.notes)
     children = _children(found["children"], join(path, "children"), reading)
+    if not found["separator"] or "\\" in found["separator"]:
+        # a backslash marks what is no separator
+        reading.notes.wrong(join(path, "separator"), "this must be some text without a backslash", 'Write it as in ".".')
     return Flatten(
         separator=found["separator"],
         depth=found["depth"],

@@ -10,8 +10,10 @@ from typing import ClassVar
 import numpy as np
 
 from loadlock.intake._json_records import PartBuilder, Records
+from loadlock.intake._json_scan import positions
+from loadlock.intake._json_sound import are_lines, gather, not_utf8, refused
 from loadlock.intake._json_stream import TextStream
-from loadlock.intake._json_text import SPACE, Judge, Place, Verdict, accepts, is_open, refused
+from loadlock.intake._json_text import SPACE, Judge, Place, Verdict, accepts, is_open
 from loadlock.intake.base import ByteSource, RawPart, ReadResult, SourceOptions
 from loadlock.intake.decode import Positions
 from loadlock.intake.encoding import detect
@@ -136,12 +138,13 @@ class _Reader:
         numbers = np.cumsum(window.kinds != _BLANK) + self._out.next_row - 1
         starts, ends = window.starts[kept], window.starts[kept] + window.lengths[kept]
         offsets = self._stream.offsets(starts)
-        texts = window.lines if len(kept) == len(window.lines) else [window.lines[number] for number in kept]
         places = {int(number): place for place, number in enumerate(kept)} if window.encodings else {}
+        others = {places[number]: text for number, text in window.texts.items()}
+        text, sizes = gather(data, starts - self._position, ends - self._position, others)
         self._out.add(
             Records(
-                text=b"".join(texts),
-                sizes=np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)),
+                text=text,
+                sizes=sizes,
                 rows=numbers[kept],
                 lines=kept + self._line,
                 offsets=offsets,
@@ -152,25 +155,26 @@ class _Reader:
         for number, problem in faults.items():
             self._reject(window, number, problem, int(numbers[number]))
         self._position += len(data)
-        self._line += len(window.lines)
+        self._line += len(window.starts)
 
     def _odd(self, window: _Window) -> list[int]:
         """The lines that need a closer look, in order."""
-        found = [*refused(window.lines), *window.spaced(), *window.deep(self._judge.depth_limit)]
+        found = window.deep(self._judge.depth_limit)
+        if not are_lines(window.data, window.lengths):
+            found += [*window.spaced(), *refused(map(window.line, range(len(window.starts))))]
         found.extend(np.flatnonzero(window.lengths > self._options.record_limit).tolist())
         bad = self._stream.undecoded(self._position, self._position + len(window.data))
-        if len(bad):
-            found.extend(np.searchsorted(window.starts, bad, side="right") - 1)
+        bad = np.concatenate([bad, not_utf8(window.data, 0, len(window.data)) + self._position])
+        found.extend((np.searchsorted(window.starts, bad, side="right") - 1).tolist())
         return sorted(set(found))
 
     def _look(self, window: _Window, number: int) -> Problem | None:
         """Look closely at one line: sets its kind, its bounds without white space, its text; or says what is wrong."""
-        text = window.lines[number]
+        text = window.line(number)
         left = text.lstrip(SPACE).removeprefix(_MARK).lstrip(SPACE)
         window.starts[number] += len(text) - len(left)
         record = left.rstrip(SPACE)
         window.lengths[number] = len(record)
-        window.lines[number] = record
         if not record:
             window.kinds[number] = _BLANK
             self._out.tally.blank += 1
@@ -178,9 +182,9 @@ class _Reader:
             return None
         verdict = self._verdict(window, number, record)
         if verdict.problem is None and verdict.text is not None:
-            window.lines[number] = verdict.text.encode()
             if verdict.encoding:
                 window.encodings[number] = verdict.encoding
+                window.texts[number] = verdict.text.encode()
             return None
         window.kinds[number] = _REJECT
         return verdict.problem
@@ -207,7 +211,7 @@ class _Reader:
         return self._judge.verdict(record, Place(line=line, offset=offset, column=column), truncated=cut_off)
 
     def _reject(self, window: _Window, number: int, problem: Problem, row: int) -> None:
-        start, text = int(window.starts[number]), window.lines[number]
+        start, text = int(window.starts[number]), window.line(number)
         raw = self._stream.raw(text, start)
         self._out.reject(
             problem, row=row, line=self._line + number, offset=self._stream.offset(start), length=len(raw), raw=raw
@@ -218,18 +222,26 @@ _ROW, _BLANK, _REJECT = 0, 1, 2
 
 
 class _Window:
-    """Whole lines of the text, without their ends, and where they stand."""
+    """Whole lines of the text, and where they stand."""
 
     def __init__(self, data: bytes, position: int) -> None:
         self.data = data
-        self.lines, self.widths = _cut_lines(data)
-        self.ends = np.cumsum(self.widths)
+        self._position = position
+        begins, stops, self.ends = _cut_lines(data)
         """Behind each line and its end, in the window."""
-        self.starts = self.ends - self.widths + position
+        self.widths = self.ends - begins
+        self.starts = begins + position
         """In the whole text."""
-        self.lengths = np.fromiter(map(len, self.lines), dtype=np.int64, count=len(self.lines))
-        self.kinds = np.zeros(len(self.lines), dtype=np.int8)
+        self.lengths = stops - begins
+        self.kinds = np.zeros(len(begins), dtype=np.int8)
         self.encodings: dict[int, str] = {}
+        self.texts: dict[int, bytes] = {}
+        """Of the lines in another encoding."""
+
+    def line(self, number: int) -> bytes:
+        """The line without its end."""
+        start = int(self.starts[number]) - self._position
+        return self.data[start : start + int(self.lengths[number])]
 
     def spaced(self) -> list[int]:
         """Lines that begin or end with white space."""
@@ -245,24 +257,28 @@ class _Window:
         if not len(self.lengths) or self.lengths.max() <= 2 * limit:
             return []
         octets = np.frombuffer(self.data, dtype=np.uint8)
-        opening = np.flatnonzero((octets == 0x7B) | (octets == 0x5B))
+        opening = positions(octets, lambda piece: piece & 0xDF == 0x5B)
         counts = np.diff(np.searchsorted(opening, np.concatenate(([0], self.ends))))
         found: list[int] = np.flatnonzero(counts > limit).tolist()
         return found
 
 
-def _cut_lines(data: bytes) -> tuple[list[bytes], Positions]:
-    """The lines without their ends, and their widths with them. LF, CRLF and CR end a line."""
+def _cut_lines(data: bytes) -> tuple[Positions, Positions, Positions]:
+    """Where lines begin, where they stop, and where their ends end. LF, CRLF and CR end a line."""
+    octets = np.frombuffer(data, dtype=np.uint8)
+    stops = positions(octets, lambda piece: piece == 10)
+    widths = np.ones(len(stops), dtype=np.int64)
     if b"\r" in data:
-        whole = data.splitlines(keepends=True)
-        widths = np.fromiter(map(len, whole), dtype=np.int64, count=len(whole))
-        return [line.rstrip(b"\r\n") for line in whole], widths
-    lines = data.split(b"\n")
-    widths = np.fromiter(map(len, lines), dtype=np.int64, count=len(lines)) + 1
-    if lines[-1]:
-        widths[-1] -= 1
-        return lines, widths
-    return lines[:-1], widths[:-1]
+        after_return = (stops > 0) & (octets[stops - 1] == 13)
+        stops, widths = stops - after_return, widths + after_return
+        returns = np.setdiff1d(np.flatnonzero(octets == 13), stops[after_return], assume_unique=True)
+        stops, widths = np.concatenate([stops, returns]), np.concatenate([widths, np.ones_like(returns)])
+        order = np.argsort(stops, kind="stable")
+        stops, widths = stops[order], widths[order]
+    ends = stops + widths
+    if not len(ends) or ends[-1] < len(data):
+        stops, ends = np.append(stops, len(data)), np.append(ends, len(data))
+    return np.concatenate(([0], ends[:-1])), stops, ends
 
 
 def last_line_end(data: bytes) -> int:
