@@ -1,7 +1,8 @@
 """Server fixtures: each test that asks for `postgres` or `mysql` gets a URL of an empty database of its own.
 
-The servers start when the first test asks for one. `LOADLOCK_TEST_POSTGRES` and `LOADLOCK_TEST_MYSQL` name others. Where
-none can be had the test is skipped, and with `CI` set it fails.
+The servers start when the first test asks for one. `LOADLOCK_TEST_POSTGRES`, `LOADLOCK_TEST_MYSQL` and
+`LOADLOCK_TEST_MYSQL_LTS` name others. Where none can be had the test is skipped, and with `CI` set it fails, but for MySQL's
+own server, which is fetched over the network.
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ import pytest
 
 from loadlock.testing.command import CommandLine
 from loadlock.testing.databases import fresh_mysql, fresh_postgres
-from loadlock.testing.servers import MissingServerError, Server, start_mariadb, start_postgres
+from loadlock.testing.servers import MissingServerError, Server, start_mariadb, start_mysql, start_postgres
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--full-faults`: every place of a run times every destination, and the long forms of bad input (an hour)."""
     parser.addoption("--full-faults", action="store_true", help="all combinations of faults and destinations")
+    parser.addoption(
+        "--live", action="store_true", help="ask the real Google Sheets; see tests/contract/test_sheets_service.py"
+    )
 
 
 @pytest.fixture
@@ -30,14 +34,14 @@ def loadlock(tmp_path: Path) -> CommandLine:
     return CommandLine(folder=folder)
 
 
-def _serve(variable: str, start: Callable[[], Server]) -> Iterator[str]:
+def _serve(variable: str, start: Callable[[], Server], *, needed: bool = True) -> Iterator[str]:
     if url := os.environ.get(variable):
         yield url
         return
     try:
         server = start()
     except MissingServerError as error:
-        if os.environ.get("CI"):
+        if needed and os.environ.get("CI"):
             pytest.fail(f"{error}, and CI is set")
         pytest.skip(f"NO SERVER: {error}; set {variable} to the URL of one")
     try:
@@ -58,10 +62,23 @@ def mysql_server() -> Iterator[str]:
     yield from _serve("LOADLOCK_TEST_MYSQL", start_mariadb)
 
 
+@pytest.fixture(scope="session")
+def mysql_lts_server() -> Iterator[str]:
+    """URL of a superuser on a MySQL server that is no MariaDB; fetched where it isn't installed."""
+    yield from _serve("LOADLOCK_TEST_MYSQL_LTS", start_mysql, needed=False)
+
+
 @pytest.fixture
 def postgres(postgres_server: str) -> Iterator[str]:
     """URL of an empty PostgreSQL database, dropped after the test."""
     with fresh_postgres(postgres_server) as url:
+        yield url
+
+
+@pytest.fixture
+def mysql_lts(mysql_lts_server: str) -> Iterator[str]:
+    """URL of an empty MySQL database, dropped after the test."""
+    with fresh_mysql(mysql_lts_server) as url:
         yield url
 
 

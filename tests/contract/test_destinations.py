@@ -1,4 +1,4 @@
-"""The contract suite of destinations on real PostgreSQL and MariaDB servers."""
+"""The contract suite of destinations on real PostgreSQL, MariaDB and MySQL servers."""
 
 from __future__ import annotations
 
@@ -37,13 +37,27 @@ class TestMysql(DestinationContract):
     """MariaDB or MySQL, whatever `LOADLOCK_TEST_MYSQL` names."""
 
     @pytest.fixture
-    def case(self, mysql: str) -> Case:
+    def database(self, mysql: str) -> str:
+        return mysql
+
+    @pytest.fixture
+    def case(self, database: str) -> Case:
         def count() -> int | None:
-            with closing(connect_mysql(mysql)) as connection, connection.cursor() as cursor:
+            with closing(connect_mysql(database)) as connection, connection.cursor() as cursor:
                 cursor.execute("show tables like 'people'")
                 if cursor.fetchone() is None:
                     return None
                 cursor.execute("select count(*) from people")
                 return int(cursor.fetchall()[0][0])
 
-        return Case(destination=MysqlDestination(), target=Target(url=mysql, table="people"), count=count)
+        return Case(destination=MysqlDestination(), target=Target(url=database, table="people"), count=count)
+
+
+@pytest.mark.mysql
+@pytest.mark.slow
+class TestMysqlLts(TestMysql):
+    """MySQL's own server."""
+
+    @pytest.fixture
+    def database(self, mysql_lts: str) -> str:
+        return mysql_lts

@@ -1,8 +1,8 @@
-"""Private PostgreSQL and MariaDB servers on loopback, for tests and benchmarks.
+"""Private PostgreSQL, MariaDB and MySQL servers on loopback, for tests and benchmarks.
 
 A server runs from the programs installed on the machine, on a free port, with its data in a folder of its own under the
 system's temporary folder. It ends with `stop`, or when the process that started it dies. As root it is run as an
-unprivileged user (`nobody` for PostgreSQL, `mysql` for MariaDB), since both refuse to run as root.
+unprivileged user (`nobody`; `mysql` for MariaDB), since both refuse to run as root.
 """
 
 from __future__ import annotations
@@ -122,6 +122,39 @@ def start_mariadb(*, durable: bool = False, settings: dict[str, str] | None = No
     options = [f"--{name}={value}" for name, value in chosen.items()]
     prefix = _as_user("mysql", signal.SIGTERM)
     command = [*prefix, server, "--no-defaults", f"--datadir={data}", *options]
+    return _start(command, folder, f"mysql://root@127.0.0.1:{port}/mysql", port, signal.SIGTERM)
+
+
+def start_mysql(*, settings: dict[str, str] | None = None) -> Server:
+    """A MySQL server (not MariaDB) whose user `root` has no password; its programs are fetched where they are not installed.
+
+    Raises MissingServerError where they can't be had.
+    """
+    from loadlock.testing.mysql_programs import NoMysqlError, find_mysql
+
+    try:
+        program = find_mysql()
+    except NoMysqlError as error:
+        raise MissingServerError(str(error)) from error
+    folder = _folder("loadlock-mysql-", "nobody")
+    prefix = _as_user("nobody", signal.SIGTERM)
+    base = [*prefix, *program.command, "--no-defaults", *program.options, f"--datadir={folder / 'data'}"]
+    _run([*base, "--initialize-insecure", f"--log-error={folder / 'init.log'}"], folder)
+    port = _free_port()
+    chosen = {
+        "port": str(port),
+        "bind-address": "127.0.0.1",
+        "mysqlx": "OFF",
+        "socket": str(folder / "m.sock"),
+        "pid-file": str(folder / "m.pid"),
+        "local-infile": "ON",
+        "disable-log-bin": "1",
+        "innodb-buffer-pool-size": "128M",
+        "innodb-flush-log-at-trx-commit": "0",
+        "secure-file-priv": "",
+        **(settings or {}),
+    }
+    command = [*base, *(f"--{name}={value}" for name, value in chosen.items())]
     return _start(command, folder, f"mysql://root@127.0.0.1:{port}/mysql", port, signal.SIGTERM)
 
 
