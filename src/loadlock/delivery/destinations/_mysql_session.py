@@ -91,6 +91,8 @@ class MysqlSession(ServerSession[CatalogTable, WireConnection]):
             self._link.connection.close()
 
     def _take(self) -> None:
+        known = f"select 1 from information_schema.schemata where schema_name = {self._text(self._name.schema or '')}"
+        self._need_schema(known, "database")
         self._lock()
         catalog.create_control_tables(self._connection, self._name)
         self._sign_lock()

@@ -95,6 +95,7 @@ class PostgresSession(ServerSession[CatalogTable, "Connection"]):
 
     def _take(self) -> None:
         self._name = catalog.resolve(self._connection, self._name)
+        self._need_schema(f"select 1 from pg_namespace where nspname = {literal(self._name.schema or '')}", "schema")
         self._lock(lock_number(self._name.schema or "", self._name.table))
         catalog.create_control_tables(self._connection, self._name)
         self._sweep()

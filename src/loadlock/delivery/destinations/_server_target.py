@@ -136,6 +136,14 @@ class ServerTarget(ABC, Generic[TableT, ConnectionT]):
         assert self._table is not None, "open() comes first"
         return self._table
 
+    def _need_schema(self, question: str, noun: str) -> None:
+        """RefusedError unless `question` finds the schema that the target is to lie in: it is never made unasked."""
+        if self._name.schema is not None and not self._run(question):
+            raise RefusedError(
+                f"{self._label}: there is no {noun} {self._name.schema!r}",
+                hint=f"Create it: create schema {self._quote(self._name.schema)}; or name the table with another one.",
+            )
+
     def _connect(self) -> None:
         """A connection that holds the target's lock: the one there is, or a new one."""
         if not self._is_connected():

@@ -334,6 +334,19 @@ class DestinationContract:
         assert "'size'" in str(caught.value)
         assert case.count() == 1
 
+    def test_a_schema_that_does_not_exist_is_named_and_not_made(self, case: Case) -> None:
+        if case.target.table is None:
+            pytest.skip("a file has no schema")
+        target = replace(case.target, table="no_such_place.people")
+        work = job(case, PEOPLE, self._any_mode(case), target=target)
+        with (
+            pytest.raises(RefusedError, match=r"(?i)no (schema|database) .no_such_place") as caught,
+            Delivery(case.destination, work) as delivery,
+        ):
+            delivery.open()
+        assert caught.value.hint is not None
+        assert case.count() is None
+
     def test_lineage_names_batch_and_row(self, case: Case) -> None:
         work = job(case, PEOPLE, self._any_mode(case), lineage=True)
         receipt = deliver(case, work, [part(PEOPLE, [person(1), person(2)], first_row=41)])
