@@ -238,6 +238,53 @@ def test_a_path_that_leads_to_no_array_is_a_source_error(tmp_path: Path, documen
         Reading(tmp_path, document.encode(), records_path="data.items")
 
 
+def test_a_dot_within_a_key_of_the_path_is_escaped(tmp_path: Path) -> None:
+    assert Reading(tmp_path, b'{"a.b":{"c":[{"x":1}]}}', records_path=r"a\.b.c").texts == ['{"x":1}']
+
+
+FEATURE = '{"type":"Feature","geometry":{"type":"Point","coordinates":[1.10,2]},"properties":{"n":%d}}'
+FEATURES = [FEATURE % 1, FEATURE % 2]
+COLLECTION = '"features":[' + ",\n".join(FEATURES) + "]"
+
+
+@pytest.mark.usefixtures("blocks")
+@pytest.mark.parametrize(
+    "document",
+    [
+        '{"type": "FeatureCollection", "crs":{"type":"name","features":[1]}, %s, "bbox":[1,2]}',
+        '{%s,"type":"FeatureCollection"}',
+        ' {"note":"\\"features\\":[","type" : "FeatureCollection",%s}\n',
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_the_features_of_a_geojson_collection_are_its_records(tmp_path: Path, document: str, encoding: str) -> None:
+    data = (document % COLLECTION).encode(encoding)
+    read = Reading(tmp_path, data)
+    assert (read.texts, read.rejects) == (FEATURES, [])
+    assert read.report.notes == ["a GeoJSON feature collection: its features are the records"]
+
+
+@pytest.mark.parametrize(
+    ("document", "options"),
+    [
+        ("{" + COLLECTION.replace("Feature", "Thing").replace("Things", "features") + "}", {}),
+        ('{"type":"FeatureCollection","features":{"a":1}}', {}),
+        ('{"type":"FeatureCollection",' + COLLECTION + "}", {"records_path": "."}),
+    ],
+)
+def test_what_is_no_geojson_collection_or_is_asked_for_whole_is_one_record(
+    tmp_path: Path, document: str, options: dict[str, Any]
+) -> None:
+    assert Reading(tmp_path, document.encode(), **options).texts == [document]
+
+
+@pytest.mark.usefixtures("blocks")
+def test_a_long_document_without_a_path_says_what_to_do(tmp_path: Path) -> None:
+    read = Reading(tmp_path, b'{"data":[' + b'{"a":1},' * 99 + b'{"a":1}]}', record_limit=100)
+    assert read.codes == ["record_too_long"]
+    assert "set `records_path`" in read.messages[0]
+
+
 def test_a_document_cut_off_around_its_records_is_truncated(tmp_path: Path) -> None:
     read = Reading(tmp_path, b'{"data":[{"a":1}],"z":{', records_path="data")
     assert (read.texts, read.codes) == (['{"a":1}'], ["truncated"])

@@ -7,8 +7,10 @@ called again at once (True) or needs more text (False). At the end of the file e
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from loadlock.intake._json_elements import Elements
+from loadlock.intake._json_envelope import FEATURES, is_feature_collection, steps
 from loadlock.intake._json_path import PathWalk, path_error
 from loadlock.intake._json_records import PartBuilder
 from loadlock.intake._json_scan import Skipper
@@ -29,9 +31,13 @@ class DocumentReader:
     def __init__(self, source: ByteSource, options: SourceOptions, format_name: str) -> None:
         self._options = options
         self._format = format_name
-        self._path = tuple(options.records_path.split(".")) if options.records_path else ()
         self._file = source.file
         self._found = detect(source, options)
+        self._path = steps(options.records_path or "")
+        self._notes: list[str] = []
+        if is_feature_collection(source, self._found, options):
+            self._path = (FEATURES,)
+            self._notes.append("a GeoJSON feature collection: its features are the records")
         self._stream = TextStream(source, self._found)
         self._window = TextWindow(self._stream)
         self._out = PartBuilder(source.file, options.part_bytes)
@@ -46,9 +52,10 @@ class DocumentReader:
 
     def report(self) -> FileReport:
         size = self._stream.size_bytes + self._found.bom_bytes
-        return self._out.tally.report(
+        report = self._out.tally.report(
             self._format, encoding=self._found.to_json(), preamble=self._found.bom_bytes, size=size
         )
+        return replace(report, notes=[*self._notes, *report.notes])
 
     def parts(self) -> Iterator[RawPart]:
         for block in self._stream.blocks():

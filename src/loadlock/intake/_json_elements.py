@@ -52,6 +52,8 @@ class Elements:
         """Start behind an array's bracket; or (not `separated`) at the first of several objects."""
         self.started, self.closed = True, False
         self._separated = separated
+        # a document that is one long object has its records in an array inside of it
+        self._sink.hint = "" if separated else "; if its records lie in an array inside of it, set `records_path`"
         self._expect = "first"
         self._truncated = False
 
@@ -347,10 +349,8 @@ class Elements:
             window.at = high
             return False
         if high == len(window.data) and tail > self._limit:
-            self._lost = (
-                self._sink.open_region(f"the record is longer than {self._limit:,} bytes", "record_too_long"),
-                Skipper(0),
-            )
+            reason = f"the record is longer than {self._limit:,} bytes{self._sink.hint}"
+            self._lost = self._sink.open_region(reason, "record_too_long"), Skipper(0)
             return True
         return False
 

@@ -34,6 +34,8 @@ class RecordSink:
         self._out = out
         self._judge = judge
         self._limit = limit
+        self.hint = ""
+        """What to do about a record that is too long, for the message."""
 
     def store(
         self,
@@ -55,7 +57,7 @@ class RecordSink:
                 lines=self._window.lines(starts),
                 offsets=offsets,
                 lengths=self._window.offsets(ends) - offsets,
-                encodings={0: encoding} if encoding else {},
+                encodings={0: encoding} if encoding else self._window.foreign(starts, ends),
             )
         )
 
@@ -67,7 +69,9 @@ class RecordSink:
     def verdict(self, start: int, end: int, *, truncated: bool = False) -> Verdict:
         place = self._window.place(start)
         if end - start > self._limit:
-            message = f"the record has {end - start:,} bytes; the limit is {self._limit:,}: line {place.line:,}"
+            message = (
+                f"the record has {end - start:,} bytes; the limit is {self._limit:,}: line {place.line:,}{self.hint}"
+            )
             return Verdict(problem=Problem(code="record_too_long", message=message))
         bad = self._window.undecoded(start, end)
         if len(bad):
