@@ -41,6 +41,12 @@ RULE_OPTIONS: dict[str, Any] = {
     **OPTIONS,
     "email": {"lower": "all", "tags": "drop"},
     "url": {"scheme": "https", "fragment": "drop", "tracking": "drop"},
+    "phone": "DE",
+    "identifier": "luhn",
+    "postcode": {"country": "GB", "zero_fill": True},
+    "unit": {"to": "kg", "given": "g"},
+    "duration": {"given": "min", "clock": "h:m", "to": "iso"},
+    "fuzzy_map": {"values": ["Aé5", "EUR", "a-b"], "threshold": 50},
 }
 # letters, digits, marks, white space and other characters that rules look at, and everything else
 PIECES = st.sampled_from(

@@ -6,25 +6,21 @@ import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from loadlock.cleanup.base import RuleContext, option
+from loadlock.cleanup.base import RuleContext
 from loadlock.errors import UsageError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Invalid = Literal["reject", "keep", "null"]
+INVALID = "What becomes of a value that is none: `reject` its row, `keep` it, or make it `null`."
+"""What is said of the option `invalid`, which all rules have that can find a value bad."""
 _SHOWN = 80
 
 
 class UnfitError(ValueError):
     """A value is not what the rule takes; the message says why, for people."""
-
-
-def invalid_option(default: str = "reject") -> Any:
-    """The option of all rules that can find a value bad."""
-    return option("What becomes of a value that is none: `reject` its row, `keep` it, or `null`.", default=default)
 
 
 def need(library: str, rule: str, extra: str = "rules") -> None:

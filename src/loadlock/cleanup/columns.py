@@ -7,6 +7,7 @@ from typing import Any
 from loadlock.cleanup import formats, typing_sql
 from loadlock.cleanup._sql import clean_ends
 from loadlock.cleanup.base import ArrowRule, FindingRule, JudgingRule, RuleContext, ShapeRule, SqlRule, Surveyed
+from loadlock.cleanup.components import shown_changes
 from loadlock.cleanup.draft import Draft
 from loadlock.cleanup.plan import Change, Finding, SurveyItem
 from loadlock.cleanup.steps import ArrowStep, JsonStep, JudgingStep, PythonStep
@@ -33,24 +34,21 @@ def rule_step(draft: Draft, index: int, name: str, value: str, path: str, use: R
         after = _component_rule(draft, index, name, value, path, use)
     if after is None:
         return value
-    _count_change(draft, index, path, use.name, value, after)
-    return after
-
-
-def _count_change(draft: Draft, index: int, path: str, rule: str, before: str, after: str) -> None:
     draft.build.changes.append(
         Change(
             path=path,
             kind="rule",
             column=draft.columns[index].name,
-            rule=rule,
-            before=before,
+            rule=use.name,
+            before=value,
             after=after,
-            condition=f"{after} is distinct from {before}",
+            condition=f"{after} is distinct from {value}",
             input=draft.staged(index),
             masked=draft.columns[index].mask,
+            shown=shown_changes(use.name),
         )
     )
+    return after
 
 
 def _sql_rule(draft: Draft, index: int, name: str, value: str, path: str, use: RuleUse) -> str | None:

@@ -86,6 +86,11 @@ def beside(name: str, options: Mapping[str, Any]) -> tuple[str, ...]:
         return ()
 
 
+def shown_changes(name: str) -> int:
+    """Different changes that a rule wants shown in its tally, 0 for as many as usual."""
+    return int(getattr(components("rules").get(name), "shown", 0))
+
+
 def _find(kind: str, name: str) -> type[Any]:
     try:
         return component(kind, name)

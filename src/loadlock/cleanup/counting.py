@@ -43,13 +43,21 @@ class Counted:
     unnamed: dict[str, int]
 
 
-def examples_of(plan: Plan, changed: list[np.ndarray[Any, Any]]) -> list[np.ndarray[Any, Any]]:
+def examples_of(plan: Plan, changed: list[np.ndarray[Any, Any]], part: pa.Table) -> list[np.ndarray[Any, Any]]:
     """For each change the rows to show it by; none for masked columns."""
-    none = np.array([], np.int64)
-    return [
-        rows[:_LOOKED] if change.kind == "rule" and not change.masked else none
-        for change, rows in zip(plan.changes, changed, strict=True)
-    ]
+    return [_rows_to_show(change, rows, part) for change, rows in zip(plan.changes, changed, strict=True)]
+
+
+def _rows_to_show(change: Change, rows: np.ndarray[Any, Any], part: pa.Table) -> np.ndarray[Any, Any]:
+    if change.kind != "rule" or change.masked:
+        return rows[:0]
+    if not change.shown or change.before not in part.column_names:
+        return rows[:_LOOKED]
+    # the first row of each different value
+    codes = whole(part[change.before]).take(rows).dictionary_encode(null_encoding="encode").indices
+    first = np.sort(np.unique(codes.to_numpy(), return_index=True)[1])
+    found: np.ndarray[Any, Any] = rows[first[: change.shown]]
+    return found
 
 
 def count_part(plan: Plan, part: Counted) -> Tallies:
@@ -80,7 +88,7 @@ def _rules(plan: Plan, part: Counted) -> tuple[RuleTally, ...]:
         if hit.finding.source == "rule":
             place = hit.finding.path, hit.finding.column
             rejected[place] = rejected.get(place, 0) + len(hit.rows)
-    shown = examples_of(plan, part.changed)
+    shown = examples_of(plan, part.changed, part.part)
     return tuple(
         RuleTally(
             path=change.path,
@@ -90,6 +98,7 @@ def _rules(plan: Plan, part: Counted) -> tuple[RuleTally, ...]:
             changed=len(rows),
             rejected=rejected.get((change.path, change.column), 0),
             examples=_pairs(change, part.texts, few),
+            limit=change.shown or MAX_EXAMPLES,
         )
         for change, rows, few in zip(plan.changes, part.changed, shown, strict=True)
         if change.kind == "rule"
@@ -101,7 +110,7 @@ def _pairs(change: Change, texts: Texts, rows: np.ndarray[Any, Any]) -> tuple[tu
         return ()
     before, after = (texts.of(name, rows).to_pylist() for name in (change.before, change.after))
     pairs = dict.fromkeys((_short(old), _short(new)) for old, new in zip(before, after, strict=True))
-    return tuple(pairs)[:MAX_EXAMPLES]
+    return tuple(pairs)[: change.shown or MAX_EXAMPLES]
 
 
 def _short(text: str | None, limit: int = 200) -> str | None:

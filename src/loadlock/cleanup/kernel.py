@@ -113,7 +113,7 @@ class _Part:
         marked = Marked(self.column)
         hits = all_hits(plan, marked, checks)
         changed = [marked.rows(place) for place in plan.changed_in]
-        texts = self.texts(np.unique(np.concatenate([np.flatnonzero(bad), *examples_of(plan, changed)])))
+        texts = self.texts(np.unique(np.concatenate([np.flatnonzero(bad), *examples_of(plan, changed, self.part)])))
         table = self.clean_table(keep)
         rejects = self.rejects(raw, problems, row_rejects(
             self.rows, np.flatnonzero(bad), hits, texts, file_index=self.file_index

@@ -69,6 +69,8 @@ class Change:
     input: str
     """Internal name of the staged column."""
     masked: bool = False
+    shown: int = 0
+    """Different changes to show, where the rule wants more of them shown than usual."""
 
 
 @dataclass(frozen=True, kw_only=True)

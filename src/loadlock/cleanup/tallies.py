@@ -22,7 +22,8 @@ class RuleTally:
     changed: int = 0
     rejected: int = 0
     examples: tuple[tuple[str | None, str | None], ...] = ()
-    """(before, after), at most `MAX_EXAMPLES`, different ones; none for masked columns."""
+    """(before, after), at most `limit`, different ones; none for masked columns."""
+    limit: int = MAX_EXAMPLES
 
     def __add__(self, other: RuleTally) -> RuleTally:
         examples = dict.fromkeys((*self.examples, *other.examples))
@@ -31,7 +32,7 @@ class RuleTally:
             looked=self.looked + other.looked,
             changed=self.changed + other.changed,
             rejected=self.rejected + other.rejected,
-            examples=tuple(examples)[:MAX_EXAMPLES],
+            examples=tuple(examples)[: self.limit],
         )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from loadlock.pipeline import _read_files
+from loadlock.pipeline import _read_files, _read_lookups
 from loadlock.pipeline.written import Notes, WrongValueError
 
 
@@ -29,7 +29,7 @@ class Reading:
         if written in self.lookups:
             return True
         try:
-            self.lookups[written] = _read_files.lookup(written, self.base_folder)
+            self.lookups[written] = _read_lookups.lookup(written, self.base_folder, self.environment)
         except WrongValueError as wrong:
             self.notes.wrong(path, wrong.message, wrong.remedy)
             return False

@@ -31,7 +31,10 @@ class In:
     @dataclass(frozen=True, kw_only=True)
     class Options:
         values: tuple[str | int | float, ...] | None = option("The list.", default=None)
-        file: str | None = option("CSV file with a header, its path from the pipeline's folder.", default=None)
+        file: str | None = option(
+            "CSV (with a header) or Parquet file, its path from the pipeline's folder; or `URL#table` of a database.",
+            default=None,
+        )
         column: str | None = option("The file's column.", default=None)
         ignore_case: bool = option("Whether `Red` is `red` (text only).", default=False)
 

@@ -31,7 +31,10 @@ class Map:
 
     @dataclass(frozen=True, kw_only=True)
     class Options:
-        file: str | None = option("CSV file with a header, its path from the pipeline's folder.", default=None)
+        file: str | None = option(
+            "CSV (with a header) or Parquet file, its path from the pipeline's folder; or `URL#table` of a database.",
+            default=None,
+        )
         values: Mapping[str, str] | None = option("The values themselves, `old: new`.", default=None)
         key: str | None = option("The file's column with the values as they come; the first one.", default=None)
         value: str | None = option("The file's column with the values to put; the second one.", default=None)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from loadlock.cleanup._sql import BLANK, literal
+from loadlock.cleanup._sql import BLANK, SPACES, ZERO_WIDTH, literal
 from loadlock.cleanup.base import Example, RuleContext, option
 
 _NAMES = ("scheme", "login", "host", "path", "query", "fragment")
-_PARTS = "(?s)^([A-Za-z][A-Za-z0-9+.-]*)://([^/?#@]*@)?([^/?#@]+)([^?#]*)(\\?[^#]*)?(#.*)?$"
+_NO = f"{SPACES}{ZERO_WIDTH}"
+_PARTS = f"^([A-Za-z][A-Za-z0-9+.-]*)://([^/?#@{_NO}]*@)?([^/?#@{_NO}]+)([^?#{_NO}]*)(\\?[^#{_NO}]*)?(#[^{_NO}]*)?$"
 _BARE = "(?s)^(?:[\\pL\\pN](?:[\\pL\\pN-]*[\\pL\\pN])?\\.)+\\pL[\\pL\\pN-]*(?::[0-9]+)?(?:[/?#].*)?$"
 _TRACKING = "(?:utm_[a-z_]+|gclid|fbclid|msclkid|mc_eid|mc_cid|igshid|yclid|_ga)"
 
