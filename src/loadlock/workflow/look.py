@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from loadlock.errors import UsageError
 from loadlock.ledger.base import BatchRecord, RunRecord
-from loadlock.model import PartKind
+from loadlock.model import PartKind, PartRef
 from loadlock.quarantine.read import RejectFilter, reject_rows
-from loadlock.rows import IDENTITY, reject_schema
+from loadlock.rows import FILE, IDENTITY, ROW, reject_schema
 from loadlock.workflow.cleaning import batch_scope
 from loadlock.workflow.run import reject_scopes
 from loadlock.workflow.workspace import Workspace
@@ -90,6 +90,20 @@ def _check_only_reads(connection: Any, sql: str) -> None:
         raise UsageError("the query is not one SELECT", hint=_VIEWS)
 
 
+def _bind_raw(workspace: Workspace, connection: Any, batch: BatchRecord) -> None:
+    """The view `raw`: the staged rows with the number of their file, by which `clean` and `rejects` know them."""
+    parts = workspace.ledger.parts(batch.batch, f"g{batch.generation}", PartKind.RAW)
+    of_file: dict[int, list[PartRef]] = {}
+    for record in parts:
+        if record.ref.rows and record.ref.file_index is not None:
+            of_file.setdefault(record.ref.file_index, []).append(record.ref)
+    for index, refs in of_file.items():
+        workspace.staging.bind(connection, f"_raw_{index}", refs)
+    selects = [f"select *, {index}::integer as {FILE} from _raw_{index}" for index in of_file]
+    rows = " union all by name ".join(selects) or f"select 0 as {ROW}, 0 as {FILE} where false"
+    connection.execute(f"create view raw as {rows}").fetchall()
+
+
 def _bind_views(workspace: Workspace, connection: Any, batch: BatchRecord, run: RunRecord) -> None:
     ledger, staging = workspace.ledger, workspace.staging
 
@@ -100,8 +114,7 @@ def _bind_views(workspace: Workspace, connection: Any, batch: BatchRecord, run: 
         return bool(refs)
 
     scopes = reject_scopes(run, batch.generation)
-    if not bind("raw", [f"g{batch.generation}"], PartKind.RAW):
-        connection.execute("create view raw as select 0 as _row where false").fetchall()
+    _bind_raw(workspace, connection, batch)
     if not bind("rejects", scopes, PartKind.REJECTS):
         connection.register("rejects", reject_schema().empty_table())
     if not bind("_clean", [run.run], PartKind.CLEAN):
