@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= demo-out
 
-.PHONY: demo test check bench format docs clean setup servers faults dirt
+.PHONY: demo test check bench format docs clean setup servers faults dirt bench-intake
 
 setup: $(VENV)/.ready
 
@@ -32,6 +32,9 @@ bench: servers
 
 faults: servers
 	$(BIN)/python -m pytest tests/faults --full-faults
+
+bench-intake: setup
+	$(BIN)/python -m bench.intake
 
 dirt: setup
 	$(BIN)/python tools/dirt.py

@@ -12,13 +12,14 @@ NUMBERS = ("seconds", "ratio", "client CPU s", "peak MiB", "right", "wrong", "mi
 TARGET_RATIO, TARGET_MIB, TARGET_MARIADB_RATIO = 3.0, 400, 1.5
 
 
-def put_between_markers(page: Path, text: str) -> None:
+def put_between_markers(page: Path, text: str, markers: tuple[str, str] = (BEGIN, END)) -> None:
     """Replace what stands between the two markers of a page; a ValueError where it has none."""
-    before, begun, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    _, ended, after = rest.partition(END)
+    begin, end = markers
+    before, begun, rest = page.read_text(encoding="utf-8").partition(begin)
+    _, ended, after = rest.partition(end)
     if not (begun and ended):
-        raise ValueError(f"{page} has no place for the results: {BEGIN} ... {END}")
-    page.write_text(f"{before}{BEGIN}\n{text.strip()}\n{END}{after}", encoding="utf-8")
+        raise ValueError(f"{page} has no place for the results: {begin} ... {end}")
+    page.write_text(f"{before}{begin}\n{text.strip()}\n{end}{after}", encoding="utf-8")
 
 
 def markdown(results: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pytest
+from bench import intake
 from bench.__main__ import all_right, main, read_options
 from bench.contestants import Contestant
 from bench.job import Job, make_job, write_clean, write_parseable
@@ -238,3 +239,12 @@ def test_a_quick_benchmark_measures_everyone_and_finds_loadlock_right(tmp_path: 
         perfect = one["verdict"]["right"] == found["counts"]["load"]
         assert perfect == ("script" not in one["name"]), one["name"]
     assert not (tmp_path / "work").exists()
+
+
+@pytest.mark.parametrize("name", list(intake.FILES))
+def test_the_files_of_the_intake_benchmark_are_what_their_names_say(name: str, tmp_path: Path) -> None:
+    text = intake.make_file(name, tmp_path, 600).read_text(encoding="utf-8")
+    lines = text.splitlines()
+    assert len(lines) == 601 + (60 if name == "newlines" else 0)
+    assert (text.count('"') > 600 * 28) == (name == "quoted")
+    assert (",one more" in text and 'RE "F-' in text) == (name == "malformed")

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
-import pyarrow as pa
 
 from loadlock.intake._csv_exact import FieldParser
 from loadlock.intake._csv_lines import Positions
 from loadlock.intake._csv_records import Piece, Records, Status
 from loadlock.intake._csv_stream import Stream
-from loadlock.intake.decode import decode_record, faults, is_ascii_compatible
+from loadlock.intake.decode import Utf8Ranges, decode_record, faults, is_ascii_compatible
 
-_PIECE = 1 << 16
+_PIECE = 1 << 14
 
 Foreign = dict[int, tuple[str, list[str | None]]]
 """Index of a record → the encoding it was read in, and its values."""
@@ -32,17 +29,34 @@ class EncodingJudge:
         """
         data, records = piece.data, piece.records
         foreign: Foreign = {}
-        for index in self._misfits(data, records, base):
-            status = records.status[index]
-            if status > Status.EXACT:
+        bad = self._faults(data, records, base)
+        for index in _holding(records, bad):
+            if records.status[index] > Status.EXACT:
                 continue
             raw = data[records.start[index] : records.end[index]]
             values = None if self._stream.transcoded else self._foreign_values(raw, records, index)
             if values is None:
                 records.status[index] = Status.INVALID_ENCODING
+                first = bad[np.searchsorted(bad, records.start[index])]
+                records.where[index] = int(self._stream.originals(np.array([first + base]))[0])
             else:
                 foreign[index] = (self._fallback, values)
                 records.status[index] = Status.EXACT
+            records.trim[index] = 0
+        return {**foreign, **self._utf8_rows(data, records, base)}
+
+    def _utf8_rows(self, data: bytes, records: Records, base: int) -> Foreign:
+        """Rows that were UTF-8 in a file of another encoding: they are right already, and marked."""
+        foreign: Foreign = {}
+        lines = self._stream.foreign(base, base + records.consumed) - base
+        for index in sorted({index for line in lines.tolist() for index in _within(records, *line)}):
+            if records.status[index] > Status.EXACT:
+                continue
+            raw = data[records.start[index] : records.end[index]]
+            exact = records.exact.get(index)
+            values = self._parser.parse(raw).values[: self._fields] if exact is None else exact
+            foreign[index] = ("utf-8", [None if value is None else value.decode() for value in values])
+            records.status[index] = Status.EXACT
             records.trim[index] = 0
         return foreign
 
@@ -71,45 +85,33 @@ class EncodingJudge:
             text = decode_record(value, self._fallback)
         return text, text is None
 
-    def _misfits(self, data: bytes, records: Records, base: int) -> list[int]:
-        """Records with bytes that are not valid in the stream's encoding."""
-        if self._stream.transcoded:
-            bad = self._stream.undecoded(base, base + records.consumed) - base
-        else:
-            bad = _faults(data, self._stream.encoding, records)
-        found: list[int] = np.unique(np.searchsorted(records.next, bad, "right")).tolist()
-        return found
+    def _faults(self, data: bytes, records: Records, base: int) -> Positions:
+        """Sorted offsets of the bytes that are not valid in the stream's encoding."""
+        if self._stream.knows_faults:
+            return self._stream.undecoded(base, base + records.consumed) - base
+        if self._stream.encoding != "utf-8":
+            return faults(data[: records.consumed], self._stream.encoding)
+        return _utf8_faults(data, records)
 
 
-def _faults(data: bytes, encoding: str, records: Records) -> Positions:
-    """Offsets of bytes that are not valid in `encoding`. UTF-8 goes through Arrow's validator in pieces first."""
-    size = records.consumed
-    if encoding != "utf-8":
-        return faults(data[:size], encoding)
-    if data.isascii() or _valid_utf8(data, 0, size):
-        return np.empty(0, dtype=np.int64)
-    cuts = records.next
-    found = [
-        faults(data[start:end], encoding) + start
-        for first, last in _invalid_pieces(data, cuts, 0, size, _PIECE)
-        for start, end in _invalid_pieces(data, cuts, first, last, _PIECE >> 5)
-    ]
-    return np.concatenate(found) if found else np.empty(0, dtype=np.int64)
+def _holding(records: Records, places: Positions) -> list[int]:
+    """The records that hold one of these offsets."""
+    found: list[int] = np.unique(np.searchsorted(records.next, places, "right")).tolist()
+    return found
 
 
-def _invalid_pieces(data: bytes, cuts: Positions, start: int, end: int, step: int) -> list[tuple[int, int]]:
-    """The pieces of about `step` bytes between two offsets, cut behind records, that are not valid UTF-8."""
-    at = np.searchsorted(cuts, np.arange(start + step, end, step))
+def _within(records: Records, start: int, end: int) -> range:
+    """The records that overlap a range of offsets."""
+    first, last = np.searchsorted(records.next, (max(start, 0), max(end, 1) - 1), "right").tolist()
+    return range(first, min(last + 1, len(records)))
+
+
+def _utf8_faults(data: bytes, records: Records) -> Positions:
+    """Where the data are not UTF-8. They go through Arrow's validator in pieces, cut behind records, first."""
+    size, cuts = records.consumed, records.next
+    at = np.searchsorted(cuts, np.arange(_PIECE, size, _PIECE))
     inner = cuts[at[at < len(cuts)]]
-    bounds = np.unique(np.concatenate([[start], inner[inner < end], [end]])).tolist()
-    return [piece for piece in pairwise(bounds) if not _valid_utf8(data, *piece)]
-
-
-def _valid_utf8(data: bytes, start: int, end: int) -> bool:
-    offsets = pa.py_buffer(np.array([start, end], dtype=np.int64))
-    array = pa.Array.from_buffers(pa.large_string(), 1, [None, offsets, pa.py_buffer(data)])
-    try:
-        array.validate(full=True)
-    except pa.ArrowInvalid:
-        return False
-    return True
+    bounds = np.unique(np.concatenate([[0], inner[inner < size], [size]]))
+    broken = Utf8Ranges(data, bounds).invalid()
+    found = [faults(data[bounds[number] : bounds[number + 1]], "utf-8") + bounds[number] for number in broken]
+    return np.concatenate([np.empty(0, dtype=np.int64), *found])

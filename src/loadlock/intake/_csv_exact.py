@@ -95,6 +95,23 @@ class FieldParser:
                 return Fields(values, quoted, padded, fault, where)
             at = end + len(shape.delimiter)
 
+    def first_fault(self, raw: bytes) -> tuple[str, int] | None:
+        """The first quote fault and its field (1-based), without making values; None = none, or not to be told quickly."""
+        delimiter, quote = self._shape.delimiter, self._shape.quote
+        if self._shape.escape or len(delimiter) != 1 or not quote:
+            return None
+        at, fields = 0, 0
+        while (found := raw.find(quote, at)) >= 0:
+            stop = raw.rfind(delimiter, at, found)
+            if stop >= 0:
+                fields += raw.count(delimiter, at, stop) + 1
+                at = stop + 1
+            match = self._field.match(raw, at)
+            if match is None:
+                return self._fault(raw, at), fields + 1
+            at, fields = match.end() + 1, fields + 1
+        return None
+
     def _take_plain(self, raw: bytes, at: int, values: list[bytes]) -> int:
         """Take the fields before the next one with a quote at once; returns where that one starts, or beyond the end."""
         delimiter = self._shape.delimiter

@@ -28,9 +28,8 @@ class CsvFile:
     def __init__(self, source: ByteSource, options: SourceOptions) -> None:
         self._source = source
         self._options = options
-        self._encoding: EncodingFound = detect(source, options)
-        self._dialect: Dialect = find_dialect(source, self._encoding.name, options)
-        stream = open_stream(source, self._encoding.name, self._encoding.bom_bytes)
+        self._encoding, self._dialect = _look(source, options)
+        stream = open_stream(source, self._encoding)
         self._reader = CsvReader(stream, self._dialect, options, fallback=self._encoding.fallback)
         self._stream_encoding = stream.encoding
         self._header_found: list[str] = []
@@ -92,7 +91,7 @@ class CsvFile:
         """What was found and counted; raises BalanceError where the bytes' classes don't sum to what was read."""
         tally = self._reader.tally
         mixed = sum(sorted(tally.ends.values())[:-1])
-        counts = {**tally.counts, "mixed_record_ends": mixed}
+        counts = {**tally.counts, **self._encoding.counts(), "mixed_record_ends": mixed}
         return FileReport(
             format="csv",
             encoding={**self._encoding.to_json(), "fallback_rows": tally.fallback_rows},
@@ -118,6 +117,15 @@ class CsvFile:
         if tally.rejected > tally.staged and tally.staged + tally.rejected > 10:
             notes.append("most rows are rejects: look at delimiter, quote and header under `dialect`")
         return notes
+
+
+def _look(source: ByteSource, options: SourceOptions) -> tuple[EncodingFound, Dialect]:
+    """Encoding and dialect. The dialect is looked for at the same time as if the file were UTF-8, as it mostly is."""
+    with ThreadPoolExecutor(1, thread_name_prefix="csv-dialect") as pool:
+        likely = pool.submit(find_dialect, source, "utf-8", options)
+        encoding = detect(source, options)
+    dialect = likely.result() if encoding.name == "utf-8" else find_dialect(source, encoding.name, options)
+    return encoding, dialect
 
 
 def _size(batch: Batch) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from loadlock.intake._csv_clean import CleanQuotes
 from loadlock.intake._csv_exact import FieldParser
 from loadlock.intake._csv_lines import Flags, Lines, Positions
 from loadlock.intake._csv_quotes import Quotes
@@ -31,7 +32,9 @@ class Joined:
 class Joining:
     """The lines of one buffer. `rowlike` says which of them may be records at all."""
 
-    def __init__(self, lines: Lines, quotes: Quotes, delimiters: Positions, rowlike: Flags, rules: Rules) -> None:
+    def __init__(
+        self, lines: Lines, quotes: Quotes | CleanQuotes, delimiters: Positions, rowlike: Flags, rules: Rules
+    ) -> None:
         self.lines, self.quotes, self.delimiters, self.rules = lines, quotes, delimiters, rules
         self._odd = np.flatnonzero((quotes.count & 1).astype(bool) & rowlike)
         alike = (delimiters + 1 == rules.fields) & rowlike

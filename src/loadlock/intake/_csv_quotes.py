@@ -49,7 +49,7 @@ class Quotes:
         of_quotes = np.ones(lines + quotes, dtype=bool)
         of_quotes[line_at] = False
         bounds[line_at], bounds[of_quotes] = starts, self.positions
-        before = np.concatenate([[0], np.cumsum(_sums(octets == self._view.delimiter, bounds), dtype=np.int64)])
+        before = np.concatenate([[0], np.cumsum(sums(octets == self._view.delimiter, bounds), dtype=np.int64)])
         ends = np.append(line_at[1:], lines + quotes)
         return before[ends] - before[line_at], before[:-1][of_quotes]
 
@@ -147,7 +147,7 @@ class Quotes:
         return inside
 
 
-def _sums(flags: Flags, bounds: Positions) -> Positions | Octets:
+def sums(flags: Flags, bounds: Positions) -> Positions | Octets:
     """Number of set flags between each bound and the next. Adding up bytes is several times faster, where none overflows."""
     ones = flags.view(np.uint8)
     found = np.add.reduceat(ones, bounds, dtype=np.uint8)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from loadlock.intake._csv_clean import clean_quotes
 from loadlock.intake._csv_exact import Fields
 from loadlock.intake._csv_join import Joining
 from loadlock.intake._csv_lines import LF, Flags, Lines, Positions, View, find_lines, lone_returns, view_of
@@ -24,7 +25,7 @@ class Split:
     def __init__(self, splitter: Splitter, data: bytes, view: View, lines: Lines, final: bool) -> None:
         self.rules, self.parser, self.shape = splitter.rules, splitter.parser, splitter.shape
         self.data, self.view, self.lines, self.final = data, view, lines, final
-        self.quotes = Quotes(view, lines, self.shape)
+        self.quotes = clean_quotes(view, lines, self.shape.record_end) or Quotes(view, lines, self.shape)
         self.delimiters = self.quotes.delimiters
         self._pass_boms()
         size = len(lines)
@@ -193,24 +194,28 @@ class Split:
     def _judge_exactly(self, index: int) -> None:
         """Parse one record on its own and decide."""
         raw = self.data[self.lines.start[index] : self.lines.end[self.last[index]]]
+        literal = "stray_quotes" in self.rules.tolerate
+        if not literal and (fault := self.parser.first_fault(raw)) is not None:
+            self._refuse_quote(index, *fault)
+            return
         found = self.parser.parse(raw)
         if found.fault is not None:
-            values = self._literal(raw)
+            values = self._literal(raw) if literal else None
             if values is None:
-                stray = found.fault == "stray_quote"
-                self.status[index] = Status.STRAY_QUOTE if stray else Status.OPEN_QUOTE
-                self.fields[index], self.where[index] = 0, found.where
-                return
-            self._accept(index, list(values), "stray_quotes")
+                self._refuse_quote(index, found.fault, found.where)
+            else:
+                self._accept(index, list(values), "stray_quotes")
             return
         self.fields[index] = len(found.values)
         self._count("padded_quotes", found.padded)
         self._fit(index, raw, found)
 
+    def _refuse_quote(self, index: int, fault: str, where: int) -> None:
+        self.status[index] = Status.STRAY_QUOTE if fault == "stray_quote" else Status.OPEN_QUOTE
+        self.fields[index], self.where[index] = 0, where
+
     def _literal(self, raw: bytes) -> list[bytes] | None:
-        if "stray_quotes" not in self.rules.tolerate or self.rules.fields is None:
-            return None
-        return self.parser.parse_literal(raw, self.rules.fields)
+        return None if self.rules.fields is None else self.parser.parse_literal(raw, self.rules.fields)
 
     def _fit(self, index: int, raw: bytes, found: Fields) -> None:
         """Bring a well-formed record to the wanted number of fields where that is harmless or asked for."""

@@ -7,13 +7,16 @@ from typing import Protocol
 
 import numpy as np
 
+from loadlock.intake._ahead import ahead
 from loadlock.intake._csv_lines import Positions
 from loadlock.intake.base import ByteSource
 from loadlock.intake.decode import is_ascii_compatible
+from loadlock.intake.encoding import EncodingFound
 from loadlock.intake.transcode import OriginMap, Transcoder
 
 BLOCK_BYTES = 2 << 20
 """Bytes given to the splitter at a time: its arrays then stay in the caches of the processor."""
+_NOTHING: Positions = np.empty(0, dtype=np.int64)
 
 
 class Stream(Protocol):
@@ -23,6 +26,8 @@ class Stream(Protocol):
     """Of the bytes that `blocks` gives."""
     transcoded: bool
     """Whether these differ from the file's own bytes."""
+    knows_faults: bool
+    """Whether `undecoded` tells all; else who reads has to look."""
 
     def blocks(self) -> Iterator[bytes]:
         """The bytes without a byte order mark at the start, at most `BLOCK_BYTES` at a time."""
@@ -37,7 +42,11 @@ class Stream(Protocol):
         ...
 
     def undecoded(self, start: int, end: int) -> Positions:
-        """Positions between these two where something was no valid text and was replaced."""
+        """Positions between these two where something is no valid text (and was replaced, where transcoded)."""
+        ...
+
+    def foreign(self, start: int, end: int) -> Positions:
+        """Start and end of lines, overlapping this range, that were UTF-8 in a file of another encoding."""
         ...
 
     def forget_before(self, position: int) -> None:
@@ -45,11 +54,11 @@ class Stream(Protocol):
         ...
 
 
-def open_stream(source: ByteSource, encoding: str, bom_bytes: int) -> Stream:
+def open_stream(source: ByteSource, found: EncodingFound) -> Stream:
     """The stream for a file of this encoding: its own bytes where these can be split, else UTF-8."""
-    if is_ascii_compatible(encoding):
-        return _PlainStream(source, encoding, bom_bytes)
-    return _TranscodedStream(source, encoding, bom_bytes)
+    if is_ascii_compatible(found.name) and not found.mixed:
+        return _PlainStream(source, found)
+    return _TranscodedStream(source, found)
 
 
 def _pieces(data: bytes) -> Iterator[bytes]:
@@ -65,14 +74,16 @@ class _PlainStream:
 
     transcoded = False
 
-    def __init__(self, source: ByteSource, encoding: str, bom_bytes: int) -> None:
-        self.encoding = encoding
+    def __init__(self, source: ByteSource, found: EncodingFound) -> None:
+        self.encoding = found.name
+        self.knows_faults = found.name == "utf-8" and found.faults is not None
         self._source = source
-        self._bom_bytes = bom_bytes
+        self._bom_bytes = found.bom_bytes
+        self._faults = _NOTHING if found.faults is None else found.faults
 
     def blocks(self) -> Iterator[bytes]:
         skip = self._bom_bytes
-        for block in self._source.open():
+        for block in ahead(iter(self._source.open())):
             yield from _pieces(block[skip:] if skip else block)
             skip = max(0, skip - len(block))
 
@@ -83,7 +94,11 @@ class _PlainStream:
         return data
 
     def undecoded(self, start: int, end: int) -> Positions:
-        return np.empty(0, dtype=np.int64)
+        first, last = np.searchsorted(self._faults, (start + self._bom_bytes, end + self._bom_bytes))
+        return self._faults[first:last] - self._bom_bytes
+
+    def foreign(self, start: int, end: int) -> Positions:
+        return _NOTHING.reshape(0, 2)
 
     def forget_before(self, position: int) -> None:
         """Nothing is kept."""
@@ -94,15 +109,16 @@ class _TranscodedStream:
 
     encoding = "utf-8"
     transcoded = True
+    knows_faults = True
 
-    def __init__(self, source: ByteSource, encoding: str, bom_bytes: int) -> None:
+    def __init__(self, source: ByteSource, found: EncodingFound) -> None:
         self._source = source
-        self._encoding = encoding
-        self._bom_bytes = bom_bytes
+        self._found = found
         self._origin = OriginMap()
 
     def blocks(self) -> Iterator[bytes]:
-        for block in Transcoder().transcode(self._source.open(), self._encoding, self._bom_bytes):
+        transcoder = Transcoder(mixed=self._found.mixed)
+        for block in ahead(transcoder.transcode(self._source.open(), self._found.name, self._found.bom_bytes)):
             self._origin.push(block)
             yield from _pieces(block.data)
 
@@ -117,6 +133,9 @@ class _TranscodedStream:
 
     def undecoded(self, start: int, end: int) -> Positions:
         return self._origin.bad_positions(start, end)
+
+    def foreign(self, start: int, end: int) -> Positions:
+        return self._origin.foreign(start, end)
 
     def forget_before(self, position: int) -> None:
         self._origin.drop_before(position)

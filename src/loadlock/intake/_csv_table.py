@@ -274,7 +274,7 @@ def _message(status: Status, detail: int, names: tuple[str, ...]) -> str:
         case Status.TOO_LONG:
             return "the record is longer than the record limit"
         case _:
-            return "the bytes decode in no allowed encoding"
+            return f"byte {detail:,} of the file, counted from 0, decodes in no allowed encoding"
 
 
 def rejects_table(
