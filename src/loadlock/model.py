@@ -268,8 +268,9 @@ class FileReport:
 
     format: str
     encoding: dict[str, Any] = field(default_factory=dict)
-    """`name`, `how` (pinned, bom, nul_pattern, utf8, detected, fallback), `confidence` 0..1, `runner_up`,
-    `high_bytes`, `fallback_rows` (rows decoded by another encoding), `samples`."""
+    """`name`, `how` (pinned, bom, nul_pattern, utf8, detected, fallback), `confidence` 0..1, `low_confidence`, `runner_up`,
+    `language`, `high_bytes`, `bad_lines` (not UTF-8), `fallback` (of single rows), `mixed` (some rows are UTF-8 though the
+    file is not), `fallback_rows` (rows decoded by another encoding), `mojibake`, `samples`, `notes` for the user."""
     dialect: dict[str, Any] = field(default_factory=dict)
     """`delimiter`, `quote`, `escape`, `record_end`, `header`, `preamble`, `reasons`."""
     header: list[str] = field(default_factory=list)
@@ -277,7 +278,7 @@ class FileReport:
     header_found: list[str] = field(default_factory=list)
     """The names as they stand in the file, where they differ (duplicates, empty names)."""
     counts: dict[str, int] = field(default_factory=dict)
-    """Harmless things accepted and counted: `trailing_empty`, `padded_quotes`, `repeated_header`, `mojibake_cells` ..."""
+    """Harmless things accepted and counted: `trailing_empty`, `padded_quotes`, `repeated_header`, `mojibake_lines` ..."""
     bytes: ByteCount = field(default_factory=ByteCount)
     """By class, of the decompressed bytes."""
     received: int = 0

@@ -20,7 +20,7 @@ _WINDOW = 8
 _QUOTES = frozenset("‘’“”‚„‹›«»–—…\u00a0")
 """These may well stand behind a capital with an accent."""
 _LEADS = range(0xC2, 0xF5)
-_SAMPLES = 3
+_SAMPLES, _TRIED_WORDS = 3, 3
 _WORD_BYTES = 60
 ONCE, TWICE = 1, 2
 
@@ -35,6 +35,8 @@ class Mojibake:
     """... and those in which it happened twice."""
     samples: list[str] = field(default_factory=list)
     """Some words."""
+    example: tuple[str, str] = ("", "")
+    """Characters as they stand there, and the one that is meant."""
 
     def to_json(self) -> dict[str, Any]:
         """As stored in the report of the file."""
@@ -46,7 +48,8 @@ class Mojibake:
             return []
         twice = f" ({self.twice_lines:,} of them twice)" if self.twice_lines else ""
         lines = f"{self.lines:,} lines hold" if self.lines != 1 else "1 line holds"
-        return [f"{lines} text decoded wrongly before it came{twice}, as {self.samples[0]!r}: fix_encoding repairs it"]
+        wrong, meant = self.example
+        return [f"{lines} text decoded wrongly before it came{twice}, {wrong!r} for {meant!r}: fix_encoding repairs it"]
 
     def look(self, block: bytes, octets: Octets, start: int) -> None:
         """Take whole lines: `octets` are the bytes of `block` from `start` on."""
@@ -59,8 +62,15 @@ class Mojibake:
             return
         windows = octets[np.minimum(found[:, None] + np.arange(_WINDOW), len(octets) - 1)]
         kinds, which = np.unique(np.ascontiguousarray(windows).view(np.uint64)[:, 0], return_inverse=True)
-        verdicts = np.array([_verdict(kind.tobytes()) for kind in kinds], dtype=np.uint8)[which]
+        verdicts = np.array([_verdict(kind.tobytes()) for kind in kinds], dtype=np.uint8)
+        for kind in np.flatnonzero(verdicts).tolist():
+            tried = found[np.flatnonzero(which == kind)[:_TRIED_WORDS]] + start
+            if not any(_is_repaired(_word(block, place)) for place in tried.tolist()):
+                verdicts[kind] = 0
+        verdicts = verdicts[which]
         broken = found[verdicts >= ONCE] + start
+        if len(broken) and not self.lines:
+            self.example = _example(block[broken[0] : broken[0] + _WINDOW])
         self.lines += _different_lines(block, broken)
         self.twice_lines += _different_lines(block, found[verdicts == TWICE] + start)
         for place in broken[: _SAMPLES - len(self.samples)].tolist():
@@ -105,6 +115,22 @@ def _verdict(window: bytes) -> int:
         return 0
     again = ord(meant) in _LEADS and len(raw) > size and raw[size] in _LEADS
     return TWICE if again else ONCE
+
+
+@lru_cache(maxsize=4096)
+def _is_repaired(word: str) -> bool:
+    """Whether the rule `fix_encoding` would change the word: good text that looks odd is none of our business."""
+    import ftfy
+
+    return bool(ftfy.fix_encoding(word) != word)
+
+
+def _example(window: bytes) -> tuple[str, str]:
+    text = window.decode("utf-8", "ignore")
+    raw = bytes(map(_byte_of, text))
+    size = 2 if raw[0] < 0xE0 else 3
+    meant = raw[:size].decode("utf-8", "ignore")
+    return text[:size], meant
 
 
 def _sensible(meant: str, tail: str) -> bool:

@@ -30,7 +30,9 @@ class TextStream:
         if self._origin is None:
             yield from self._plain()
             return
-        for block in Transcoder().transcode(self._small(), self._found.name, self._found.bom_bytes):
+        for block in Transcoder(mixed=self._found.mixed).transcode(
+            self._small(), self._found.name, self._found.bom_bytes
+        ):
             self._origin.push(block)
             self.size_bytes += len(block.raw)
             yield block.data
@@ -71,6 +73,12 @@ class TextStream:
     def undecoded(self, start: int, end: int) -> Positions:
         """Positions between `start` and `end` that stand for bytes that did not decode."""
         return np.empty(0, dtype=np.int64) if self._origin is None else self._origin.bad_positions(start, end)
+
+    def foreign(self, start: int, end: int) -> Positions:
+        """Start and end of lines, overlapping this range, that were UTF-8 in a file of another encoding."""
+        if self._origin is None or not self._found.mixed:
+            return np.empty((0, 2), dtype=np.int64)
+        return self._origin.foreign(start, end)
 
     def forget(self, position: int) -> None:
         """The text before this position is done with."""

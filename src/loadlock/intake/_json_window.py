@@ -89,6 +89,17 @@ class TextWindow:
         """Places in `data[start:end]` that stand for bytes that did not decode."""
         return self._stream.undecoded(self.base + start, self.base + end) - self.base
 
+    def foreign(self, starts: Positions, ends: Positions) -> dict[int, str]:
+        """Number of each of these ranges (sorted, apart) in a line that was UTF-8 in a file of another encoding, and that."""
+        if not len(starts):
+            return {}
+        lines = self._stream.foreign(self.base + int(starts[0]), self.base + int(ends[-1])) - self.base
+        found: dict[int, str] = {}
+        for start, end in lines.tolist():
+            first, last = np.searchsorted(ends, start, "right"), np.searchsorted(starts, end)
+            found.update(dict.fromkeys(range(int(first), int(last)), "utf-8"))
+        return found
+
     def skip_space(self, start: int) -> int:
         """The place of the first character from `start` on that is no white space; the end if there is none."""
         found = _NOT_SPACE.search(self.data, start)

@@ -23,7 +23,6 @@ from loadlock.intake.decode import (
     to_utf8,
     utf8_faults,
 )
-from loadlock.intake.files import LocalSource
 
 __all__ = [
     "EncodingFound",
@@ -97,8 +96,13 @@ class EncodingFound:
             "fallback": self.fallback,
             "mixed": self.mixed,
             "mojibake": self.mojibake.to_json(),
+            "notes": self.notes(),
             "samples": [{"text": text, "runner_up": other} for text, other in self.samples],
         }
+
+    def counts(self) -> dict[str, int]:
+        """For `FileReport.counts`."""
+        return {"mojibake_lines": self.mojibake.lines} if self.mojibake.lines else {}
 
     def notes(self) -> list[str]:
         """What a person should know or decide, as sentences."""
@@ -138,7 +142,8 @@ def detect(source: ByteSource, options: SourceOptions) -> EncodingFound:
 
 def _blocks(source: ByteSource) -> Iterator[bytes]:
     """The file's blocks for a look at them; their digest is compared when they are read."""
-    return source.scan() if isinstance(source, LocalSource) else source.open()
+    blocks: Iterator[bytes] = getattr(source, "scan", source.open)()
+    return blocks
 
 
 def _pinned(source: ByteSource, options: SourceOptions, bom_name: str | None, bom: int) -> EncodingFound:

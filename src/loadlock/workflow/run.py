@@ -45,7 +45,7 @@ from loadlock.workflow.later import Later
 from loadlock.workflow.planning import Staged, check_after, check_before, plan_of
 from loadlock.workflow.progress import Progress
 from loadlock.workflow.receive import REPLACING
-from loadlock.workflow.take_in import Intake, take_in
+from loadlock.workflow.take_in import Intake, doubts, take_in
 from loadlock.workflow.workspace import Workspace
 
 
@@ -142,6 +142,8 @@ class Runner:
             take_in(intake, task.sources, partial(self._advance, Stage.INTAKE))
             task.keep.discard()
             self.progress.end(Stage.INTAKE)
+            for note in doubts(self.ledger.file_reports(task.batch.batch, task.batch.generation), task.sources):
+                self.progress.say(note)
             give_back()
         raw, rejects = (self.ledger.parts(task.batch.batch, scope, kind) for kind in (PartKind.RAW, PartKind.REJECTS))
         reports = self.ledger.file_reports(task.batch.batch, task.batch.generation)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +19,7 @@ from loadlock.rows import ROW
 from loadlock.workflow.workspace import Workspace
 
 _WRITES_AHEAD = 2
+_MOST_DOUBTS = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +55,18 @@ def take_in(intake: Intake, sources: list[ByteSource], advance: Callable[[int, i
         point("intake.file_done")
     ledger.mark_staged(intake.batch, intake.generation)
     point("intake.staged")
+
+
+def doubts(reports: Mapping[int, FileReport], sources: Sequence[ByteSource]) -> list[str]:
+    """What the user should look at before trusting the text of the files: doubtful encodings, mojibake."""
+    found = [
+        f"{source.file.name}: {note}"
+        for source in sources
+        if (report := reports.get(source.file.index)) is not None
+        for note in report.encoding.get("notes", [])
+    ]
+    rest = len(found) - _MOST_DOUBTS
+    return found if rest <= 0 else [*found[:_MOST_DOUBTS], f"and {rest:,} more notes on encodings: see the report"]
 
 
 def _stage_file(intake: Intake, source: ByteSource, advance: Callable[[int, int], None]) -> FileReport:

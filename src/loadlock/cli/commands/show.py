@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import click
 
 from loadlock.cli.common import looks, print_json, print_table
+
+_ENCODING_COLUMNS = ("file", "encoding", "found by", "confidence", "runner-up", "high bytes", "rows in another")
+
+
+def _encoding(file: Mapping[str, Any]) -> tuple[Any, ...]:
+    found = file["encoding"]
+    confidence = found.get("confidence")
+    return (
+        file["name"], found.get("name"), found.get("how"), None if confidence is None else f"{confidence:.2f}",
+        found.get("runner_up"), found.get("high_bytes"), found.get("fallback_rows"),
+    )  # fmt: skip
 
 
 @click.command()
@@ -22,6 +36,7 @@ def command(id_: str, *, as_json: bool, workspace: str | None) -> int:
         print_balance({**document, "noop": False})
         if document.get("cause"):
             click.echo(f"cause: {document['cause']}")
+        print_table(_ENCODING_COLUMNS, (_encoding(file) for file in document.get("files", []) if file.get("encoding")))
         print_table(("at", "event"), ((event["at"], event["text"]) for event in document["events"]))
     else:
         click.echo(

@@ -134,6 +134,9 @@ class _Reader:
         window = _Window(data, self._position)
         odd = self._odd(window)
         faults = {number: fault for number in odd if (fault := self._look(window, number))}
+        for number in self._utf8_lines(window):
+            if window.kinds[number] == _ROW:
+                window.encodings[number] = "utf-8"
         kept = np.flatnonzero(window.kinds == _ROW)
         numbers = np.cumsum(window.kinds != _BLANK) + self._out.next_row - 1
         starts, ends = window.starts[kept], window.starts[kept] + window.lengths[kept]
@@ -156,6 +159,15 @@ class _Reader:
             self._reject(window, number, problem, int(numbers[number]))
         self._position += len(data)
         self._line += len(window.starts)
+
+    def _utf8_lines(self, window: _Window) -> set[int]:
+        """Lines that were UTF-8 in a file of another encoding."""
+        lines = self._stream.foreign(self._position, self._position + len(window.data))
+        ends = window.ends + self._position
+        found: set[int] = set()
+        for start, end in lines.tolist():
+            found.update(range(int(np.searchsorted(ends, start, "right")), int(np.searchsorted(ends, end)) + 1))
+        return found
 
     def _odd(self, window: _Window) -> list[int]:
         """The lines that need a closer look, in order."""
