@@ -20,23 +20,24 @@ _NULL = 0x6E
 class Texts:
     """The values at some places of a slice: strings without quotes and escapes, all else as written, null as null."""
 
-    def __init__(self, found: Tokens, starts: Positions) -> None:
-        """`starts` in ascending order."""
+    def __init__(self, found: Tokens, starts: Positions, strings: Positions) -> None:
+        """`starts` in ascending order; `strings`: which string each is, if it is one."""
         first = found.octets[starts]
-        ends = found.value_ends(starts)
+        ends = found.value_ends(starts, strings)
         is_string = first == QUOTE
         self._array = _cut(found.text, starts + is_string, ends - is_string)
         # the pieces between the values count too
         self._numbers = 2 * np.arange(len(starts), dtype=np.int64)
         self._numbers[first == _NULL] = -1
-        strings = np.flatnonzero(is_string)
-        escaped = strings[found.escaped(starts[strings])]
-        if len(escaped):
-            self._unescape(found, starts, ends, escaped)
+        if len(found.backslashes):
+            quoted = np.flatnonzero(is_string)
+            self._unescape(found, starts, ends, quoted[found.escaped()[strings[quoted]]])
 
     def _unescape(self, found: Tokens, starts: Positions, ends: Positions, escaped: Positions) -> None:
         import pyarrow as pa
 
+        if not len(escaped):
+            return
         tokens = _cut(found.text, starts[escaped], ends[escaped]).cast(pa.binary())[0::2]
         texts = orjson.loads(b"[" + b",".join(tokens.to_pylist()) + b"]")
         self._numbers[escaped] = len(self._array) + np.arange(len(escaped))

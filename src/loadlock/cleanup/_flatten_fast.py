@@ -99,7 +99,7 @@ class Fast:
         if not self._found.in_order:
             which = which[self._layout.tables[cells.nodes[which]] == table]
             which = which[np.argsort(cells.starts[which], kind="stable")]
-        texts = Texts(self._tokens, cells.starts[which])
+        texts = Texts(self._tokens, cells.starts[which], cells.strings[which])
         places, values = self._layout.cells(cells.nodes[which])
         columns = columns[which] if values is None else columns[which][values]
         made: list[pa.Array] = []

@@ -14,6 +14,8 @@ Words = npt.NDArray[np.uint64]
 _WORD = 8
 _WORDS = 8
 """Keys of up to 64 bytes are compared word by word, all at once; longer ones one by one."""
+_SOON = 4096
+"""All keys of most files stand in so many first ones."""
 _MASKS = np.array([(1 << (8 * size)) - 1 for size in range(_WORD + 1)], dtype=np.uint64)
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 
@@ -65,10 +67,14 @@ def _rest(words: Words, starts: Positions, sizes: Positions) -> Iterator[tuple[P
 
 
 def _first(numbers: Positions) -> Positions:
-    """For each number where it stands first."""
-    first = np.empty(int(numbers.max()) + 1, dtype=np.int64)
-    # of several writes to one place the last one stays
-    first[numbers[::-1]] = np.arange(len(numbers) - 1, -1, -1)
+    """For each number, given in the order of first appearance, where it stands first."""
+    count = int(numbers.max()) + 1
+    for size in (_SOON, len(numbers)):
+        first = np.full(count, -1, dtype=np.int64)
+        # of several writes to one place the last one stays
+        first[numbers[:size][::-1]] = np.arange(min(size, len(numbers)) - 1, -1, -1)
+        if first.min() >= 0:
+            break
     return first
 
 

@@ -16,8 +16,8 @@ Flags = npt.NDArray[np.bool_]
 
 QUOTE, BACKSLASH, COLON, COMMA, OPEN_OBJECT, OPEN_ARRAY = 0x22, 0x5C, 0x3A, 0x2C, 0x7B, 0x5B
 _BLANK = 0x20
-_ENDS_SCALAR = np.zeros(256, dtype=bool)
-_ENDS_SCALAR[[0x20, 0x09, 0x0A, 0x0D, COMMA, 0x5D, 0x7D]] = True
+_IN_SCALAR = np.ones(256, dtype=bool)
+_IN_SCALAR[[0x20, 0x09, 0x0A, 0x0D, COMMA, 0x5D, 0x7D]] = False
 PAD = bytes(16)
 """Behind the text: words of eight bytes may be read at its last byte."""
 _PIECE = 1 << 17
@@ -49,6 +49,12 @@ class Containers:
     """All brackets, opening and closing."""
     inside: Positions
     """For each bracket the container in which what follows it stands; -1 behind the last."""
+    strings_before: Positions
+    """For each bracket the number of strings before it."""
+
+    def around_strings(self, count: int) -> Positions:
+        """The containers in which all `count` strings stand."""
+        return np.repeat(self.inside, np.diff(self.strings_before, append=count))
 
     def around(self, places: Positions) -> Positions:
         """The containers in which these places (sorted, outside of strings) stand."""
@@ -68,7 +74,7 @@ class Tokens:
     quotes: Positions
     backslashes: Positions
     _at: npt.NDArray[np.int32]
-    """At the place of an opening bracket the number of its container, at that of an opening quote its string's end."""
+    """At the place of an opening bracket the number of its container."""
 
     def containers_at(self, opens: Positions) -> Positions:
         """The containers that open at these places."""
@@ -91,20 +97,23 @@ class Tokens:
             places[spaces] += 1
         return places
 
-    def escaped(self, opens: Positions) -> Flags:
-        """Which of the strings that open at these places hold an escape."""
-        if not len(self.backslashes):
-            return np.zeros(len(opens), dtype=bool)
-        marks = np.zeros(len(self.octets), dtype=bool)
-        marks[self.strings.opens[np.searchsorted(self.strings.opens, self.backslashes) - 1]] = True
-        return marks[opens]
+    def strings_at(self, opens: Positions) -> Positions:
+        """The strings that open at these places; anything for other places."""
+        found: Positions = np.searchsorted(self.strings.opens, opens)
+        return found
 
-    def value_ends(self, starts: Positions) -> Positions:
-        """Behind the values that start at these places."""
+    def escaped(self) -> Flags:
+        """For each string whether it holds an escape."""
+        marks = np.zeros(len(self.strings.opens), dtype=bool)
+        marks[np.searchsorted(self.strings.opens, self.backslashes) - 1] = True
+        return marks
+
+    def value_ends(self, starts: Positions, strings: Positions) -> Positions:
+        """Behind the values that start at these places; `strings` as `strings_at` gives them."""
         first = self.octets[starts]
         ends = starts.copy()
-        strings = np.flatnonzero(first == QUOTE)
-        ends[strings] = self._at[starts[strings]]
+        quoted = np.flatnonzero(first == QUOTE)
+        ends[quoted] = self.strings.closes[strings[quoted]] + 1
         nested = np.flatnonzero((first | 0x20) == OPEN_OBJECT)
         ends[nested] = self.containers.ends[self._at[starts[nested]]]
         scalars = np.flatnonzero(ends == starts)
@@ -113,17 +122,17 @@ class Tokens:
 
     def _scalar_ends(self, starts: Positions) -> Positions:
         ends = starts + 1
-        going = np.flatnonzero(~_ENDS_SCALAR[self.octets[ends]])
+        going = np.arange(len(starts))
         for _ in range(_LONG):
+            going = going[_IN_SCALAR[self.octets[ends[going]]]]
             if not len(going):
                 return ends
             ends[going] += 1
-            going = going[~_ENDS_SCALAR[self.octets[ends[going]]]]
         for index in going.tolist():
             at = int(ends[index])
-            while not _ENDS_SCALAR[self.octets[at : at + _LONG]].any():
+            while (within := _IN_SCALAR[self.octets[at : at + _LONG]]).all():
                 at += _LONG
-            ends[index] = at + int(np.argmax(_ENDS_SCALAR[self.octets[at : at + _LONG]]))
+            ends[index] = at + int(np.argmin(within))
         return ends
 
 
@@ -138,6 +147,8 @@ class Members:
     """Where the values start."""
     containers: Positions
     """The objects in which they stand."""
+    strings: Positions
+    """The numbers of the strings behind the keys: their values, where these are strings."""
 
 
 def tokens(text: bytes) -> Tokens:
@@ -145,12 +156,12 @@ def tokens(text: bytes) -> Tokens:
     octets = np.frombuffer(text, dtype=np.uint8)
     quotes, backslashes, brackets = _places(octets[: -len(PAD)])
     quotes = _real_quotes(octets, quotes, backslashes)
-    brackets = brackets[(np.searchsorted(quotes, brackets) & 1) == 0]
+    quotes_before = np.searchsorted(quotes, brackets)
+    outside = (quotes_before & 1) == 0
     strings = Strings(opens=quotes[0::2], closes=quotes[1::2])
-    containers = _containers(octets, brackets)
-    # looked up by place: several times as fast as by searching; what is never looked up is never written
+    containers = _containers(octets, brackets[outside], quotes_before[outside] >> 1)
+    # looked up by place, several times as fast as by searching; the other places are never looked up
     at = np.empty(len(text), dtype=np.int32)
-    at[strings.opens] = strings.closes + 1
     at[containers.opens] = np.arange(len(containers.opens))
     return Tokens(
         text=text,
@@ -188,7 +199,7 @@ def _real_quotes(octets: Octets, quotes: Positions, slashes: Positions) -> Posit
     return np.delete(quotes, np.searchsorted(quotes, slashes[escaping] + 1))
 
 
-def _containers(octets: Octets, brackets: Positions) -> Containers:
+def _containers(octets: Octets, brackets: Positions, strings_before: Positions) -> Containers:
     """Match the brackets: on each level an opening one is followed by its closing one."""
     kinds = octets[brackets]
     is_open = (kinds | 0x20) == OPEN_OBJECT
@@ -211,6 +222,7 @@ def _containers(octets: Octets, brackets: Positions) -> Containers:
         is_array=kinds[is_open] == OPEN_ARRAY,
         bracket_places=brackets,
         inside=inside,
+        strings_before=strings_before,
     )
 
 
@@ -235,11 +247,11 @@ def members(found: Tokens) -> Members:
     """All keys: the strings with a colon behind them."""
     strings = found.strings
     behind = found.after_space(strings.closes + 1)
-    is_key = found.octets[behind] == COLON
-    opens = strings.opens[is_key]
+    keys = np.flatnonzero(found.octets[behind] == COLON)
     return Members(
-        key_starts=opens + 1,
-        key_ends=strings.closes[is_key],
-        values=found.after_space(behind[is_key] + 1),
-        containers=found.containers.around(opens),
+        key_starts=strings.opens[keys] + 1,
+        key_ends=strings.closes[keys],
+        values=found.after_space(behind[keys] + 1),
+        containers=found.containers.around_strings(len(strings.opens))[keys],
+        strings=keys + 1,
     )

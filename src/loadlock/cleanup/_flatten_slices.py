@@ -29,7 +29,7 @@ from loadlock.pipeline.model import Flatten
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SLICE_BYTES = 1 << 20
+SLICE_BYTES = 3 << 19
 """Text that is worked on at a time, about; what is known of its tokens takes many times that."""
 
 

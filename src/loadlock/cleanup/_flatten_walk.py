@@ -93,6 +93,8 @@ class Cells:
     paths: Positions
     nodes: Positions
     starts: Positions
+    strings: Positions
+    """Which string each is, if it is one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,6 +159,7 @@ class Walk:
                 paths=join([cells.paths for cells in self._cells]),
                 nodes=join([cells.nodes for cells in self._cells]),
                 starts=join([cells.starts for cells in self._cells]),
+                strings=join([cells.strings for cells in self._cells]),
             ),
             in_order=not self._arrays and not len(others.starts),
             arrays=self._arrays,
@@ -172,12 +175,15 @@ class Walk:
         is_object = first == OPEN_OBJECT
         self._open(self._tokens.containers_at(starts[is_object]), _ROOT, nodes[is_object])
         if is_object.all():
-            return Cells(paths=nodes[:0], nodes=nodes[:0], starts=nodes[:0])
+            return self._without_key(nodes[:0], nodes[:0], nodes[:0])
         path = self._paths.number(VALUE)
         is_open = (first == OPEN_ARRAY) & self._opens_array(np.array([path]))
         self._open(self._tokens.containers_at(starts[is_open]), path, nodes[is_open])
         others = np.flatnonzero(~is_object & ~is_open)
-        return Cells(paths=np.full(len(others), path), nodes=others, starts=starts[others])
+        return self._without_key(np.full(len(others), path), others, starts[others])
+
+    def _without_key(self, paths: Positions, nodes: Positions, starts: Positions) -> Cells:
+        return Cells(paths=paths, nodes=nodes, starts=starts, strings=self._tokens.strings_at(starts))
 
     def _open(self, numbers: Positions, paths: Positions | int, nodes: Positions) -> None:
         self._path[numbers] = paths
@@ -229,7 +235,7 @@ class Walk:
         opens[objects] = self._opens_object(found.containers_at(starts[objects]), level + 1)
         self._open(found.containers_at(starts[opens]), paths[opens], nodes[opens])
         cells = ~opens
-        self._cells.append(Cells(paths=paths[cells], nodes=nodes[cells], starts=starts[cells]))
+        self._cells.append(self._without_key(paths[cells], nodes[cells], starts[cells]))
 
     def _element_starts(self, opened: Positions) -> tuple[Positions, Positions]:
         """Where the elements of these arrays start, and for each the number of its array in `opened`."""
@@ -254,17 +260,17 @@ class Walk:
 
     def _add_members(self) -> Positions:
         """The members of all opened objects whose values were not opened are cells. Returns the odd records."""
-        holders, keys, starts = self._members.containers, self._keys, self._members.values
-        parents = self._path[holders]
-        whose = None if parents.min(initial=0) >= 0 else np.flatnonzero(parents >= 0)
-        if whose is not None:
-            holders, keys, starts, parents = holders[whose], keys[whose], starts[whose], parents[whose]
-        paths = self._paths.below(parents, keys)
+        own = self._members
+        parents = self._path[own.containers]
+        chosen = slice(None) if parents.min(initial=0) >= 0 else np.flatnonzero(parents >= 0)
+        holders, parents = own.containers[chosen], parents[chosen]
+        paths = self._paths.below(parents, self._keys[chosen])
         nodes = self._node[holders]
-        opened = np.zeros(len(self._members.values), dtype=bool)
-        opened[self._member[(self._path >= 0) & (self._member >= 0)]] = True
-        cells = np.flatnonzero(~(opened if whose is None else opened[whose]))
-        self._cells.insert(0, Cells(paths=paths[cells], nodes=nodes[cells], starts=starts[cells]))
+        is_cell = np.ones(len(own.values), dtype=bool)
+        is_cell[self._member[(self._path >= 0) & (self._member >= 0)]] = False
+        cells = np.flatnonzero(is_cell[chosen])
+        starts, strings = own.values[chosen][cells], own.strings[chosen][cells]
+        self._cells.insert(0, Cells(paths=paths[cells], nodes=nodes[cells], starts=starts, strings=strings))
         too_deep = self._node[(self._path >= 0) & (self._tokens.containers.levels - 2 >= MAX_LEVELS)]
         odd = np.concatenate([too_deep, nodes[_repeated(holders, paths)]])
         return np.unique(np.concatenate(self._records)[odd]) if len(odd) else odd

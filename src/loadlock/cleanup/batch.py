@@ -89,6 +89,7 @@ class _Contest:
     message: str | None = None
     order: str | None = None
     nulls_equal: bool = False
+    when: str | None = None
 
 
 def _contest_of(winner: WinnerRule) -> _Contest:
@@ -106,7 +107,13 @@ def _unique(plan: Plan, query: Query, losers: list[pa.Table]) -> list[BatchFindi
     """Adds the rows that break a `unique` which rejects; gives the verdicts of the others."""
     findings = []
     for check in plan.uniques:
-        contest = _Contest(columns=check.columns, keep=plan.keep_unique, reason=NOT_UNIQUE, message=check.message)
+        contest = _Contest(
+            columns=check.columns,
+            keep=plan.keep_unique,
+            reason=NOT_UNIQUE,
+            message=check.message,
+            when=check.when,
+        )
         found = _repeated(query, contest, without=_union(losers))
         if check.severity == Severity.REJECT:
             losers.append(found)
@@ -133,6 +140,7 @@ def _repeated(query: Query, contest: _Contest, *, without: pa.Table | None = Non
     names = [quote(name) for name in contest.columns]
     hashed = f"hash({', '.join(names)})"
     present = "true" if contest.nulls_equal else " and ".join(f"{name} is not null" for name in names)
+    present += "" if contest.when is None else f" and coalesce(try({contest.when}), false)"
     order = [] if contest.order is None else [f"{quote(contest.order)} as o"]
     listed = ", ".join([*IDENTITY, *(f"{name} as k{n}" for n, name in enumerate(names)), *order])
     doubtful = f"select {hashed} as h from rows where {present} group by h having count(*) > 1"

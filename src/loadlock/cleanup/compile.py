@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +21,7 @@ from loadlock.cleanup.judging import (
     uniques_of,
     winners_of,
 )
-from loadlock.cleanup.plan import Input, Plan
+from loadlock.cleanup.plan import Finding, Input, Plan
 from loadlock.cleanup.rows import compile_row_rule
 from loadlock.errors import Mistake, PipelineError
 from loadlock.model import Severity
@@ -204,6 +205,7 @@ def _finished(draft: Draft, names: Sequence[str] | None) -> Plan:
     if draft.mistakes:
         raise PipelineError(draft.mistakes)
     survey = _survey(draft, names)
+    masked = frozenset(column.name for column in draft.columns if column.mask)
     plan = Plan(
         pipeline=draft.pipeline,
         names=None if names is None else tuple(names),
@@ -214,10 +216,10 @@ def _finished(draft: Draft, names: Sequence[str] | None) -> Plan:
         steps=tuple(draft.build.steps),
         finals=tuple(draft.finals[index] for index in stays),
         digest_values=tuple(draft.digests[index] for index in stays),
-        findings=tuple(draft.build.findings),
+        findings=tuple(_hiding(finding, masked) for finding in draft.build.findings),
         changes=tuple(draft.build.changes),
         skips=tuple(draft.skips),
-        python_checks=tuple(draft.python_checks),
+        python_checks=tuple(replace(check, finding=_hiding(check.finding, masked)) for check in draft.python_checks),
         survey_items=tuple(survey.surveys if survey else ()),
         survey_steps=tuple(survey.build.steps if survey else ()),
         batch_checks=batch_checks,
@@ -240,7 +242,7 @@ def _required(draft: Draft, keys: Sequence[Sequence[str]]) -> frozenset[str]:
         column.name
         for column in draft.columns
         for check in column.checks
-        if check.name == "required" and check.severity == Severity.REJECT
+        if check.name == "required" and check.severity == Severity.REJECT and check.when is None
     }
     declared = {column.name for column in draft.columns if column.required}
     return frozenset(declared | checked | {name for key in keys for name in key}) - draft.left_out
@@ -260,3 +262,8 @@ def _survey(draft: Draft, names: Sequence[str] | None) -> Draft | None:
             for listed in (again.finals, again.texts, again.digests):
                 listed.append(again.staged(index))
     return again
+
+
+def _hiding(finding: Finding, masked: Set[str]) -> Finding:
+    """The finding, told to hide its values where its column is masked."""
+    return replace(finding, masked=finding.column in masked)

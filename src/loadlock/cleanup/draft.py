@@ -8,7 +8,7 @@ from datetime import datetime
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
-from loadlock.cleanup.base import RuleContext, Winner
+from loadlock.cleanup.base import ColumnSource, RuleContext, Winner
 from loadlock.cleanup.building import Building
 from loadlock.cleanup.components import make
 from loadlock.cleanup.expressions import ExpressionError, Scope, rewrite
@@ -138,6 +138,11 @@ class Draft:
         if self.columns[index].type.kind in ("text", "json", "uuid"):
             return final
         return self.build.add(f"y{self.number('row')}", f"{final}::varchar")
+
+    def column_sources(self) -> dict[str, ColumnSource]:
+        """The columns' values as checks see them, by name."""
+        pairs = zip(self.columns, self.finals, strict=True)
+        return {column.name: ColumnSource(sql=final, type=column.type) for column, final in pairs}
 
     def types(self) -> list[tuple[str, str]]:
         """(internal name, DuckDB type) of everything that SQL over the row may name."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from loadlock.cleanup.batch_sql import check_query
@@ -10,6 +11,7 @@ from loadlock.cleanup.columns import failure
 from loadlock.cleanup.draft import Draft
 from loadlock.cleanup.expressions import result_type
 from loadlock.cleanup.plan import BatchCheck, Finding, PythonCheck, UniqueCheck, WinnerRule
+from loadlock.digest import quote
 from loadlock.model import Severity, WriteMode
 from loadlock.pipeline.model import CheckUse
 
@@ -57,7 +59,8 @@ def _component_check(draft: Draft, path: str, use: CheckUse, index: int) -> None
     check = draft.component(path, "checks", use)
     if check is None:
         return
-    context = draft.context(index)
+    context = replace(draft.context(index), columns=draft.column_sources())
+    guard = _when(draft, path, use)
     found = draft.attempt(path, lambda: check.findings(draft.finals[index], draft.texts[index], context))
     for finding in found or ():
         draft.build.findings.append(
@@ -68,11 +71,41 @@ def _component_check(draft: Draft, path: str, use: CheckUse, index: int) -> None
                 column=context.column,
                 code=finding.code,
                 message=use.message or finding.message,
-                condition=f"({finding.sql})",
+                condition=_guarded(guard, f"({finding.sql})"),
                 severity=use.severity,
                 value=draft.texts[index],
             ),
         )
+
+
+def _when(draft: Draft, path: str, use: CheckUse) -> str | None:
+    """Internal name of the check's `when:`; that it fails for a row is a problem of the row."""
+    if use.when is None:
+        return None
+    expression = draft.expression(f"{path}.when", use.when, draft.row_names())
+    if expression is None:
+        return None
+    condition = f"({expression})::boolean"
+    if draft.attempt(f"{path}.when", lambda: result_type(condition, draft.types())) is None:
+        return None
+    name = draft.build.add(f"y{draft.number('row')}", f"try({condition})")
+    draft.build.findings.append(
+        Finding(
+            path=path,
+            source="check",
+            name=use.name,
+            column=None,
+            code="sql_error",
+            message=f"the condition of the check failed for this row: {use.when}",
+            condition=failure(name, condition),
+            severity=use.severity,
+        )
+    )
+    return name
+
+
+def _guarded(guard: str | None, condition: str) -> str:
+    return condition if guard is None else f"case when {guard} then {condition} else false end"
 
 
 def compile_row_check(draft: Draft, path: str, use: CheckUse) -> None:
@@ -99,6 +132,7 @@ def _sql_check(draft: Draft, path: str, use: CheckUse, index: int | None) -> Non
     ):
         return
     name = draft.build.add(f"y{draft.number('row')}", f"try(({expression})::boolean)")
+    guard = _when(draft, path, use)
     message = use.message or f"the check {text} failed"
     for code, condition, said in (
         ("sql_check", f"(not {name})", message),
@@ -111,7 +145,7 @@ def _sql_check(draft: Draft, path: str, use: CheckUse, index: int | None) -> Non
             column=None if index is None else draft.columns[index].name,
             code=code,
             message=said,
-            condition=condition,
+            condition=_guarded(guard, condition),
             severity=use.severity,
             value=None if index is None else draft.texts[index],
         )
@@ -123,6 +157,9 @@ def _python_check(draft: Draft, path: str, use: CheckUse, index: int | None) -> 
     if found is None:
         return
     function, kind = found
+    if use.when is not None:
+        draft.mistake(path, "a Python check has no `when:`", "Put the condition into the function.")
+        return
     if index is not None and draft.columns[index].name in draft.left_out:
         draft.mistake(path, "a Python check can't judge a column that is not delivered", "Deliver it, or use SQL.")
         return
@@ -177,7 +214,9 @@ def uniques_of(draft: Draft) -> tuple[UniqueCheck, ...]:
             )
         if column.unique and not uses:
             found.append(_unique((column.name,), f"columns.{column.name}.unique", None))
-        found += [_unique((column.name,), f"columns.{column.name}.checks[{n}]", use) for n, use in uses]
+        found += [
+            _unique((column.name,), *_clean_when(draft, f"columns.{column.name}.checks[{n}]", use)) for n, use in uses
+        ]
     for number, use in enumerate(draft.pipeline.checks):
         if use.name == "unique":
             found += _unique_of_row(draft, f"checks[{number}]", use)
@@ -186,7 +225,8 @@ def uniques_of(draft: Draft) -> tuple[UniqueCheck, ...]:
 
 def _unique(columns: tuple[str, ...], path: str, use: CheckUse | None) -> UniqueCheck:
     severity = Severity.REJECT if use is None else use.severity
-    return UniqueCheck(columns=columns, severity=severity, message=use.message if use else None, path=path)
+    message, when = (None, None) if use is None else (use.message, use.when)
+    return UniqueCheck(columns=columns, severity=severity, message=message, path=path, when=when)
 
 
 def _unique_of_row(draft: Draft, path: str, use: CheckUse) -> list[UniqueCheck]:
@@ -198,7 +238,19 @@ def _unique_of_row(draft: Draft, path: str, use: CheckUse) -> list[UniqueCheck]:
             draft.mistake(path, f"there is no column {name!r}", f"Columns: {', '.join(known[:12])}.")
     if not columns:
         draft.mistake(path, "unique names no column", "Write `unique: [order_id, line]`.")
-    return [_unique(columns, path, use)] if columns and set(columns) <= set(known) else []
+    return [_unique(columns, *_clean_when(draft, path, use))] if columns and set(columns) <= set(known) else []
+
+
+def _clean_when(draft: Draft, path: str, use: CheckUse) -> tuple[str, CheckUse]:
+    """The path and the use, its `when:` checked as an expression over the clean rows."""
+    if use.when is None:
+        return path, use
+    delivered = [column for column in draft.columns if column.name not in draft.left_out]
+    expression = draft.expression(f"{path}.when", use.when, {column.name: column.name for column in delivered})
+    if expression is not None:
+        types = [(quote(column.name), column.type.duckdb) for column in delivered]
+        draft.attempt(f"{path}.when", lambda: result_type(f"({expression})::boolean", types))
+    return path, replace(use, when=None if expression is None else f"({expression})::boolean")
 
 
 def winners_of(draft: Draft) -> tuple[WinnerRule, ...]:
@@ -231,6 +283,8 @@ def batch_checks_of(draft: Draft) -> tuple[BatchCheck, ...]:
 
 
 def _batch_check(draft: Draft, path: str, use: CheckUse) -> BatchCheck | None:
+    if use.when is not None:
+        draft.mistake(path, "a check over the batch has no `when:`", "Put the condition into its `where`.")
     text = str(use.options.get("batch", ""))
     columns = [(entry.name, entry.type.duckdb) for entry in draft.columns if entry.name not in draft.left_out]
     sql = draft.attempt(path, lambda: check_query(text, columns, draft.run_time))

@@ -52,6 +52,8 @@ class Finding:
     """Internal column with the message, where the condition has none."""
     unless: tuple[int, ...] = ()
     """Earlier findings (by their place in the plan) that have said it already: then this one is silent."""
+    masked: bool = False
+    """Whether messages must not show the value: the column holds personal data."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +115,8 @@ class UniqueCheck:
     severity: Severity
     message: str | None
     path: str
+    when: str | None = None
+    """SQL condition over the clean rows: only those for which it is true are judged."""
 
 
 @dataclass(frozen=True, kw_only=True)

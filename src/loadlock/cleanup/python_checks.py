@@ -10,6 +10,7 @@ import numpy as np
 
 from loadlock.cleanup.plan import Finding, Plan, PythonCheck
 from loadlock.model import Severity
+from loadlock.rows import HIDDEN
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -71,11 +72,14 @@ def _judge(check: PythonCheck, call: Any, value: Any) -> tuple[str, str] | None:
     try:
         passed = call(value)
     except Exception as error:
+        if check.finding.masked:
+            return "python_error", f"{check.function.name}({HIDDEN}) raised {type(error).__name__}"
         shown = repr(value) if len(repr(value)) <= 80 else repr(value)[:80] + "…"
         return "python_error", f"{check.function.name}({shown}) raised {type(error).__name__}: {error}"[:MESSAGE_LIMIT]
     if passed is None or passed is True:
         return None
-    return "python_check", passed[:MESSAGE_LIMIT] if isinstance(passed, str) else check.finding.message
+    said = passed[:MESSAGE_LIMIT] if isinstance(passed, str) else check.finding.message
+    return "python_check", said.replace(str(value), HIDDEN) if check.finding.masked and value not in (None, "") else said
 
 
 def _whole(check: PythonCheck, values: Any) -> list[tuple[Finding, np.ndarray[Any, Any]]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -103,10 +103,33 @@ def _structs(hit: Hits, texts: Texts) -> pa.Array:
     count, finding = len(hit.rows), hit.finding
     values = pa.nulls(count, pa.string()) if finding.value is None else texts.of(finding.value, hit.rows)
     values = pc.utf8_slice_codeunits(values, 0, KEPT)
-    messages = _messages(finding.message, values) if finding.error is None else texts.of(finding.error, hit.rows)
+    messages = _told(finding, values) if finding.error is None else texts.of(finding.error, hit.rows)
+    if finding.masked and finding.error is not None:
+        messages = _without(messages, values)
     fields = shared.reject_schema().field("problems").type.value_type
     codes, columns = (pa.repeat(pa.scalar(text, pa.string()), count) for text in (finding.code, finding.column))
     return pa.StructArray.from_arrays([codes, columns, values, messages], fields=list(fields))
+
+
+def _told(finding: Finding, values: pa.Array) -> pa.Array:
+    """The finding's message for each value, which a masked column's doesn't show."""
+    message = finding.message
+    return _messages(message.replace("{value}", f"'{shared.HIDDEN}'") if finding.masked else message, values)
+
+
+def _without(messages: pa.Array, values: pa.Array) -> pa.Array:
+    """Messages that were written for their values, with these hidden in them."""
+    import pyarrow as pa
+
+    pairs = zip(messages.to_pylist(), values.to_pylist(), strict=True)
+    return pa.array([hide(message, value) for message, value in pairs], pa.string())
+
+
+def hide(message: str | None, value: str | None) -> str | None:
+    """A message without the value, also where only its beginning is quoted."""
+    for shown in (value, (value or "")[:SHOWN], (value or "").strip()):
+        message = message.replace(shown, shared.HIDDEN) if message and shown else message
+    return message
 
 
 def _messages(message: str, values: pa.Array) -> pa.Array:
@@ -171,15 +194,17 @@ def record_rejects(raw: pa.Table, problems: Sequence[tuple[int, Problem]], *, fi
         found.setdefault(index, []).append(problem)
     place = raw.select([name for name in raw.column_names if name in shared.PROVENANCE]).take(list(found)).to_pylist()
     return shared.reject_table(
-        shared.reject(
-            problems=listed,
-            stage=Stage.CLEANUP,
-            file_index=file_index,
-            source_file=row[shared.SOURCE_FILE],
-            row=row[shared.ROW],
-            line=row[shared.LINE],
-            offset=row[shared.OFFSET],
-            length=row[shared.LENGTH],
-        )
+        shared.reject(_place(row, file_index), problems=listed, stage=Stage.CLEANUP)
         for listed, row in zip(found.values(), place, strict=True)
+    )
+
+
+def _place(row: Mapping[str, Any], file_index: int) -> shared.Place:
+    return shared.Place(
+        file=file_index,
+        source_file=row[shared.SOURCE_FILE],
+        row=row[shared.ROW],
+        line=row[shared.LINE],
+        offset=row[shared.OFFSET],
+        length=row[shared.LENGTH],
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from loadlock.cleanup._lookup import file_rows, place
+from loadlock.cleanup._lookup import file_rows, label, place
 from loadlock.cleanup.base import RowExample, RuleContext, Touched, option
 from loadlock.errors import UsageError
 
@@ -86,7 +86,7 @@ class Lookup:
         said = pc.binary_join_element_wise(
             "'",
             pc.replace_substring(own, _JOINT, ", "),
-            f"' is not in the lookup {_without_secret(self.options.file)}",
+            f"' is not in the lookup {label(self.options.file)}",
             "",
         )
         return made, pc.if_else(missing, said.cast(pa.string()), pa.nulls(len(own), pa.string()))
@@ -111,7 +111,7 @@ def _first_of_each(
         key, given = _JOINT.join(row[index] for index in on), tuple(row[index] or None for index in take)
         if found.setdefault(key, given) != given:
             raise UsageError(
-                f"the key {key.replace(_JOINT, ', ')!r} stands twice in {_without_secret(path)} with different values",
+                f"the key {key.replace(_JOINT, ', ')!r} stands twice in {label(path)} with different values",
                 hint="Leave one of the rows out.",
             )
     return found
@@ -132,8 +132,3 @@ def _joined(columns: list[pa.Array]) -> pa.Array:
 
     filled = [pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column) for column in columns]
     return filled[0] if len(filled) == 1 else pc.binary_join_element_wise(*filled, _JOINT)
-
-
-def _without_secret(path: str) -> str:
-    """The name of a lookup for messages: of an address, only the table."""
-    return path.rpartition("#")[2] if "://" in path else path
