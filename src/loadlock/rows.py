@@ -31,6 +31,8 @@ SUB = "_sub"
 IDENTITY = (FILE, ROW, SUB)
 JSON_RECORD = "_json"
 """The one value column of a raw part of a JSON format: the record's own text."""
+HIDDEN = "***"
+"""Stands for a value that must not be shown."""
 RAW_LIMIT = 64 * 1024
 """Bytes of raw text a reject keeps."""
 

@@ -41,3 +41,43 @@ def test_values_that_are_no_text_are_shown_plainly(tmp_path: Path, capfd: pytest
     (tmp_path / "p.yaml").write_text(text, encoding="utf-8")
     assert run(["preview", str(tmp_path / "p.yaml")]) == 0
     assert "after   day=2024-03-01, name=null" in capfd.readouterr().out
+
+
+MASKED = {
+    "id": {},
+    "mail": {"mask": True, "type": "integer"},
+    "amount": {"mask": True, "checks": [{"in": ["1"]}]},
+}
+
+
+def test_rejects_in_a_preview_show_no_value_of_masked_columns(tmp_path: Path) -> None:
+    found = pipeline(tmp_path, columns=MASKED).preview()
+    assert [problem["message"] for problem in found.rejects[0]["problems"]] == [
+        "'***' is no whole number",
+        "'***' is none of 1",
+    ]
+    assert found.rejects[0]["values"] == {"id": "1", "mail": "***", "amount": "***"}
+    assert "example.com" not in str(found.rejects)
+
+
+def test_messages_of_rejects_hide_masked_values_and_the_quarantine_keeps_them(tmp_path: Path) -> None:
+    result = pipeline(tmp_path, columns=MASKED, rejects={"budget": {"rows": 9}}).run(workspace=tmp_path / "w")
+    [first, *_] = result.rejects().to_pylist()
+    assert "example.com" not in str([problem["message"] for problem in first["problems"]])
+    assert first["problems"][0]["value"] == "ann@example.com"
+
+
+def test_python_checks_and_errors_hide_masked_values(tmp_path: Path) -> None:
+    (tmp_path / "checks.py").write_text(
+        "def fails(value):\n    raise ValueError(f'bad {value}')\n\ndef says(value):\n    return f'no {value} here'\n"
+    )
+    columns = {
+        "id": {},
+        "mail": {"mask": True, "checks": [{"python": "checks.py:fails"}, {"python": "checks.py:says"}]},
+        "amount": {"mask": True, "rules": [{"python": "checks.py:fails"}]},
+    }
+    rejects = pipeline(tmp_path, columns=columns).preview().rejects
+    assert rejects
+    told = str([problem["message"] for reject in rejects for problem in reject["problems"]])
+    assert "***" in told
+    assert "example.com" not in told

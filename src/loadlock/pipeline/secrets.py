@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from urllib.parse import quote, urlsplit
 
 from loadlock.errors import UsageError
-
-HIDDEN = "***"
+from loadlock.rows import HIDDEN as HIDDEN
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _UNENCODED = re.compile(r"%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9\-._~%]")

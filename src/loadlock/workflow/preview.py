@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -69,7 +69,7 @@ def preview(pipeline: Pipeline, *, rows: int = 10) -> Preview:
         shown += _before_and_after(name, table, result.clean, share)
     return Preview(
         rows=_masked(shown[:rows], pipeline),
-        rejects=list(reject_rows(rejected, batch="", run="", wanted=RejectFilter(limit=rows))),
+        rejects=_masked_rejects(reject_rows(rejected, batch="", run="", wanted=RejectFilter(limit=rows)), pipeline),
         tallies=tallies,
         decisions=[vars(decision) for decision in decisions],
         files=[name for name, _, _ in samples],
@@ -127,6 +127,25 @@ def _masked(rows: list[dict[str, Any]], pipeline: Pipeline) -> list[dict[str, An
     before = {JSON_RECORD, *(name for column in columns for name in (column.source or (column.name,)))}
     hidden = {"before": before, "after": {column.name for column in columns}}
     return [row | {side: _hidden(row[side], names) for side, names in hidden.items()} for row in rows]
+
+
+def _masked_rejects(rejects: Iterable[dict[str, Any]], pipeline: Pipeline) -> list[dict[str, Any]]:
+    """The same for rejects: problems of masked columns, their values, and the raw text, which holds them too."""
+    columns = {column.name: column.source or (column.name,) for column in pipeline.columns or () if column.mask}
+    if not columns:
+        return list(rejects)
+    before = {JSON_RECORD, *(name for names in columns.values() for name in names)}
+    return [_masked_reject(reject, set(columns) | before, before) for reject in rejects]
+
+
+def _masked_reject(reject: dict[str, Any], names: set[str], before: set[str]) -> dict[str, Any]:
+    problems = [
+        {**problem, "value": HIDDEN} if problem["column"] in names and problem["value"] is not None else problem
+        for problem in reject["problems"]
+    ]
+    raw = {name: HIDDEN for name in ("raw", "raw_base64") if reject.get(name) is not None}
+    values = _hidden(reject["values"], before) if isinstance(reject["values"], dict) else reject["values"]
+    return {**reject, **raw, "problems": problems, "values": values}
 
 
 def _hidden(values: dict[str, Any], names: set[str]) -> dict[str, Any]:
