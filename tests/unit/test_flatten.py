@@ -157,6 +157,26 @@ def test_a_key_that_stands_twice_is_a_problem_where_only_one_of_its_columns_is_w
     assert flatten(part, PLAIN, ["a", r"a\#2"]).problems == []
 
 
+EXTRA = ['{"a":1}', '{"a":2,"new":{"x":1,"y":null}}', '{"a":3,"new":{"x":2}}', '{"a":4,"a":5,"new":null}', '{"b":[1]}']
+
+
+def test_values_of_columns_that_are_not_wanted_are_counted() -> None:
+    assert flatten(raw(EXTRA), PLAIN, ["b", "a", r"a\#2"]).unnamed == {"new.x": 2}
+    assert flatten(raw(EXTRA), PLAIN, ["new.x"]).unnamed == {"a": 4, r"a\#2": 1, "b": 1}
+    assert flatten(raw(EXTRA), PLAIN).unnamed == {}
+
+
+def test_strictly_a_record_with_a_column_that_is_not_wanted_has_a_problem() -> None:
+    found = flatten(raw(EXTRA), PLAIN, ["a", r"a\#2", "b", "nowhere"], strict=True)
+    assert [(index, problem.code, problem.column) for index, problem in found.problems] == [
+        (1, "drift", "new.x"), (2, "drift", "new.x"), (3, "drift", "new"),
+    ]  # fmt: skip
+    assert found.problems[0][1].message == "the pipeline doesn't name what the record has: new.x, new.y"
+    assert [row["_row"] for row in found.table.to_pylist()] == [1, 5]
+    assert found.exploded == 0
+    assert flatten(raw(EXTRA), PLAIN, strict=True).problems == []
+
+
 def test_equal_keys_inside_json_text_are_left_as_they_are() -> None:
     assert one('{"a":[{"x":1,"x":2}]}') == {"a": '[{"x":1,"x":2}]'}
 

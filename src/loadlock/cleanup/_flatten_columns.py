@@ -14,7 +14,8 @@ from loadlock.cleanup._flatten_scan import QUOTE, Positions, Tokens
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_NULL = 0x6E
+NULL = 0x6E
+"""How `null` begins, and no other value."""
 
 
 class Texts:
@@ -28,7 +29,7 @@ class Texts:
         self._array = _cut(found.text, starts + is_string, ends - is_string)
         # the pieces between the values count too
         self._numbers = 2 * np.arange(len(starts), dtype=np.int64)
-        self._numbers[first == _NULL] = -1
+        self._numbers[first == NULL] = -1
         if len(found.backslashes):
             quoted = np.flatnonzero(is_string)
             self._unescape(found, starts, ends, quoted[found.escaped()[strings[quoted]]])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from loadlock import rows
-from loadlock.cleanup._flatten_columns import Texts
+from loadlock.cleanup._flatten_columns import NULL, Texts
 from loadlock.cleanup._flatten_layout import Layout
 from loadlock.cleanup._flatten_names import child_column, column
 from loadlock.cleanup._flatten_scan import Positions, tokens
@@ -73,6 +73,27 @@ class Fast:
         columns[rows.ROW] = pa.array(made.records)
         columns[rows.SUB] = pa.array(made.subs.astype(np.int32))
         return pa.table(columns)
+
+    def unnamed(self, wanted: Collection[str]) -> dict[int, list[str]]:
+        """Records that have columns of the parents' table that are not wanted, and which."""
+        cells = self._found.cells
+        names = [self._name(path, 0) for path in range(len(self._found.paths.names))]
+        own = np.array([name not in wanted for name in names])[cells.paths]
+        own &= self._layout.tables[cells.nodes] == 0
+        pairs = np.stack([self._found.records[cells.nodes[own]], cells.paths[own]], axis=1)
+        found: dict[int, list[str]] = {}
+        for record, path in np.unique(pairs, axis=0).tolist():
+            found.setdefault(record, []).append(names[path])
+        return found
+
+    def values(self) -> dict[str, int]:
+        """How many values each column of the parents' table has; null is none."""
+        cells = self._found.cells
+        own = self._tokens.octets[cells.starts] != NULL
+        if self._found.arrays:
+            own &= self._layout.tables[cells.nodes] == 0
+        counts = np.bincount(cells.paths[own], minlength=len(self._found.paths.names))
+        return {self._name(path, 0): int(counts[path]) for path in np.flatnonzero(counts).tolist()}
 
     def _chosen(self, table: int, wanted: Collection[str] | None) -> dict[int, str]:
         """The paths of a table's columns and their names, in the order of first appearance; or the wanted ones."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 SLICE_BYTES = 3 << 19
 """Text that is worked on at a time, about; what is known of its tokens takes many times that."""
+
+_SHOWN = 5
+"""Columns that are named in a message."""
 
 
 def slices(raw: pa.Table) -> Iterator[tuple[int, int]]:
@@ -79,12 +83,17 @@ class _Slow:
 class Slices:
     """Reads slices one after the other; gathers names and problems on the way."""
 
-    def __init__(self, spec: Flatten, wanted: Sequence[str] | None) -> None:
+    def __init__(self, spec: Flatten, wanted: Sequence[str] | None, *, strict: bool = False) -> None:
+        """`strict`: records with columns that are not wanted have a problem."""
         self.spec = spec
         self.reader = Reader(spec)
         self.wanted = None if wanted is None else frozenset(wanted)
+        self._strict = strict and wanted is not None
+        self._refused: set[int] = set()
         self.names: dict[str, None] = {}
         """All columns seen, in the order of first appearance; not complete where the wanted ones are named."""
+        self.unnamed: Counter[str] = Counter()
+        """Values in columns that are not wanted."""
         self.problems: list[tuple[int, Problem]] = []
 
     def read(self, raw: pa.Table, begin: int, end: int) -> pa.Table:
@@ -98,8 +107,11 @@ class Slices:
             if read is not None:
                 leaves = [(leaf.start, name) for row in read[1] for name, leaf in row]
                 appeared += [(index, start, name) for start, name in leaves]
+                self._count({name: 1 for row in read[1] for name, leaf in row if text[leaf.start] != "n"})
                 slow.add(index, text, read[1], self.wanted)
         self.names.update(dict.fromkeys(name for *_, name in sorted(appeared)))
+        if fast is not None and self.wanted is not None:
+            self._count(fast.values())
         return self._together(fast, 0, indexes, slow)
 
     def _appeared(self, fast: Fast | None, indexes: Positions) -> list[tuple[int, int, str]]:
@@ -107,6 +119,10 @@ class Slices:
         if fast is None or self.wanted:
             return []
         return [(int(indexes[record]), place, name) for record, place, name in fast.names()]
+
+    def _count(self, values: Mapping[str, int]) -> None:
+        if self.wanted is not None:
+            self.unnamed.update({name: count for name, count in values.items() if name not in self.wanted})
 
     def children(self, raw: pa.Table, begin: int, end: int) -> dict[str, pa.Table]:
         """The child rows of one slice by the child's name, as `read` gives rows."""
@@ -134,14 +150,24 @@ class Slices:
             text, starts = joined_text(texts.take(chosen))
         while len(chosen):
             fast = Fast(text, starts, self.spec)
-            if not len(fast.odd):
+            left_out = fast.odd if len(fast.odd) else self._refuse(fast, chosen + begin)
+            if not len(left_out):
                 return _Texts(texts), chosen + begin, fast
-            chosen = np.delete(chosen, fast.odd)
+            chosen = np.delete(chosen, left_out)
             text, starts = joined_text(texts.take(chosen))
         return _Texts(texts), chosen + begin, None
 
+    def _refuse(self, fast: Fast, indexes: Positions) -> Positions:
+        """The numbers of the records that are refused for their columns; their problems are gathered."""
+        found = fast.unnamed(self.wanted or ()) if self._strict else {}
+        self.problems += [(int(indexes[number]), _unnamed(names)) for number, names in found.items()]
+        self._refused.update(int(indexes[number]) for number in found)
+        return np.array(list(found), dtype=np.int64)
+
     def record(self, text: str, index: int) -> tuple[Node, list[Row]] | None:
         """The record as a tree and as rows; None where it has problems, which are gathered."""
+        if index in self._refused:
+            return None
         try:
             node, repeats = self.reader.read(text)
         except RecordError as error:
@@ -150,6 +176,9 @@ class Slices:
         found = parent_rows(node, self.spec)
         wanted = self.wanted
         problems = [] if wanted is None else undecided(repeats, found, wanted, self.spec.separator)
+        extra = dict.fromkeys(name for row in found for name, _ in row if name not in (wanted or ()))
+        if self._strict and extra:
+            problems.append(_unnamed(list(extra)))
         self.problems += [(index, problem) for problem in problems]
         return None if problems else (node, found)
 
@@ -217,6 +246,12 @@ def _origin(provenance: pa.Table, indexes: Positions) -> pa.Table:
 
 def _cells(text: str, row: Row, wanted: frozenset[str] | None) -> dict[str, bytes]:
     return {name: text[leaf.start : leaf.end].encode() for name, leaf in row if wanted is None or name in wanted}
+
+
+def _unnamed(names: Sequence[str]) -> Problem:
+    shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+    message = f"the pipeline doesn't name what the record has: {shown}"
+    return Problem(code="drift", message=message, column=names[0])
 
 
 def _no_text(name: str) -> Problem:

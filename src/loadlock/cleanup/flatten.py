@@ -10,7 +10,7 @@ the column `_row_2`. A key that stands twice, or two keys that lead to one colum
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from loadlock import rows
@@ -32,21 +32,24 @@ class Flattened:
     """(index of the record in the raw part, why it is no row), in that order; one record may have several."""
     exploded: int
     """Rows beyond one a record: table rows = raw rows - records with a problem + exploded."""
+    unnamed: dict[str, int] = field(default_factory=dict)
+    """Columns that are there and not wanted → how many values they have."""
 
 
-def flatten(raw: pa.Table, spec: Flatten, wanted: Sequence[str] | None = None) -> Flattened:
+def flatten(raw: pa.Table, spec: Flatten, wanted: Sequence[str] | None = None, *, strict: bool = False) -> Flattened:
     """The rows of a raw part of a JSON format (column `_json`, then provenance).
 
     `wanted` names the columns to give, in this order, null where no record has them; None gives all columns of this
-    part, in the order of first appearance. Never raises on any text. Patterns of the records' shapes are kept from call
-    to call; threads may call it at the same time.
+    part, in the order of first appearance. `strict`: a record with a column that is not wanted has a problem. Never
+    raises on any text. Threads may call it at the same time.
     """
-    found = Slices(spec, wanted)
+    found = Slices(spec, wanted, strict=strict)
     pieces = [found.read(raw, begin, end) for begin, end in slices(raw)]
     table = joined(raw, pieces, list(found.names) if wanted is None else list(wanted))
     found.problems.sort(key=lambda one: one[0])
     bad = len({index for index, _ in found.problems})
-    return Flattened(table=table, problems=found.problems, exploded=table.num_rows - (raw.num_rows - bad))
+    exploded = table.num_rows - (raw.num_rows - bad)
+    return Flattened(table=table, problems=found.problems, exploded=exploded, unnamed=dict(found.unnamed))
 
 
 def column_names(raw: pa.Table, spec: Flatten) -> list[str]:

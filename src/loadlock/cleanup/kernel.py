@@ -10,7 +10,7 @@ import numpy as np
 from loadlock.cleanup import queries
 from loadlock.cleanup.binding import Bound, bind, drift
 from loadlock.cleanup.counting import Counted, count_part, examples_of
-from loadlock.cleanup.flatten import flatten
+from loadlock.cleanup.flatten import Flattened, flatten
 from loadlock.cleanup.plan import Input, Plan
 from loadlock.cleanup.prepared import query
 from loadlock.cleanup.python_checks import run_checks
@@ -48,27 +48,28 @@ def clean(raw: pa.Table, plan: Plan, *, file_index: int) -> CleanPart:
     import duckdb
 
     try:
-        rows, problems, exploded = flat_rows(raw, plan)
+        flat = flat_rows(raw, plan)
+        rows = flat.table
         bound = bind(plan.inputs, rows.column_names)
         part = staged_part(rows, plan, bound, nested=JSON_RECORD in raw.column_names)
         for step in plan.steps:
             part = step.run(part)
-        return _Part(plan, rows, part, file_index).cleaned(raw, bound, problems, exploded)
+        return _Part(plan, flat, part, file_index).cleaned(raw, bound)
     except duckdb.Error as error:
         raise LoadlockError(
             f"cleanup failed: {str(error).strip().splitlines()[0]}", hint="Please report this with the pipeline."
         ) from error
 
 
-def flat_rows(raw: pa.Table, plan: Plan) -> tuple[pa.Table, list[tuple[int, Problem]], int]:
-    """The part's rows with text columns; for JSON, the records flattened: (rows, bad records, rows added)."""
+def flat_rows(raw: pa.Table, plan: Plan) -> Flattened:
+    """The part's rows with text columns; for JSON, the records flattened."""
     import pyarrow as pa
 
     if JSON_RECORD in raw.column_names:
-        found = flatten(raw, plan.flatten, plan.wanted)
-        return found.table, found.problems, found.exploded
+        source = plan.pipeline.source
+        return flatten(raw, source.flatten, plan.wanted, strict=source.drift == "reject")
     zeros = pa.array(np.zeros(raw.num_rows, np.int32))
-    return raw.append_column(SUB, zeros), [], 0
+    return Flattened(table=raw.append_column(SUB, zeros), problems=[], exploded=0)
 
 
 def staged_part(rows: pa.Table, plan: Plan, bound: Bound, *, nested: bool) -> pa.Table:
@@ -97,15 +98,16 @@ def _first_present(column: pa.Array, rows: pa.Table, entry: Input) -> pa.Array:
 class _Part:
     """One part on its way through the plan's queries."""
 
-    def __init__(self, plan: Plan, rows: pa.Table, part: pa.Table, file_index: int) -> None:
+    def __init__(self, plan: Plan, flat: Flattened, part: pa.Table, file_index: int) -> None:
         self.plan = plan
-        self.rows = rows
+        self.flat = flat
+        self.rows = flat.table
         self.part = part
         self.file_index = file_index
         self.main = query(plan.queries["main"], part)
 
-    def cleaned(self, raw: pa.Table, bound: Bound, problems: list[tuple[int, Problem]], exploded: int) -> CleanPart:
-        plan = self.plan
+    def cleaned(self, raw: pa.Table, bound: Bound) -> CleanPart:
+        plan, problems, exploded = self.plan, self.flat.problems, self.flat.exploded
         checks = run_checks(plan, [self.column(name) for name in plan.finals])
         bad = flags(self.main[queries.BAD]) | checks.rejecting(self.rows.num_rows)
         skipped = ~bad & ~flags(whole(self.main[queries.SKIP]).is_null())
@@ -194,7 +196,8 @@ class _Part:
         """Values in columns that the pipeline doesn't name."""
         names = [name for name in self.rows.column_names if name not in PROVENANCE]
         extra = drift(names, self.plan)
-        return {name: self.rows.num_rows - self.rows[names.index(name)].null_count for name in extra}
+        found = {name: self.rows.num_rows - self.rows[names.index(name)].null_count for name in extra}
+        return found | self.flat.unnamed
 
 
 def flags(column: Any) -> np.ndarray[Any, Any]:

@@ -31,7 +31,7 @@ def survey(raw: pa.Table, plan: Plan) -> dict[str, int]:
     """Counts of one raw part; those of the batch are their sums. Empty where nothing is to be decided."""
     if not plan.open_items:
         return {}
-    rows, _, _ = flat_rows(raw, plan)
+    rows = flat_rows(raw, plan).table
     part = staged_part(rows, plan, bind(plan.inputs, rows.column_names), nested=JSON_RECORD in raw.column_names)
     for step in plan.survey_steps:
         part = step.run(part)
