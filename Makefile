@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= demo-out
 
-.PHONY: demo test check bench format docs clean setup servers faults dirt bench-intake
+.PHONY: demo test check bench format docs clean setup servers faults dirt bench-intake places
 
 setup: $(VENV)/.ready
 
@@ -35,6 +35,9 @@ faults: servers
 
 bench-intake: setup
 	$(BIN)/python -m bench.intake
+
+places: setup
+	$(BIN)/python tools/places.py
 
 dirt: setup
 	$(BIN)/python tools/dirt.py

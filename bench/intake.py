@@ -155,11 +155,12 @@ def _run(script: str, path: Path, work: Path) -> dict[str, Any]:
 
 
 def _page(found: Sequence[Compared], rows: int, rounds: int) -> str:
+    names = ["file", "MiB", "speed, wall", "speed, CPU", "Loadlock s (CPU s)", "DuckDB s (CPU s)", "Loadlock peak MiB"]
+    names += ["DuckDB peak MiB", "Loadlock rows + rejects", "DuckDB rows"]
     lines = [
         f"{rows:,} records of 15 columns, {rounds} rounds in turn, medians; target: speed at least {TARGET} of DuckDB's.",
         "",
-        "| file | MiB | speed, wall | speed, CPU | Loadlock s (CPU s) | DuckDB s (CPU s) | Loadlock peak MiB | DuckDB peak MiB"
-        + " | Loadlock rows + rejects | DuckDB rows |",
+        f"| {' | '.join(names)} |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for one in found:

@@ -45,6 +45,11 @@ _ALL = [
             "Correct the record; see the message for the place.",
         ),
         ("invalid_xml", "The element is not well-formed XML.", "Correct it; see the message for the place."),
+        (
+            "formula_without_value",
+            "A formula's value is not stored in the workbook.",
+            "Open the workbook in a spreadsheet program and save it.",
+        ),
         ("truncated", "The file ends inside a record.", "Ask the sender for the whole file."),
         ("nested_too_deep", "The JSON is nested deeper than the limit.", "Raise `depth_limit` if this is meant."),
         ("unreadable_range", "A range of bytes could not be cut into records.", "Look at the raw bytes."),
@@ -79,6 +84,11 @@ _ALL = [
             "ambiguous_number",
             "`1,234` may be 1234 or 1.234 and the column doesn't decide.",
             "Pin `decimal:` in the `number` rule.",
+        ),
+        (
+            "drift",
+            "The file's columns are not the pipeline's, and it says `drift: reject`.",
+            "Declare or alias the columns, ask the sender, or set `drift: ignore`.",
         ),
         ("required", "The value is missing.", "Fill it in, or drop `required`."),
         ("not_unique", "The value stands in an earlier row of the batch.", "Correct it, or use mode upsert."),

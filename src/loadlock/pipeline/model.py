@@ -33,6 +33,8 @@ class CheckUse:
     options: dict[str, Any] = field(default_factory=dict)
     severity: Severity = Severity.REJECT
     message: str | None = None
+    when: str | None = None
+    """SQL condition over the row: only rows for which it is true are judged."""
     where: str = ""
 
 
@@ -80,7 +82,8 @@ class Source:
     empty: str = "accept"
     """`accept` | `fail`: a batch without a usable record."""
     drift: str = "ignore"
-    """Columns of a file that the pipeline doesn't name: `evolve` (taken in as text) | `freeze` (stop) | `ignore`."""
+    """Columns of a file that the pipeline doesn't name: `evolve` (taken in as text) | `freeze` (stop) | `ignore`; `reject`
+    keeps out the rows of a file that has such columns or lacks declared ones."""
     keep: bool = True
     """keep_source: keep the bytes in the workspace."""
     limits: ExpansionLimits = field(default_factory=ExpansionLimits)

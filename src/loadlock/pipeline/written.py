@@ -103,9 +103,10 @@ SOURCE = {
     ),
     "drift": Key(
         kind="choice",
-        choices=("evolve", "freeze", "ignore"),
+        choices=("evolve", "freeze", "reject", "ignore"),
         default="ignore",
-        doc="Columns of the files that the pipeline does not name: evolve takes them as text, freeze stops, ignore counts them.",
+        doc="Columns of the files that the pipeline does not name: evolve takes them as text, freeze stops, ignore counts them."
+        " reject keeps out all rows of a file that has such columns or lacks declared ones.",
     ),
     "expand_ratio": _count(
         "Times its size that a compressed file or an archive may expand to; more (from 100 MiB on) is refused.",
@@ -164,6 +165,7 @@ CHECK = {
 VERDICT = {
     "message": _text("What the problem says.", "quantity must be positive"),
     "severity": Key(kind="choice", choices=SEVERITIES, doc="Keep the row out, only warn, or fail the run."),
+    "when": _text("SQL condition: only rows for which it is true are judged.", "country = 'DE'"),
 }
 
 REJECTS = {"budget": Key(kind="raw", shape="budget", doc="Beyond it nothing is published.")}

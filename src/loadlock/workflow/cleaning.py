@@ -11,6 +11,7 @@ from loadlock.cleanup.batch import BatchVerdict, digest_of_losers, judge_batch, 
 from loadlock.cleanup.discover import column_names
 from loadlock.cleanup.kernel import clean
 from loadlock.cleanup.plan import Plan
+from loadlock.cleanup.refusing import refuse
 from loadlock.cleanup.survey import columns_needed, decide, survey
 from loadlock.cleanup.tallies import Tallies
 from loadlock.digest import MODULUS, to_hex
@@ -41,6 +42,8 @@ class CleanWork:
     plan: Plan
     batch: str
     scope: str
+    refused: Mapping[int, str] = field(default_factory=dict)
+    """Files of which no row is taken (`drift: reject`) → why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +110,11 @@ def clean_parts(
 def _clean_part(work: CleanWork, raw: PartRecord) -> list[PartRecord]:
     ref = raw.ref
     assert ref.file_index is not None
-    result = clean(work.staging.read(ref), work.plan, file_index=ref.file_index)
+    table, index = work.staging.read(ref), ref.file_index
+    if reason := work.refused.get(index):
+        result = refuse(table, work.plan, file_index=index, reason=reason)
+    else:
+        result = clean(table, work.plan, file_index=index)
     seq = ref.key.seq
     records = []
     info: dict[str, Any] = {

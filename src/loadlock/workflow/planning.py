@@ -11,6 +11,7 @@ from typing import Any
 
 from loadlock.cleanup.compile import compile_plan
 from loadlock.cleanup.plan import Plan
+from loadlock.cleanup.refusing import drift_of
 from loadlock.engines.base import Engine
 from loadlock.errors import PipelineError, StoppedError
 from loadlock.ledger.base import PartRecord, RunRecord
@@ -93,6 +94,19 @@ def check_before(staged: Staged, plan: Plan, pipeline: Pipeline) -> None:
             _check(staged.headers, plan, pipeline)
     elif pipeline.source.drift == "freeze":
         _check([staged.names(pipeline)], plan, pipeline)
+
+
+def refused_files(staged: Staged, plan: Plan, pipeline: Pipeline) -> dict[int, str]:
+    """With `drift: reject` the files whose columns are not the pipeline's, and how they differ. Of JSON it costs a pass."""
+    if pipeline.source.drift != "reject" or pipeline.columns is None:
+        return {}
+    found: dict[int, str] = {}
+    for index, report in staged.reports.items():
+        parts = [record for record in staged.raw if record.ref.file_index == index]
+        names = report.header or discover(staged.workspace, staged.engine, parts, pipeline.source.flatten)
+        if parts and (reason := drift_of(plan, names)):
+            found[index] = reason
+    return found
 
 
 def check_after(staged: Staged, plan: Plan, pipeline: Pipeline, found: Collection[str]) -> None:

@@ -15,6 +15,7 @@ from loadlock.cleanup.flatten import flatten
 from loadlock.cleanup.kernel import clean
 from loadlock.cleanup.plan import Plan
 from loadlock.cleanup.profile import profile
+from loadlock.cleanup.refusing import drift_of, refuse
 from loadlock.cleanup.survey import decide, survey
 from loadlock.cleanup.tallies import Tallies
 from loadlock.intake.files import Keep, Location, is_address
@@ -62,7 +63,9 @@ def preview(pipeline: Pipeline, *, rows: int = 10) -> Preview:
     rejected: list[pa.Table] = []
     tallies = Tallies()
     for index, (name, table, rejects) in enumerate(samples):
-        result = clean(table, plan, file_index=index)
+        names = _names(table, pipeline.source.flatten)
+        reason = drift_of(plan, names) if pipeline.source.drift == "reject" and pipeline.columns is not None else None
+        result = refuse(table, plan, file_index=index, reason=reason) if reason else clean(table, plan, file_index=index)
         tallies = tallies + result.tallies
         rejected += [rejects, result.rejects]
         share = max(1, rows // len(samples))

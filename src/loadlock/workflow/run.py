@@ -42,7 +42,7 @@ from loadlock.workflow.document import (
 )
 from loadlock.workflow.inputs import told_files
 from loadlock.workflow.later import Later
-from loadlock.workflow.planning import Staged, check_after, check_before, plan_of
+from loadlock.workflow.planning import Staged, check_after, check_before, plan_of, refused_files
 from loadlock.workflow.progress import Progress
 from loadlock.workflow.receive import REPLACING
 from loadlock.workflow.take_in import Intake, doubts, take_in
@@ -182,6 +182,7 @@ class Runner:
             plan=plan,
             batch=task.batch.batch,
             scope=self.run,
+            refused=refused_files(self.staged, plan, task.pipeline),
         )
         self.work = work
         done = {record.ref.key.seq for record in ledger.parts(task.batch.batch, self.run, PartKind.CLEAN)}
