@@ -19,6 +19,10 @@ from loadlock.model import RUN_TRANSITIONS, BatchStatus, RejectState, RunStatus,
 from loadlock.pipeline import written
 from loadlock.problems import CATALOGUE
 from loadlock.registry import components, options_of
+from loadlock.testing.sheets.batch import KINDS as EMULATED_KINDS
+from loadlock.testing.sheets.behaviours import BEHAVIOURS
+from loadlock.testing.sheets.formula_value import FUNCTIONS
+from loadlock.testing.sheets.service import METHODS
 from loadlock.types import KINDS as KNOWN_TYPES
 
 FOLDER = Path(__file__).parent.parent / "docs" / "reference"
@@ -40,6 +44,7 @@ def pages() -> dict[str, str]:
         "problems.md": problems_page(),
         "statuses.md": statuses_page(),
         "pipeline.md": pipeline_page(),
+        "sheets-emulator.md": emulator_page(),
     }
 
 
@@ -124,6 +129,23 @@ def problems_page() -> str:
     rows = [(f"`{p.code}`", p.stage, p.meaning, p.remedy) for p in CATALOGUE.values()]
     intro = "Why a row was kept out. A code never changes its meaning.\n"
     return "\n".join([NOTE, "# Problem codes\n", intro, table(("code", "stage", "meaning", "what to do"), rows)])
+
+
+def emulator_page() -> str:
+    """What the emulator of Google Sheets does, and how it is known."""
+    intro = (
+        "How [the emulator](../how-to/sheets-emulator.md) behaves. *documented*: Google says so; *observed*: users saw it on the"
+        " service and wrote it down in public; *assumed*: neither, and of two readings the one worse for a client was taken.\n"
+    )
+    parts = [NOTE, "# The emulator of Google Sheets\n", intro]
+    for area in dict.fromkeys(fact.area for fact in BEHAVIOURS):
+        rows = [(fact.text, fact.mark, fact.source) for fact in BEHAVIOURS if fact.area == area]
+        parts += [f"## {area}\n", table(("behaviour", "mark", "source"), rows)]
+    methods = ", ".join(f"`{name.removeprefix('spreadsheets.')}`" for name in (*METHODS, "spreadsheets.create"))
+    parts += ["## What is there\n", f"Methods of `spreadsheets`: {methods}.\n"]
+    parts.append(f"Requests of a batchUpdate: {', '.join(f'`{kind}`' for kind in sorted(EMULATED_KINDS))}.\n")
+    parts.append(f"Functions in formulas: {', '.join(f'`{name}`' for name in sorted(FUNCTIONS))}.\n")
+    return "\n".join(parts)
 
 
 def statuses_page() -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from loadlock.testing.sheets.a1 import Box, written
 from loadlock.testing.sheets.book import Tab
 from loadlock.testing.sheets.dimensions import insert
@@ -39,22 +41,36 @@ def append(work: Work, range_text: str, body: Json, query: Json) -> Json:
 
 
 def _table(tab: Tab, box: Box) -> Box | None:
-    """The last block of rows with values that the range meets, down to its first empty row."""
-    box = Box(box.row, tab.rows, 0, tab.columns)
-    bottom = tab.grid.last_row(box)
-    if bottom == box.row:
+    """The last block of rows with values that the range meets, from empty row to empty row. None: the range is empty."""
+    found = tab.grid.last_row(box)
+    if found == box.row:
         return None
-    top, left, right = bottom, tab.columns, 0
-    while top > 0:
-        start = max(0, top - SLICE_ROWS)
-        columns = tab.grid.read(Box(start, top, 0, tab.columns))
-        for row in range(top - start - 1, -1, -1):
-            filled = [number for number, cells in enumerate(columns) if cells[row] is not None]
-            if not filled:
-                return Box(start + row + 1, bottom, left, right)
-            left, right = min(left, filled[0]), max(right, filled[-1] + 1)
-        top = start
-    return Box(0, bottom, left, right)
+    bottom = _first_empty(tab, found)
+    top, left, right = found, tab.columns, 0
+    for row, filled in _lines_above(tab, bottom):
+        if not filled:
+            break
+        top, left, right = row, min(left, filled[0]), max(right, filled[-1] + 1)
+    return Box(top, bottom, left, right)
+
+
+def _first_empty(tab: Tab, row: int) -> int:
+    """The first row without a value, at or below the row."""
+    for start, columns in tab.grid.slices(Box(row, tab.grid.rows, 0, tab.columns)):
+        for index, cells in enumerate(zip(*columns, strict=True)):
+            if all(cell is None for cell in cells):
+                return start + index
+    return max(row, tab.grid.rows)
+
+
+def _lines_above(tab: Tab, end: int) -> Iterator[tuple[int, list[int]]]:
+    """Rows above `end`, from the last one up, each with its filled columns."""
+    while end > 0:
+        start = max(0, end - SLICE_ROWS)
+        columns = tab.grid.read(Box(start, end, 0, tab.columns))
+        for row in range(end - start - 1, -1, -1):
+            yield start + row, [number for number, cells in enumerate(columns) if cells[row] is not None]
+        end = start
 
 
 def _below_visible(tab: Tab, table: Box) -> int:

@@ -139,7 +139,7 @@ class _Reader:
             self._take(")")
             return value
         if text in ("-", "+"):
-            return _number(self._expression(4)) * (-1 if text == "-" else 1)
+            return _number(self._expression(5)) * (-1 if text == "-" else 1)
         raise _FormulaError("ERROR")
 
     def _name(self, text: str) -> Any:

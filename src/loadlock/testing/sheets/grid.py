@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any
 
 import orjson
@@ -38,6 +38,15 @@ def _unpack(block: bytes | None, rows: int) -> list[Cell]:
     return cells
 
 
+def _laid_out(blocks: list[bytes | None], old: list[int], new: list[int]) -> list[bytes | None]:
+    """One column's blocks cut anew: as many rows in all, in blocks of other lengths."""
+    if not any(blocks):
+        return [None] * len(new)
+    cells = [cell for block, rows in zip(blocks, old, strict=True) for cell in _unpack(block, rows)]
+    starts = [0, *accumulate(new)]
+    return [_pack(cells[start:end]) for start, end in pairwise(starts)]
+
+
 class Grid:
     """Cells by row and column, both from 0, without a size of its own: what was never written is empty."""
 
@@ -46,9 +55,17 @@ class Grid:
         """Rows of each block, the same in all columns."""
         self._columns = [list(column) for column in columns]
         self._starts = [0, *accumulate(self._spans)]
+        self._had_formulas = False
+        """A formula was written at some time; without one nobody needs to look for them."""
 
     def copy(self) -> Grid:
-        return Grid(self._spans, self._columns)
+        twin = Grid(self._spans, self._columns)
+        twin._had_formulas = self._had_formulas
+        return twin
+
+    @property
+    def had_formulas(self) -> bool:
+        return self._had_formulas
 
     @property
     def rows(self) -> int:
@@ -100,12 +117,17 @@ class Grid:
             if start >= end:
                 break
             if row <= start and start + span <= end:
-                blocks[index] = _pack(list(cells[start - row : start - row + span]))
+                self._put(blocks, index, list(cells[start - row : start - row + span]))
                 continue
             part = _unpack(blocks[index], span)
             low, high = max(row, start), min(end, start + span)
             part[low - start : high - start] = cells[low - row : high - row]
-            blocks[index] = _pack(part)
+            self._put(blocks, index, part)
+
+    def _put(self, blocks: list[bytes | None], index: int, cells: list[Cell]) -> None:
+        block = _pack(cells)
+        blocks[index] = block
+        self._had_formulas = self._had_formulas or (block is not None and _FORMULA in block)
 
     def clear(self, box: Box) -> None:
         """Empty the box."""
@@ -119,6 +141,23 @@ class Grid:
         for row in range(box.row, box.end_row, SLICE_ROWS):
             end = min(box.end_row, row + SLICE_ROWS)
             yield row, self.read(Box(row, end, box.column, box.end_column))
+
+    def paste(self, source: Grid, box: Box, row: int, column: int) -> None:
+        """Put a box of another grid here, its upper left corner at row and column. Both then share the packed blocks."""
+        source = source.copy()
+        source._cover(box.end_row, box.end_column)
+        self._cover(row + box.rows, column + box.columns)
+        low, high = source._cut(box.row), source._cut_end(box.end_row)
+        first, last = self._cut(row), self._cut_end(row + box.rows)
+        spans = source._spans[low:high]
+        for number, blocks in enumerate(self._columns):
+            if column <= number < column + box.columns:
+                blocks[first:last] = source._columns[box.column + number - column][low:high]
+            else:
+                blocks[first:last] = _laid_out(blocks[first:last], self._spans[first:last], spans)
+        self._spans[first:last] = spans
+        self._starts = [0, *accumulate(self._spans)]
+        self._had_formulas = self._had_formulas or source._had_formulas
 
     def _cover(self, rows: int, columns: int) -> None:
         """Lay blocks down to the row. The last block grows first: its cells end early anyway."""
@@ -147,6 +186,10 @@ class Grid:
         self._starts = [0, *accumulate(self._spans)]
         return index + 1
 
+    def _cut_end(self, row: int) -> int:
+        """A block border at the row, which may be the end; returns the index of the block after it."""
+        return len(self._spans) if row == self.rows else self._cut(row)
+
     def insert_rows(self, row: int, count: int) -> None:
         if row >= self.rows:
             return
@@ -162,7 +205,7 @@ class Grid:
         if row >= end:
             return
         first = self._cut(row)
-        last = len(self._spans) if end == self.rows else self._cut(end)
+        last = self._cut_end(end)
         del self._spans[first:last]
         for column in self._columns:
             del column[first:last]
@@ -195,6 +238,8 @@ class Grid:
 
     def formulas(self) -> Iterator[tuple[int, int, str]]:
         """Row, column and text of each formula. A quote within a text is escaped, so the search is exact."""
+        if not self._had_formulas:
+            return
         for number, column in enumerate(self._columns):
             for index, block in enumerate(column):
                 if block is None or _FORMULA not in block:

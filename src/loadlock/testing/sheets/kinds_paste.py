@@ -58,10 +58,14 @@ def _paste(work: Work, source: tuple[Tab, Box], goal: tuple[Tab, int, int], kind
     if hidden:
         _paste_visible(work, source, goal, kind)
         return
-    if kind in _WITH_VALUES:
+    if kind in _WITH_VALUES and (tab.grid.had_formulas or target.merges):
         for start, columns in tab.grid.slices(box):
             cells = _carried(work, tab, (start, box.column), columns, kind, (row - box.row, column - box.column))
             work.write(target, row + start - box.row, column, cells)
+    elif kind in _WITH_VALUES:
+        target.grid.paste(tab.grid, box, row, column)
+        work.cells += box.cells
+        work.changed()
     if kind in _WITH_FORMATS:
         target.attributes.copy_box(tab.attributes, box, row, column)
         _merge_alike(tab, target, box, (row - box.row, column - box.column))

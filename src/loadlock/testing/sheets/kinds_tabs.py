@@ -61,7 +61,7 @@ def duplicate_sheet(work: Work, body: Json) -> Json:
         chart["chartId"] = work.book.fresh_id(taken)
     if tab.filter:
         tab.filter["range"]["sheetId"] = tab.sheet_id
-    _insert(work, tab, body.get("insertSheetIndex", work.book.tabs.index(source) + 1))
+    _insert(work, tab, body.get("insertSheetIndex", 0))
     work.check_size()
     work.cells += source.grid.rows * source.grid.columns
     return {"properties": sheet_properties(work.book, tab)}

@@ -124,14 +124,16 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         body = answer.body
+        self.close_connection = self.close_connection or answer.cut == "truncate"
         self.send_response(answer.status)
         self.send_header("Content-Type", "application/json; charset=UTF-8")
         self.send_header("Content-Length", str(len(body)))
         for name, value in answer.headers.items():
             self.send_header(name, value)
+        if self.close_connection:
+            self.send_header("Connection", "close")
         self.end_headers()
         if answer.cut == "truncate":
-            self.close_connection = True
             body = body[: len(body) // 2]
         self.wfile.write(body)
 

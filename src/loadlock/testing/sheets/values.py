@@ -14,6 +14,7 @@ from loadlock.testing.sheets.grid import Cell
 from loadlock.testing.sheets.render import is_date, shown
 from loadlock.testing.sheets.work import Work
 
+_NONE = type(None)
 _NULL = object()
 """A null in the request, or a cell that a short row doesn't have: what is there stays."""
 
@@ -40,11 +41,13 @@ def rendered(work: Work, tab: Tab, box: Box, query: Json) -> list[list[Any]]:
     option = query.get("valueRenderOption", "FORMATTED_VALUE")
     dates = query.get("dateTimeRenderOption", "SERIAL_NUMBER")
     columns = tab.grid.read(box)
+    plain = (
+        (str, _NONE) if option == "FORMATTED_VALUE" or dates == "FORMATTED_STRING" else (str, _NONE, int, float, bool)
+    )
     for offset, cells in enumerate(columns):
         column = box.column + offset
-        for index, cell in enumerate(cells):
-            if isinstance(cell, str) or cell is None:
-                continue
+        for index in [index for index, cell in enumerate(cells) if type(cell) not in plain]:
+            cell = cells[index]
             cells[index] = _rendered(work, tab, box.row + index, column, (cell, option, dates))
     return columns
 
@@ -184,11 +187,14 @@ def _cells(work: Work, place: tuple[Tab, int, int], given: Sequence[Any], *, typ
     cells: list[Cell] = []
     kept: list[int] = []
     for index, value in enumerate(given):
-        if value is None or value is _NULL:
+        kind = type(value)
+        if kind is str and not typed and len(value) <= longest:
+            cells.append(value or None)
+        elif kind is bool or (kind is int and -(2**53) <= value <= 2**53):
+            cells.append(value)
+        elif value is None or value is _NULL:
             kept.append(index)
             cells.append(None)
-        elif type(value) is str and not typed and len(value) <= longest:
-            cells.append(value or None)
         else:
             where = f"Invalid values[{index}][{column}]"
             cell = entry.raw(value, "" if isinstance(value, str) else f"{where}: ", longest)
