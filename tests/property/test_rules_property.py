@@ -14,8 +14,8 @@ from loadlock.cleanup.base import RuleContext
 from loadlock.cleanup.components import is_over_row, make
 from loadlock.registry import components
 from loadlock.testing.contracts.checks import bad_codes
-from loadlock.testing.contracts.rules import apply_rule, codes_of
-from loadlock.types import TEXT, ColumnType
+from loadlock.testing.contracts.rules import apply_rule, codes_of, context_for
+from loadlock.types import TEXT
 
 CONTEXT = RuleContext(column="column", type=TEXT)
 OPTIONS: dict[str, Any] = {
@@ -29,6 +29,9 @@ OPTIONS: dict[str, Any] = {
     "length": {"min": 1, "max": 3},
     "matches": "[a-z]+",
     "sql": "length(value) < 5",
+    "not_in": {"values": ["a", "0"], "ignore_case": True},
+    "compare": {"column": "start", "by": "<="},
+    "references": {"file": "customers.csv", "also": {"land": "country"}},
     "extract": "[a-z]+([0-9]*)",
     "pad": 4,
     "zero_fill": 3,
@@ -86,8 +89,7 @@ def test_a_rule_never_raises_and_twice_is_once(name: str, column: list[str | Non
 @given(column=COLUMNS)
 def test_a_check_never_raises_and_sees_no_neighbours(name: str, column: list[str | None]) -> None:
     check = make("checks", name, OPTIONS.get(name))
-    kind = ColumnType(kind="integer") if name == "range" else TEXT
-    context = RuleContext(column="column", type=kind)
+    context = context_for(components("checks")[name])
     assert bad_codes(check, column[::-1], context) == bad_codes(check, column, context)[::-1]
 
 

@@ -42,6 +42,7 @@ class Step:
             options=self.options,
             severity=Severity(severity) if severity else default,
             message=self.beside.get("message"),
+            when=self.beside.get("when"),
             where=self.where,
         )
 
@@ -81,6 +82,8 @@ def _step(value: Any, path: str, kind: str, reading: Reading, beside: Mapping[st
     if step is None:
         return None
     given = {name: item for name, item in found.items() if item is not None}
+    if "when" in given:
+        reading.expressions.append((join(path, "when"), given["when"]))
     return Step(name=step.name, options=step.options, beside=given, where=path)
 
 

@@ -77,8 +77,9 @@ def _parsed(text: str, country: str | None) -> Any:
         raise UnfitError(f"{shown(text)} is no phone number {where}") from None
     if not numbers.is_valid_number(number):
         raise UnfitError(f"{shown(text)} is no valid phone number {where}")
-    digits = numbers.normalize_digits_only(numbers.convert_alpha_characters_in_number(text))
-    read = f"{number.national_number}{number.extension or ''}"
-    if digits[-_COMPARED:] != read[-_COMPARED:]:
+    read = f"{number.national_number}{number.extension or ''}"[-_COMPARED:]
+    # letters may stand for digits (1-800-FLOWERS), or for nothing (ext. 12)
+    written = (text, numbers.convert_alpha_characters_in_number(text))
+    if not any(numbers.normalize_digits_only(one).endswith(read) for one in written):
         raise UnfitError(f"{shown(text)} holds more than one number")
     return number

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
-from loadlock.cleanup.base import ArrowRule, Example, FindingRule, RuleContext, SqlRule, Surveyed
+from loadlock.cleanup.base import ArrowRule, ColumnSource, Example, FindingRule, RuleContext, SqlRule, Surveyed
 from loadlock.cleanup.components import named_options, typed_options
 from loadlock.registry import options_of
 from loadlock.types import TEXT, ColumnType
@@ -32,8 +32,15 @@ MORE_THAN_A_VECTOR = 2_200
 
 
 def context_for(rule_class: type[Any]) -> RuleContext:
-    """A context as the kernel gives it: the type a class names in `example_type`, else text."""
-    return RuleContext(column="column", type=ColumnType.parse(getattr(rule_class, "example_type", str(TEXT))))
+    """A context as the kernel gives it: the type that a class names in `example_type`, else text; its `example_lookups`; and
+    its `example_columns` (name → SQL of a text)."""
+    others = getattr(rule_class, "example_columns", {})
+    return RuleContext(
+        column="column",
+        type=ColumnType.parse(getattr(rule_class, "example_type", str(TEXT))),
+        lookups=dict(getattr(rule_class, "example_lookups", {})),
+        columns={name: ColumnSource(sql=sql, type=TEXT) for name, sql in others.items()},
+    )
 
 
 def made(rule_class: type[Any], written: Any, kind: str = "rules") -> Any:
