@@ -6,7 +6,7 @@ UnavailableError = wait and call again; RowsRefusedError = nothing of this chunk
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -206,6 +206,11 @@ class Session(Protocol):
         """Rows of this session's publish that are proved to lie in the target exactly as sent, by means that are cheaper
         than reading them back (hashes made by the server). None = nothing is proved: `read_back` decides."""
         return None
+
+    def recognise(self, rows: Iterable[pa.Table]) -> bool:
+        """Take the rows of a delivery that another session published (the job's columns), so that `read_back` finds them by
+        the job's key. False: they can't be found by it. Nothing of `rows` may be taken then."""
+        return False
 
     def read_back(self, columns: Sequence[DeliveryColumn]) -> tuple[VerifyLevel, Iterator[pa.Table]]:
         """The batch's rows as they are now in the target, as tables of the columns' Arrow types, streaming.

@@ -202,13 +202,44 @@ class Delivery:
             return self._receipt(published, VerifyLevel.CONTENT, True, proved, (*published.notes, PROVED))
         level, tables = self._session.read_back(self.job.columns)
         count, digest = self._count_back(tables) if level == VerifyLevel.COUNT else self._digest_back(tables)
-        notes = list(published.notes)
+        return self._judged(published, level, (count, digest), (self.rows_sent, self._digest))
+
+    def verify_again(self, sent: Callable[[], Iterable[pa.Table]], keep: Callable[[pa.Table], pa.Table]) -> Receipt:
+        """Read back what an earlier session published, after `recall`. `sent` gives the delivered rows once more (at least
+        the job's columns); rows that `keep` leaves out are not compared, on neither side."""
+        published = self.published
+        if published is None:
+            raise StoppedError("nothing is published, so there is nothing to verify")
+        columns = [column.name for column in self.job.columns]
+        if self.job.key and not self.job.lineage:
+            self._session.recognise(table.select(columns) for table in sent())
+        level, tables = self._session.read_back(self.job.columns)
+        if level == VerifyLevel.COUNT:
+            return self._judged(published, level, self._count_back(tables), (self.rows_sent, self._digest))
+        found = self._digest_back(map(keep, tables))
+        rows, digest = self._digest_back(keep(table.select(columns)) for table in sent())
+        everything = rows == self.rows_sent
+        return self._judged(published, level, found, (rows, self._digest if everything else digest))
+
+    def unread(self) -> Receipt:
+        """The receipt of a publish whose rows can't be looked for any more."""
+        assert self.published is not None, "nothing is published"
+        return self._receipt(self.published, VerifyLevel.NONE, None, 0, ())
+
+    def _judged(
+        self, published: Published, level: VerifyLevel, found: tuple[int, int], wanted: tuple[int, int]
+    ) -> Receipt:
+        """The receipt for rows and digest found against those wanted."""
+        notes = published.notes
         if level == VerifyLevel.CONTENT:
-            equal = (count, digest) == (self.rows_sent, self._digest)
+            equal = found == wanted
         else:
-            equal = count >= self.rows_sent if level == VerifyLevel.COUNT else count == self.rows_sent
-            notes.append(f"compared at the level {level}: the rows of this batch can't be told apart by their content")
-        return self._receipt(published, level, equal, count, tuple(notes))
+            equal = found[0] >= wanted[0] if level == VerifyLevel.COUNT else found[0] == wanted[0]
+            notes = (
+                *notes,
+                f"compared at the level {level}: the rows of this batch can't be told apart by their content",
+            )
+        return self._receipt(published, level, equal, found[0], notes)
 
     def abandon(self) -> None:
         """Drop what an unpublished delivery left in the destination, for good."""
@@ -370,7 +401,7 @@ class Delivery:
         return sum(value for table in tables for value in table["count"].to_pylist()), 0
 
     def _receipt(
-        self, published: Published, level: VerifyLevel, equal: bool, count: int, notes: tuple[str, ...]
+        self, published: Published, level: VerifyLevel, equal: bool | None, count: int, notes: tuple[str, ...]
     ) -> Receipt:
         return Receipt(
             destination=self.destination.name,

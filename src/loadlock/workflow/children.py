@@ -22,19 +22,22 @@ from loadlock.errors import BalanceError, RefusedError, StoppedError
 from loadlock.faults import point
 from loadlock.ledger.base import PartRecord
 from loadlock.model import Chunk, PartKind, Problem, Receipt, WriteMode
-from loadlock.rows import IDENTITY
 from loadlock.workflow.child_rows import ChildReader, ChildShape, child_parts, shape_of
+from loadlock.workflow.cleaning import without
 from loadlock.workflow.delivering import (
     Deliveries,
     Outcome,
     ParentsRefusedError,
     check_equal,
+    compared,
     make_job,
     patiently,
     published_of,
+    refused_rows,
     write_refused,
 )
 from loadlock.workflow.destinations import BoundDestination
+from loadlock.workflow.overtaken import Overtaken
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -196,8 +199,9 @@ class ChildDeliveries:
             child.receipt = self._open[child.bound.label].verify()
             check_equal(child.bound.label, child.receipt)
 
-    def compare(self, kept: Sequence[Mapping[str, Any]]) -> list[Receipt]:
-        """Read back what an earlier run published; changes nothing. `kept`: the destinations' entries in its document."""
+    def compare(self, kept: Sequence[Mapping[str, Any]], later: Mapping[str, Overtaken]) -> list[Receipt]:
+        """Read back what an earlier run published; changes nothing. `kept`: the destinations' entries in its document;
+        `later`: what later batches did to the parents' tables."""
         receipts = []
         for child in self._outcomes:
             entries = kept[child.parent.bound.index].get("children", [])
@@ -208,8 +212,15 @@ class ChildDeliveries:
             delivery.open()
             if entry["receipt"]:
                 delivery.recall(published_of(entry["receipt"]))
-            receipts.append(delivery.verify())
+            rows = partial(self._delivered, child)
+            receipts.append(compared(delivery, rows, later[child.parent.bound.label]))
         return receipts
+
+    def _delivered(self, child: ChildOutcome) -> Iterator[pa.Table]:
+        """The child rows that the destination took."""
+        refused = refused_rows(self.work, child.scope)
+        for _, table in self._tables(child):
+            yield without(table, refused)
 
     def _wanted(self, parent: Outcome | None = None) -> list[ChildOutcome]:
         return [child for child in self._outcomes if child.wanted and (parent is None or parent is child.parent)]
@@ -299,7 +310,7 @@ class ChildDeliveries:
             work=work.clean_work,
             shape=child.shape,
             losers=work.cleaned.losers,
-            refused=self._refused_parents(child.parent),
+            refused=refused_rows(work, f"{work.run}-d{child.parent.bound.index}"),
             condition=child.parent.bound.spec.filter,
         )
         clean = {record.ref.key.seq: record for record in work.cleaned.parts}
@@ -309,14 +320,6 @@ class ChildDeliveries:
             child.rows += table.num_rows
             if table.num_rows:
                 yield part.ref.key.seq, table
-
-    def _refused_parents(self, parent: Outcome) -> pa.Table | None:
-        import pyarrow as pa
-
-        staging = self.work.workspace.staging
-        records = self._rejects(f"{self.work.run}-d{parent.bound.index}")
-        tables = [staging.read(record.ref, columns=list(IDENTITY)) for record in records]
-        return pa.concat_tables(tables) if tables else None
 
 
 def _check_new(job: Job, bound: BoundDestination) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -20,6 +20,7 @@ from loadlock.quarantine.read import count_rejects, fill_raw
 from loadlock.rows import FILE, IDENTITY, LENGTH, LINE, OFFSET, ROW, Place, reject, reject_table
 from loadlock.workflow.cleaning import Cleaned, CleanWork, without
 from loadlock.workflow.destinations import BoundDestination
+from loadlock.workflow.overtaken import Overtaken
 from loadlock.workflow.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -125,8 +126,11 @@ class Deliveries:
         staged = [self._load_patiently(outcome, refused_limit) for outcome in self.outcomes]
         return any(staged)
 
-    def compare(self, kept: Sequence[Mapping[str, Any] | None]) -> list[Receipt]:
-        """Read back what an earlier run published; sends and changes nothing. `kept`: the receipts in the ledger."""
+    def compare(self, kept: Sequence[Mapping[str, Any] | None], later: Mapping[str, Overtaken]) -> list[Receipt]:
+        """Read back what an earlier run published; sends and changes nothing.
+
+        `kept`: the receipts in the ledger; `later`: what later batches did to each target, by its label.
+        """
         receipts = []
         for outcome, receipt in zip(self.outcomes, kept, strict=True):
             delivery = self._begin(outcome, None, create=False)
@@ -135,8 +139,15 @@ class Deliveries:
                 delivery.recall(published_of(receipt))
             elif opened.published is None:
                 raise UsageError(f"{outcome.bound.label} holds no delivery of run {self.work.run}")
-            receipts.append(delivery.verify())
+            rows = partial(self._delivered, outcome)
+            receipts.append(compared(delivery, rows, later[outcome.bound.label]))
         return receipts
+
+    def _delivered(self, outcome: Outcome) -> Iterator[pa.Table]:
+        """The rows that a destination took."""
+        refused = refused_rows(self.work, f"{self.work.run}-d{outcome.bound.index}")
+        for _, table in self._tables(outcome):
+            yield without(table, refused)
 
     def _begin(self, outcome: Outcome, refused_limit: int | None, *, create: bool = True) -> Delivery:
         job = _job(self.work, outcome.bound)
@@ -249,6 +260,29 @@ class Deliveries:
         outcome.receipt = delivery.verify()
         point("delivery.verified")
         check_equal(outcome.bound.label, outcome.receipt)
+
+
+def compared(delivery: Delivery, rows: Callable[[], Iterable[pa.Table]], later: Overtaken) -> Receipt:
+    """The read-back of an earlier delivery, with what later batches did to its rows told apart."""
+    if later.replaced_by is not None:
+        return replace(delivery.unread(), notes=(str(later.note()),))
+    later.rows = 0
+    receipt = delivery.verify_again(rows, later.keep)
+    # both sides were looked through: our own rows are those that count
+    later.rows = receipt.rows - (receipt.read_back or 0) if later.found and receipt.equal else 0
+    notes = (*receipt.notes, *filter(None, [later.note()]))
+    if receipt.equal is False and (doubt := later.doubt(delivery.job)):
+        return replace(receipt, equal=None, notes=(*notes, doubt))
+    return replace(receipt, notes=notes)
+
+
+def refused_rows(work: DeliveryWork, scope: str) -> pa.Table | None:
+    """The identity of the rows that a destination refused; None where it refused none."""
+    import pyarrow as pa
+
+    records = work.workspace.ledger.parts(work.batch, scope, PartKind.REJECTS)
+    tables = [work.workspace.staging.read(record.ref, columns=list(IDENTITY)) for record in records]
+    return pa.concat_tables(tables) if tables else None
 
 
 def check_equal(label: str, receipt: Receipt) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from loadlock.workflow.children import ChildDeliveries
 from loadlock.workflow.delivering import Deliveries, DeliveryWork
 from loadlock.workflow.destinations import bind_destinations
 from loadlock.workflow.look import find
+from loadlock.workflow.overtaken import overtaken
 from loadlock.workflow.planning import Staged, plan_of
 from loadlock.workflow.start import Options, pipeline_of
 from loadlock.workflow.workspace import Workspace, find_workspace
@@ -69,11 +71,14 @@ def verify(name: str, options: Options, *, to: str | None = None) -> Verificatio
         )
         bound = bind_destinations(pipeline, environment=options.environment)
         kept = (run.document or {})["destinations"]
-        with (
-            Deliveries(delivery, bound, lambda rows: None) as deliveries,
-            ChildDeliveries(deliveries) as children,
-        ):
-            receipts = [*deliveries.compare([entry["receipt"] for entry in kept]), *children.compare(kept)]
+        with ExitStack() as stack:
+            later = {target.label: overtaken(workspace, run, target.label) for target in bound}
+            for found in later.values():
+                stack.callback(found.close)
+            deliveries = stack.enter_context(Deliveries(delivery, bound, lambda rows: None))
+            children = stack.enter_context(ChildDeliveries(deliveries))
+            receipts = deliveries.compare([entry["receipt"] for entry in kept], later)
+            receipts += children.compare(kept, later)
         workspace.ledger.event(
             "verified_again", run=run.run, batch=batch.batch, data={"equal": [r.equal for r in receipts]}
         )

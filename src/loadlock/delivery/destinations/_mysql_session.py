@@ -194,18 +194,20 @@ class MysqlSession(ServerSession[CatalogTable, WireConnection]):
             columns.append((FILE_COLUMN, _INTEGER))
         else:
             rows = rows.drop_columns(["_file"])
+        self._sender(columns).send(table, rows)
+
+    def _sender(self, columns: Sequence[tuple[str, ColumnType]]) -> Sender:
         if self._duckdb is None:
             import duckdb
 
             self._duckdb = duckdb.connect()
-        sender = Sender(
+        return Sender(
             connection=self._connection,
             table=self._found,
             columns=tuple(columns),
             load_data=self._load_data,
             duckdb=self._duckdb,
         )
-        sender.send(table, rows)
 
     def _sent(self) -> None:
         """Nothing to note: InnoDB doesn't say which transaction wrote a row."""
@@ -252,6 +254,14 @@ class MysqlSession(ServerSession[CatalogTable, WireConnection]):
 
     def _count_own(self) -> int:
         return max(0, self._count(self._target) - self._rows_before)
+
+    @property
+    def _keys_table(self) -> str:
+        return self._beside("_loadlock_keys")
+
+    def _send_keys(self, rows: pa.Table) -> None:
+        kinds = {column.name: column.type for column in self._columns}
+        self._sender([(name, kinds[name]) for name in rows.column_names]).send(self._keys_table, rows)
 
     def _read(self, columns: Sequence[DeliveryColumn], where: str) -> Iterator[pa.Table]:
         import pyarrow as pa

@@ -240,6 +240,16 @@ class PostgresSession(ServerSession[CatalogTable, "Connection"]):
             return f"t.{quote('_batch')} = {literal(self._job.batch)}"
         return None if self._staged else f"t.xmin = any ('{{{','.join(self._xids)}}}'::xid[])"
 
+    @property
+    def _keys_table(self) -> str:
+        return "_loadlock_keys"
+
+    def _send_keys(self, rows: pa.Table) -> None:
+        kinds = {column.name: column.type for column in self._columns}
+        wires = [wire_of(self._found.column(name), kinds[name]) for name in rows.column_names]
+        names = ", ".join(map(quote, rows.column_names))
+        wire.send(self._connection, f"copy {self._keys_table} ({names}) from stdin (format binary)", rows, wires)
+
     def _read(self, columns: Sequence[DeliveryColumn], where: str) -> Iterator[pa.Table]:
         import pyarrow as pa
 

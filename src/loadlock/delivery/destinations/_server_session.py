@@ -8,7 +8,7 @@ same connection and published in the same transaction.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,7 @@ class ServerSession(ServerTarget[TableT, ConnectionT], Session):
         self._parent = parent
         self._children: list[ServerSession[TableT, ConnectionT]] = []
         self._pledged: tuple[int, str] | None = None
+        self._recognised = False
 
     # -- what servers do in their own words -----------------------------------------------------------------------------
 
@@ -80,6 +81,15 @@ class ServerSession(ServerTarget[TableT, ConnectionT], Session):
     @abstractmethod
     def _own_rows(self) -> str | None:
         """The condition on `t` that holds for this delivery's rows; None where they can't be told apart."""
+
+    @property
+    @abstractmethod
+    def _keys_table(self) -> str:
+        """Name of a temporary table, as SQL."""
+
+    @abstractmethod
+    def _send_keys(self, rows: pa.Table) -> None:
+        """Send rows of key columns to the temporary table."""
 
     @abstractmethod
     def _read(self, columns: Sequence[DeliveryColumn], where: str) -> Iterator[pa.Table]: ...
@@ -363,6 +373,19 @@ class ServerSession(ServerTarget[TableT, ConnectionT], Session):
 
     # -- read back ----------------------------------------------------------------------------------------------------
 
+    def recognise(self, rows: Iterable[pa.Table]) -> bool:
+        """Put the rows' keys into a temporary table."""
+        if not self._job.key:
+            return False
+        self._connect()
+        keys = ", ".join(map(self._quote, self._job.key))
+        with self._translated():
+            self._run(f"create temporary table {self._keys_table} as select {keys} from {self._target} where false")
+            for table in rows:
+                self._send_keys(table.select(list(self._job.key)))
+        self._recognised = True
+        return True
+
     def read_back(self, columns: Sequence[DeliveryColumn]) -> tuple[VerifyLevel, Iterator[pa.Table]]:
         """The rows of this delivery as they are now in the target."""
         self._connect()
@@ -377,7 +400,10 @@ class ServerSession(ServerTarget[TableT, ConnectionT], Session):
         return self._count(self._target)
 
     def _in_staging(self) -> str | None:
-        """The condition for rows whose keys lie in the staging table; None where it is gone."""
+        """The condition for rows whose keys lie in the staging table, or were recognised; None where there is neither."""
+        if self._recognised:
+            same = " and ".join(f"k.{self._quote(name)} = t.{self._quote(name)}" for name in self._job.key)
+            return f"exists (select 1 from {self._keys_table} k where {same})"
         holder, key = (self, self._job.key) if self._parent is None else (self._parent, self._job.parent_key)
         if not holder._staged or self._find(holder._staging_name) is None:
             return None

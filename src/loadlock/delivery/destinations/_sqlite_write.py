@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from loadlock.delivery.base import CONTROL_TABLE, Job, Published
@@ -102,10 +102,7 @@ class Rows:
         elif self._job.mode == WriteMode.APPEND and self._identity is None and self._shape.rowid:
             self._rowid_from = self._value(f"select coalesce(max({self._shape.rowid}), 0) + 1 from {self._target}")
         if self._identity:
-            # the declared types give the same affinity as in the table, so that equal values are equal
-            typed = ", ".join(f"k{i} {self._declared(name)} not null" for i, name in enumerate(self._identity))
-            key = ", ".join(f"k{i}" for i in range(len(self._identity)))
-            self._connection.execute(f"create table {self.keys} ({typed}, primary key ({key}))")
+            self._make_keys()
         if self._merges:
             typed = ", ".join(f"c{i} {self._declared(name)}" for i, name in enumerate(self._names))
             self._connection.execute(f"create table {self._stage} ({typed}, {FILE} integer)")
@@ -238,6 +235,20 @@ class Rows:
         return Published(
             inserted=inserted, updated=updated, unchanged=unchanged, deleted=self._deleted, by_file=by_file
         )
+
+    def recognise(self, rows: Iterable[pa.Table]) -> None:
+        """Take the keys of rows that another session wrote, so that `batch_rows` finds them."""
+        self._started, self._identity, self._rowid_from = True, self._job.key, None
+        self._make_keys()
+        for table in rows:
+            self._remember(table)
+
+    def _make_keys(self) -> None:
+        # the declared types give the same affinity as in the table, so that equal values are equal
+        names = self._identity or ()
+        typed = ", ".join(f"k{i} {self._declared(name)} not null" for i, name in enumerate(names))
+        key = ", ".join(f"k{i}" for i in range(len(names)))
+        self._connection.execute(f"create table {self.keys} ({typed}, primary key ({key}))")
 
     def holds(self, key: Sequence[str]) -> str:
         """The condition that a row `t` with these columns belongs to a row of the batch."""

@@ -7,7 +7,7 @@ moves them into the table in one transaction, so readers see the old rows or the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -43,6 +43,7 @@ from loadlock.delivery.names import check_names, parse_table, quote_ansi
 from loadlock.delivery.sqltext import delivery_row, published_from
 from loadlock.errors import BalanceError, RefusedError, RowsRefusedError
 from loadlock.model import Chunk, VerifyLevel, WriteMode
+from loadlock.rows import FILE
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -253,6 +254,18 @@ class DuckDBSession(Session):
         same = " and ".join(f"{chunked.value(ours, prefix='s.')} = t.{quote_ansi(theirs)}" for ours, theirs in pairs)
         return f"exists (from {self._spool.sql()} s where {same})"
 
+    def recognise(self, rows: Iterable[pa.Table]) -> bool:
+        """Put the rows beside the database once more."""
+        import pyarrow as pa
+
+        if not self._job.key:
+            return False
+        for number, table in enumerate(rows):
+            if table.num_rows:
+                files = pa.nulls(table.num_rows, pa.int32())
+                self._spool.write(f"recognised {number}", spooled(table.append_column(FILE, files)))
+        return True
+
     def read_back(self, columns: Sequence[DeliveryColumn]) -> tuple[VerifyLevel, Iterator[pa.Table]]:
         chunked = self._ready()
         condition = self._batch_rows(chunked)
@@ -273,7 +286,7 @@ class DuckDBSession(Session):
             return "t._batch = '" + job.batch.replace("'", "''") + "'"
         if job.mode == WriteMode.UPSERT and self._parent is not None:
             return self._parent._holds(job.parent_key)
-        if job.mode == WriteMode.UPSERT and self._spool.paths:
+        if job.key and (job.mode == WriteMode.UPSERT or self._rows_from is None) and self._spool.paths:
             return self._holds(job.key)
         if job.mode == WriteMode.APPEND and self._rows_from is not None:
             return f"t.rowid >= {self._rows_from}"

@@ -7,7 +7,7 @@ file. Other programs go on reading; where the database is not in WAL mode they w
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -239,6 +239,14 @@ class SQLiteSession(Session):
         row = delivery_row(self._job, self._table, published, rows=rows, digest=digest)
         writing.write_control_row(self._connection, row)
         return published
+
+    def recognise(self, rows: Iterable[pa.Table]) -> bool:
+        """Put the rows' keys into a temporary table."""
+        if not self._job.key:
+            return False
+        with _mapped(self._label):
+            self._ready().recognise(rows)
+        return True
 
     def read_back(self, columns: Sequence[DeliveryColumn]) -> tuple[VerifyLevel, Iterator[pa.Table]]:
         source = self._ready().batch_rows()
