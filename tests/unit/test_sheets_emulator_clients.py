@@ -185,6 +185,17 @@ def test_googles_client_reads_cells_with_their_formats(service: Any, sheet: str)
     }
 
 
+def test_metadata_of_a_row_moves_with_it(service: Any, sheet: str) -> None:
+    area = {"sheetId": 0, "dimension": "ROWS", "startIndex": 1, "endIndex": 2}
+    item = {"metadataKey": "row", "visibility": "DOCUMENT", "location": {"dimensionRange": area}}
+    insert = {"insertDimension": {"range": {**area, "startIndex": 0, "endIndex": 3}}}
+    requests = [{"createDeveloperMetadata": {"developerMetadata": item}}, insert]
+    service.batchUpdate(spreadsheetId=sheet, body={"requests": requests}).execute()
+    found = service.get(spreadsheetId=sheet, ranges=["Data!A1:A9"], fields="*").execute()
+    rows = found["sheets"][0]["data"][0]["rowMetadata"]
+    assert [number for number, row in enumerate(rows) if "developerMetadata" in row] == [4]
+
+
 def test_googles_client_hears_errors(service: Any, sheet: str) -> None:
     with pytest.raises(HttpError) as caught:
         service.batchUpdate(spreadsheetId=sheet, body={"requests": [{"deleteSheet": {"sheetId": 99}}]}).execute()

@@ -17,7 +17,7 @@ def spreadsheet(work: Work, *, ranges: list[str], grid_data: bool, mask: Mask | 
     """A Spreadsheet. With ranges, only the tabs that they name. A mask alone decides on cells; `grid_data` is then ignored."""
     book = work.book
     if mask:
-        grid_data = "sheets" in mask and wants(mask, "sheets", "data")
+        grid_data = wants(mask, "sheets", "data")
     wanted: dict[int, list[Box]] = {}
     for text in ranges:
         tab, at = book.resolve(text)
@@ -121,9 +121,23 @@ def _grid_data(work: Work, tab: Tab, box: Box) -> Json:
     ]
     if rows:
         data["rowData"] = rows
-    data["rowMetadata"] = [_size(tab, row, rows=True) for row in range(box.row, box.end_row)]
-    data["columnMetadata"] = [_size(tab, column, rows=False) for column in range(box.column, box.end_column)]
+    for name, start, end in (("ROWS", box.row, box.end_row), ("COLUMNS", box.column, box.end_column)):
+        marks = _dimension_metadata(work.book, tab, name)
+        data["rowMetadata" if name == "ROWS" else "columnMetadata"] = [
+            _size(tab, at, rows=name == "ROWS") | marks.get(at, {}) for at in range(start, end)
+        ]
     return data
+
+
+def _dimension_metadata(book: Book, tab: Tab, dimension: str) -> dict[int, Json]:
+    """The developer metadata of rows or columns, by their place."""
+    found: dict[int, Json] = {}
+    for item in book.metadata.values():
+        at = item.location.get("dimensionRange", {})
+        if at.get("dimension") == dimension and item.sheet_id == tab.sheet_id:
+            marks = found.setdefault(at.get("startIndex", 0), {"developerMetadata": []})
+            marks["developerMetadata"].append(metadata_json(item))
+    return found
 
 
 def _size(tab: Tab, at: int, *, rows: bool) -> Json:
