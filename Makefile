@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= demo-out
 
-.PHONY: demo test check bench format docs clean setup servers faults dirt bench-intake places
+.PHONY: demo test check bench format docs clean setup servers faults dirt bench-intake encodings places
 
 setup: $(VENV)/.ready
 
@@ -38,6 +38,9 @@ bench-intake: setup
 
 places: setup
 	$(BIN)/python tools/places.py
+
+encodings: setup
+	$(BIN)/python -m loadlock.testing.encoding_trial --seeds 2 4 --out docs/encodings.md
 
 dirt: setup
 	$(BIN)/python tools/dirt.py

@@ -259,6 +259,8 @@ def whole_lines(blocks: Iterable[bytes]) -> Iterator[tuple[bytes, int, int]]:
         if tail:
             start = block.find(b"\n") + 1 or block.find(b"\r") + 1 or len(block)
             tail += block[:start]
+            if start == len(block) < _LOOK_BYTES > len(tail) and not tail.endswith((b"\n", b"\r")):
+                continue
             cut = len(tail) if tail.endswith((b"\n", b"\r")) else _character_end(tail)
             yield tail, 0, cut
             tail = tail[cut:]

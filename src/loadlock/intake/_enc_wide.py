@@ -15,6 +15,8 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_MOST_BROKEN = 200
+"""Bytes for each that may be no character of UTF-16."""
 _HEAD_BYTES = 128 << 10
 _ISO_2022 = ("iso2022_jp", "iso2022_jp_ext", "iso2022_kr")
 
@@ -51,7 +53,8 @@ def _utf16_by_nuls(octets: Octets, nuls: Positions) -> str | None:
     for name, share, step in (("utf-16-le", odd, 1), ("utf-16-be", 1 - odd, -1)):
         paired = [place for place in ends[:1000].tolist() if octets[(place + step) % len(octets)] == 0]
         enough = len(paired) * 10 >= len(ends[:1000]) * 6 if len(ends) else len(nuls) * 10 >= len(octets) * 3
-        if share > 0.98 and enough and "\ufffd" not in octets.tobytes().decode(name, "replace")[:-1]:
+        broken = octets.tobytes().decode(name, "replace")[:-1].count("\ufffd")
+        if share > 0.98 and enough and broken * _MOST_BROKEN <= len(octets):
             return name
     return None
 

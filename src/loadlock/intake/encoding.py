@@ -152,7 +152,8 @@ def _pinned(source: ByteSource, options: SourceOptions, bom_name: str | None, bo
         # without a mark these mean the machine's order in Python; files without one are mostly little-endian
         codec = bom_name if bom_name and bom_name.startswith(codec) else f"{codec}-le"
     marked = bom if codec == bom_name else 0
-    fallback = codec_name(options.fallback_encoding)
+    # nearly all bytes are text in a code page, but hardly any are UTF-8 by chance
+    fallback = codec_name(options.fallback_encoding) if codec == "utf-8" else "utf-8"
     found = EncodingFound(name=codec, how="pinned", confidence=1.0, bom_bytes=marked, fallback=fallback)
     if codec.startswith(("utf-16", "utf-32")):
         return _wide(source, found)
