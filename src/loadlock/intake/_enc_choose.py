@@ -106,11 +106,18 @@ def _decide(ranked: Sequence[Reading], fallback: str) -> Choice:
         return Choice(name=fallback, how=how, confidence=confidence, runner_up=runner_up, language=best.language)
     over = _cost(expected, fallback) - _cost(best, fallback)
     high = sum(not char.isascii() for char in best.text)
-    if over < EXOTIC * (1 + LITTLE / high) or _cost(best, fallback) > _NONSENSE * best.size:
+    if _is_nonsense(best, _cost(best, fallback), high) or over < EXOTIC * (1 + LITTLE / high):
         return Choice(name=fallback, how="fallback", confidence=min(_LOW, _confidence(over)), runner_up=best.encoding)
     return Choice(
         name=best.encoding, how="detected", confidence=confidence, runner_up=runner_up, language=best.language
     )
+
+
+def _is_nonsense(reading: Reading, cost: float, high: int) -> bool:
+    """Whether a reading is no text, however bad the fallback's is: unlikely characters, or a few signs without letters."""
+    letters = sum(char.isalpha() and not char.isascii() for char in reading.text)
+    few = reading.text.count("\n") + 1 < _LITTLE_EVIDENCE
+    return cost > _NONSENSE * reading.size or (few and letters * 2 < high)
 
 
 def _confidence(margin: float) -> float:

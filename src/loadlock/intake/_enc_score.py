@@ -39,7 +39,7 @@ _JOINS = frozenset("\u00a0’‘´·\u00ad‐")
 _CLINGS = _JOINS | frozenset("“”„«»–—…®™©ªº²³،؛؟ـ")
 """Signs that may stand beside a letter."""
 _BETWEEN, _BESIDE, _INNER_CAPITAL, _LATE_SMALL = 6.0, 2.0, 5.0, 3.0
-_ASCII_BESIDE_WIDE, _ASCII_IN_WIDE, _HALF_WIDTH = 3.0, 3.0, 7.0
+_ASCII_BESIDE_WIDE, _ASCII_IN_WIDE, _HALF_WIDTH, _HALF_BESIDE_WIDE = 8.0, 3.0, 7.0, 5.0
 _ROUNDS = 3
 _HOPELESS = 30.0
 """Nats by which the single characters of an encoding may be less usual than another's, for it to be looked at closely."""
@@ -265,8 +265,12 @@ def _read_wide(texts: Sequence[str]) -> Iterator[tuple[float, int]]:
         letter, wide = _ascii_letters(points), points >= 0x80
         by_language = np.add.reduceat(table[np.minimum(points, 0xFFFF)], starts, axis=0)
         beside = np.count_nonzero(letter[1:] & wide[:-1]) + np.count_nonzero(wide[1:] & letter[:-1])
+        half = (points >= 0xFF61) & (points < 0xFFA0)
+        full = wide & ~half
+        glued = np.count_nonzero(half[1:] & full[:-1]) + np.count_nonzero(full[1:] & half[:-1])
         (cost,), (best,) = _mixed(by_language[None].astype(np.float32))
-        yield float(cost) + _ASCII_IN_WIDE * np.count_nonzero(letter) + _ASCII_BESIDE_WIDE * beside, int(best)
+        own = _ASCII_IN_WIDE * np.count_nonzero(letter) + _ASCII_BESIDE_WIDE * beside + _HALF_BESIDE_WIDE * glued
+        yield float(cost) + own, int(best)
 
 
 def _ascii_letters(points: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
