@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 INVALID = "What becomes of a value that is none: `reject` its row, `keep` it, or make it `null`."
 """What is said of the option `invalid`, which all rules have that can find a value bad."""
-_SHOWN = 80
+_SHOWN = 120
 
 
 class UnfitError(ValueError):
@@ -45,7 +45,8 @@ def shown(text: str) -> str:
 class EachValue(ABC):
     """A rule by a function over one value (`one`), called once for each different value of a part.
 
-    `one` gives the new text or null, or raises UnfitError; what is unfit becomes what `invalid` says.
+    `one` gives the new text or null, or raises UnfitError; what is unfit becomes what `invalid` says. Blank text is no value:
+    it stays as it is, and is never asked about.
     """
 
     code: ClassVar[str]
@@ -82,8 +83,8 @@ class EachValue(ABC):
 
     def _tried(self, row: tuple[str | None, ...], context: RuleContext) -> tuple[str | None, str | None]:
         text, others = row[0], row[1:]
-        if text is None:
-            return None, None
+        if text is None or not text.strip():
+            return text, None
         try:
             return self.one(text, context, *others), None
         except UnfitError as unfit:

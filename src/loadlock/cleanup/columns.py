@@ -122,6 +122,8 @@ def python_finding(
             condition=f"({error} is not null)",
             value=value,
             error=error,
+            # what an earlier rule refused is refused once
+            unless=() if what[0] == "python" else draft.found_by_rules(column),
         )
     )
 

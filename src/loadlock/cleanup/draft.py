@@ -144,6 +144,11 @@ class Draft:
         pairs = zip(self.columns, self.finals, strict=True)
         return {column.name: ColumnSource(sql=final, type=column.type) for column, final in pairs}
 
+    def found_by_rules(self, column: str | None) -> tuple[int, ...]:
+        """The places of what rules can find wrong with a column so far."""
+        found = enumerate(self.build.findings)
+        return tuple(place for place, one in found if one.source == "rule" and one.column == column)
+
     def types(self) -> list[tuple[str, str]]:
         """(internal name, DuckDB type) of everything that SQL over the row may name."""
         listed = [(entry.name, "varchar") for entry in self.inputs]

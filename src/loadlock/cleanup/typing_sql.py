@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from loadlock.cleanup import formats
 from loadlock.cleanup._sql import BLANK, literal
+from loadlock.cleanup._zones import in_zone
 from loadlock.types import ColumnType
 
 # no year 0000, which DuckDB takes for a year before Christ; with an offset a year 0001 could become one
@@ -158,12 +159,7 @@ def _timestamptz(spec: TypeSpec, value: str) -> str:
 
 def _in_zone(naive: str, zone: str) -> str:
     """A naive time as a moment; null where the clock skipped that time or showed it twice."""
-    name = literal(zone)
-    moment = f"timezone({name}, {naive})"
-    once = " and ".join(
-        f"timezone({name}, {moment} {sign} interval 1 hour) is distinct from {naive}" for sign in ("+", "-")
-    )
-    return f"case when timezone({name}, {moment}) = {naive} and {once} then {moment} end"
+    return f"timezone('UTC', {in_zone(naive, zone)})"
 
 
 def _uuid(value: str) -> str:

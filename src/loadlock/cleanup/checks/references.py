@@ -51,15 +51,16 @@ class References:
         self.options = options
 
     def findings(self, value: str, text: str, context: RuleContext) -> list[Finding]:
-        """Several columns are compared as one text; a row without one of them refers to nothing."""
+        """Several columns are compared as one text; a row in which one of them is empty refers to nothing."""
         path = self.options.file
         message = f"{{value}} is not in {label(path)}"
         if not self.options.also:
             known = column_values(context, path, self.options.column)
             found = holds_value(value, known, context) if known else "false"
-            return [Finding(code="not_found", sql=f"{value} is not null and not ({found})", message=message)]
+            return [Finding(code="not_found", sql=f"{value}::varchar <> '' and not ({found})", message=message)]
         keys = self._keys(context)
-        own = [f"{value}::varchar", *(f"{self._column(name, context)}::varchar" for name in self.options.also)]
+        columns = [value, *(self._column(name, context) for name in self.options.also)]
+        own = [f"nullif({column}::varchar, '')" for column in columns]
         joined = f" || chr({ord(_JOINT)}) || ".join(own)
         found = one_of(f"({joined})", keys) if keys else "false"
         shown = f"{message} together with {', '.join(self.options.also)}"

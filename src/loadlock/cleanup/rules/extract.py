@@ -52,7 +52,7 @@ class Extract:
         """With `missing: reject`, values without a match."""
         if self.options.missing != "reject":
             return []
-        sql = f"not regexp_matches({value}, {literal(self.options.pattern)}, '{self._flags()}')"
+        sql = f"{value} <> '' and not regexp_matches({value}, {literal(self.options.pattern)}, '{self._flags()}')"
         return [Finding(code="no_match", sql=sql, message="nothing in {value} matches the pattern")]
 
     def _flags(self) -> str:

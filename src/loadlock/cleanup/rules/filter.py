@@ -10,7 +10,8 @@ from loadlock.cleanup.base import RowExample, Touched, option
 
 class Filter:
     """Keeps the rows for which an SQL condition over the row is true. The others are skipped by this rule: they are counted
-    (`skipped` in the balance) and are no rejects. False, null and an error of the condition all mean: skip."""
+    (`skipped` in the balance) and are no rejects. False, null and an error of the condition all mean: skip. A row with a
+    problem is a reject all the same."""
 
     name: ClassVar[str] = "filter"
     summary: ClassVar[str] = "Keep the rows for which a condition holds; the others are skipped and counted."
