@@ -181,6 +181,13 @@ def _loaded_after(statement: str) -> set[str]:
 
 
 HEAVY = {
+    "adlfs",
+    "asyncssh",
+    "botocore",
+    "fsspec",
+    "gcsfs",
+    "s3fs",
+    "sshfs",
     "duckdb",
     "pyarrow",
     "numpy",
@@ -197,6 +204,25 @@ HEAVY = {
 
 def test_importing_loadlock_loads_no_driver_no_duckdb_no_pyarrow() -> None:
     assert not _loaded_after("import loadlock") & HEAVY
+
+
+def test_libraries_of_other_places_are_loaded_only_for_their_addresses() -> None:
+    statement = (
+        "from loadlock.intake import files; from pathlib import Path; files.find_files(['pyproject.toml'], Path())"
+    )
+    loaded = _loaded_after(statement)
+    assert "loadlock.intake.places.find" in loaded
+    assert not loaded & {
+        "adlfs",
+        "aiohttp",
+        "asyncssh",
+        "botocore",
+        "fsspec",
+        "gcsfs",
+        "s3fs",
+        "sshfs",
+        "urllib.request",
+    }
 
 
 def test_help_loads_nothing_heavy() -> None:

@@ -15,6 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import pyarrow as pa
 import pytest
@@ -357,3 +358,60 @@ def test_a_big_packed_archive_is_opened_in_flat_memory(tmp_path: Path) -> None:
     tracemalloc.stop()
     assert size == 64 << 20
     assert peak < 40 << 20
+
+
+def spoilt(data: bytes, random: Random) -> bytes:
+    """The data with a few faults: changed, lost, repeated and cut off bytes."""
+    found = bytearray(data)
+    for _ in range(random.randint(1, 4)):
+        at = random.randrange(len(found))
+        fault = random.choice(("change", "high", "cut", "lose", "repeat"))
+        if fault == "change":
+            found[at] = random.randrange(256)
+        elif fault == "high":
+            found[at : at + 8] = b"\xff" * 8
+        elif fault == "repeat":
+            found[at:at] = found[at : at + 600]
+        else:
+            del found[at : len(found) if fault == "cut" else at + 600]
+        found = found or bytearray(b"x")
+    return bytes(found)
+
+
+def test_any_bytes_end_in_sources_or_in_one_clear_error(tmp_path: Path) -> None:
+    data = ROWS[:3000]
+    members = {"a.csv": data, "x" * 150 + "/ü.csv": data}
+    packed = [
+        *(pack(data) for pack in PACKERS.values()),
+        tar(members),
+        tar(members, form=tarfile.GNU_FORMAT),
+        zipped(members),
+        zipped({"a.tar.gz": gzip.compress(tar({"b.csv.xz": lzma.compress(data)}))}),
+    ]
+    random = Random(20240301)
+    refused: list[SourceError] = []
+    for _ in range(60):
+        for archive in packed:
+            try:
+                contents(write(tmp_path, spoilt(archive, random)))
+            except SourceError as error:
+                refused.append(error)
+    assert len(refused) > 300
+    assert all(error.hint for error in refused)
+
+
+@pytest.mark.parametrize("packer", PACKERS)
+def test_no_beginning_of_a_compressed_file_passes_for_the_whole(tmp_path: Path, packer: str) -> None:
+    packed = PACKERS[packer](ROWS[:3000])
+    for size in range(12, len(packed)):
+        with pytest.raises(SourceError, match="cut off"):
+            contents(write(tmp_path, packed[:size]))
+
+
+def test_a_member_whose_place_lies_before_the_archive_is_refused(tmp_path: Path) -> None:
+    packed = bytearray(zipped({"a.csv": SMALL}))
+    # a directory that begins later than it is: Python takes the rest for something before the archive
+    end = packed.index(b"PK\x05\x06")
+    struct.pack_into("<I", packed, end + 16, struct.unpack_from("<I", packed, end + 16)[0] + 20)
+    with pytest.raises(SourceError, match="damaged"):
+        contents(write(tmp_path, bytes(packed)))

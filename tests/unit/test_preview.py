@@ -81,3 +81,11 @@ def test_python_checks_and_errors_hide_masked_values(tmp_path: Path) -> None:
     told = str([problem["message"] for reject in rejects for problem in reject["problems"]])
     assert "***" in told
     assert "example.com" not in told
+
+
+def test_the_profile_of_a_masked_column_names_no_value(tmp_path: Path) -> None:
+    columns = {"id": {"type": "integer"}, "amount": {"type": "integer", "mask": True}}
+    profiled = {
+        tally.name: (tally.low, tally.high) for tally in pipeline(tmp_path, columns=columns).preview().tallies.columns
+    }
+    assert profiled == {"id": ("1", "2"), "amount": (None, None)}

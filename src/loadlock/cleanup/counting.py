@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -140,7 +140,9 @@ def _columns(plan: Plan, part: Counted) -> tuple[ColumnTally, ...]:
         for change, rows in zip(plan.changes, part.changed, strict=True)
         if change.kind != "rule"
     }
-    return tuple(_column(name, kind, whole(part.clean[name]), noted) for name, kind in plan.columns)
+    found = (_column(name, kind, whole(part.clean[name]), noted) for name, kind in plan.columns)
+    masked = {column.name for column in plan.pipeline.columns or () if column.mask}
+    return tuple(replace(tally, low=None, high=None) if tally.name in masked else tally for tally in found)
 
 
 def _column(name: str, kind: ColumnType, values: pa.Array, noted: dict[tuple[str, str], int]) -> ColumnTally:

@@ -127,8 +127,11 @@ def _member(archive: str, entry: zipfile.ZipInfo) -> ZipMember:
 
 def member_stream(stream: IO[bytes], member: ZipMember, name: str) -> Readable:
     """The member's bytes from the opened archive. SourceError (while they are read, too) where they are not whole."""
-    stream.seek(member.at)
-    header = stream.read(_LOCAL.size)
+    try:
+        stream.seek(member.at)
+        header = stream.read(_LOCAL.size)
+    except (OSError, OverflowError) as error:
+        raise damaged(name, "its place is not in the archive") from error
     if len(header) < _LOCAL.size or not header.startswith(b"PK\x03\x04"):
         raise damaged(name, "its header is missing")
     _, name_size, extra_size = _LOCAL.unpack(header)

@@ -17,8 +17,6 @@ from loadlock.errors import SourceError, SourceUnavailableError, UsageError
 from loadlock.intake._streams import blocks_of
 from loadlock.intake.places.base import InterruptedFetchError, RemoteFile
 from loadlock.intake.places.download import Downloads
-from loadlock.intake.places.http import http_files
-from loadlock.intake.places.stores import KINDS, stored_files
 
 STDIN = "-"
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
@@ -139,6 +137,9 @@ def _found(pattern: str, base: Path) -> Iterator[Location]:
 
 
 def _remote(pattern: str, scheme: str) -> Sequence[RemoteFile]:
+    from loadlock.intake.places.http import http_files
+    from loadlock.intake.places.stores import KINDS, stored_files
+
     if scheme in ("http", "https"):
         return http_files(pattern)
     if scheme in KINDS:
