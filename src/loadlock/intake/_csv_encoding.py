@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from loadlock.intake._csv_exact import FieldParser
@@ -21,6 +23,7 @@ class EncodingJudge:
 
     def __init__(self, stream: Stream, parser: FieldParser, fallback: str, fields: int) -> None:
         self._stream, self._parser, self._fallback, self._fields = stream, parser, fallback, fields
+        self._whole_rows = fallback == "utf-8" or not is_ascii_compatible(fallback)
 
     def judge(self, piece: Piece, base: int) -> Foreign:
         """Rows that decode only by the fallback encoding; those that decode in neither become rejects.
@@ -28,49 +31,59 @@ class EncodingJudge:
         `base`: where the piece begins in the stream.
         """
         data, records = piece.data, piece.records
-        foreign: Foreign = {}
         bad = self._faults(data, records, base)
-        for index in _holding(records, bad):
-            if records.status[index] > Status.EXACT:
-                continue
-            raw = data[records.start[index] : records.end[index]]
-            values = None if self._stream.transcoded else self._foreign_values(raw, records, index)
+        if not len(bad):
+            return self._utf8_rows(data, records, base)
+        foreign: Foreign = {}
+        invalid: list[int] = []
+        chosen = _good(records, np.unique(np.searchsorted(records.next, bad, "right")))
+        firsts = self._stream.originals(bad[np.searchsorted(bad, records.start[chosen])] + base)
+        bounds = zip(records.start[chosen].tolist(), records.end[chosen].tolist(), firsts.tolist(), strict=True)
+        for index, (start, end, first) in zip(chosen.tolist(), bounds, strict=True):
+            values = (
+                None if self._stream.transcoded else self._foreign_values(data[start:end], records.exact.get(index))
+            )
             if values is None:
-                records.status[index] = Status.INVALID_ENCODING
-                first = bad[np.searchsorted(bad, records.start[index])]
-                records.where[index] = int(self._stream.originals(np.array([first + base]))[0])
+                invalid.append(index)
+                records.where[index] = first
             else:
                 foreign[index] = (self._fallback, values)
-                records.status[index] = Status.EXACT
-            records.trim[index] = 0
+        records.status[chosen] = Status.EXACT
+        records.status[invalid] = Status.INVALID_ENCODING
+        records.trim[chosen] = 0
         return {**foreign, **self._utf8_rows(data, records, base)}
 
     def _utf8_rows(self, data: bytes, records: Records, base: int) -> Foreign:
         """Rows that were UTF-8 in a file of another encoding: they are right already, and marked."""
-        foreign: Foreign = {}
         lines = self._stream.foreign(base, base + records.consumed) - base
-        for index in sorted({index for line in lines.tolist() for index in _within(records, *line)}):
-            if records.status[index] > Status.EXACT:
-                continue
-            raw = data[records.start[index] : records.end[index]]
+        if not len(lines):
+            return {}
+        foreign: Foreign = {}
+        chosen = _good(records, _within(records, lines))
+        bounds = zip(records.start[chosen].tolist(), records.end[chosen].tolist(), strict=True)
+        for index, (start, end) in zip(chosen.tolist(), bounds, strict=True):
             exact = records.exact.get(index)
-            values = self._parser.parse(raw).values[: self._fields] if exact is None else exact
+            values = self._parser.parse(data[start:end]).values[: self._fields] if exact is None else exact
             foreign[index] = ("utf-8", [None if value is None else value.decode() for value in values])
-            records.status[index] = Status.EXACT
-            records.trim[index] = 0
+        records.status[chosen] = Status.EXACT
+        records.trim[chosen] = 0
         return foreign
 
-    def _foreign_values(self, raw: bytes, records: Records, index: int) -> list[str | None] | None:
-        """The row's values where all of them decode; None where one does not."""
+    def _foreign_values(self, raw: bytes, exact: Sequence[bytes | None] | None) -> list[str | None] | None:
+        """The row's values where all of them decode; None where one does not. `exact`: its cells, where known."""
         wanted = self._fields
-        if self._fallback == "utf-8" or not is_ascii_compatible(self._fallback):
+        if self._whole_rows:
             # valid UTF-8 as a whole is no chance; other multi-byte texts can't be cut before they are decoded
             text = decode_record(raw, self._fallback)
             cells = [] if text is None else self._parser.parse(text.encode()).values[:wanted]
             return [cell.decode() for cell in cells] if len(cells) == wanted else None
-        exact = records.exact.get(index)
-        found = [self._cell(value) for value in (self._parser.parse(raw).values[:wanted] if exact is None else exact)]
-        return None if any(fails for _, fails in found) else [text for text, _ in found]
+        found: list[str | None] = []
+        for value in self._parser.parse(raw).values[:wanted] if exact is None else exact:
+            text, fails = self._cell(value)
+            if fails:
+                return None
+            found.append(text)
+        return found
 
     def _cell(self, value: bytes | None) -> tuple[str | None, bool]:
         """A cell's text, and whether it decodes in no way.
@@ -94,16 +107,20 @@ class EncodingJudge:
         return _utf8_faults(data, records)
 
 
-def _holding(records: Records, places: Positions) -> list[int]:
-    """The records that hold one of these offsets."""
-    found: list[int] = np.unique(np.searchsorted(records.next, places, "right")).tolist()
+def _good(records: Records, chosen: Positions) -> Positions:
+    """Those of the records that are no rejects yet."""
+    found: Positions = chosen[records.status[chosen] <= Status.EXACT]
     return found
 
 
-def _within(records: Records, start: int, end: int) -> range:
-    """The records that overlap a range of offsets."""
-    first, last = np.searchsorted(records.next, (max(start, 0), max(end, 1) - 1), "right").tolist()
-    return range(first, min(last + 1, len(records)))
+def _within(records: Records, ranges: Positions) -> Positions:
+    """The records that overlap these ranges (start and end, sorted)."""
+    first = np.searchsorted(records.next, np.maximum(ranges[:, 0], 0), "right")
+    last = np.searchsorted(records.next, np.maximum(ranges[:, 1], 1) - 1, "right")
+    long = np.flatnonzero(last > first).tolist()
+    more = [np.arange(first[place], last[place] + 1) for place in long]
+    found = np.unique(np.concatenate([first, *more]))
+    return found[found < len(records)]
 
 
 def _utf8_faults(data: bytes, records: Records) -> Positions:

@@ -91,8 +91,12 @@ def _whole(raw: bytes, codec: str) -> Decoded | None:
         text = raw.decode(codec)
     except UnicodeDecodeError:
         return None
-    if text.isascii() and len(text) == len(raw):
+    if len(text) == len(raw) and "\ufffd" not in text:
         return Decoded(text=text, sizes=np.ones(len(raw), dtype=np.uint8), bad=_NONE)
+    if codec == "utf-8":
+        octets = np.frombuffer(raw, dtype=np.uint8)
+        starts = np.flatnonzero((octets & 0xC0) != 0x80)
+        return Decoded(text=text, sizes=np.diff(starts, append=len(raw)).astype(np.uint8), bad=_NONE)
     codes = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
     sizes = _sizes(codec)[np.minimum(codes, 0x10000)]
     if int(sizes.sum(dtype=np.int64)) != len(raw):
