@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadlock.intake import _enc_decode
-from loadlock.intake._enc_decode import decode_mixed, decode_sized
+from loadlock.intake._enc_decode import decode_mixed, decode_sized, mixed_to_utf8
 from loadlock.intake.transcode import OriginMap, Transcoder
 
 ENCODINGS = ["cp932", "gb18030", "big5", "euc_kr", "euc_jp", "iso2022_jp", "cp1252", "utf-8", "utf-16-le", "utf-32-be"]
@@ -82,3 +82,16 @@ def test_each_character_is_found_at_its_offset_in_the_file(
     found = [raw[start:stop] for start, stop in zip(starts.tolist(), stops, strict=False)]
     wanted = ((char.encode(encoding, "ignore"), char.encode()) for char in text)
     assert all(piece in spellings for piece, spellings in zip(found, wanted, strict=True))
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.sampled_from(["é", "ab", "Zoë,ü", "", "ñ" * 9])), max_size=12))
+def test_the_quick_way_through_mixed_lines_agrees_with_the_slow_one(lines: list[tuple[bool, str]]) -> None:
+    raw = b"\n".join(text.encode("utf-8" if is_utf8 else "cp1252") for is_utf8, text in lines)
+    quick = mixed_to_utf8(raw, "cp1252")
+    parts = list(decode_mixed(raw, "cp1252"))
+    assert quick is not None
+    assert quick[0].decode() == "".join(part.text for part, _ in parts)
+    assert quick[1].tolist() == [size for part, _ in parts for size in part.sizes.tolist()]
+    foreign = b"".join(quick[0][start:end] for start, end in quick[2].tolist())
+    assert foreign.decode() == "".join(part.text for part, is_utf8 in parts if is_utf8)

@@ -61,6 +61,38 @@ def decode_mixed(raw: bytes, codec: str) -> Iterator[tuple[Decoded, bool]]:
         yield decode_sized(raw[done:], codec), False
 
 
+def mixed_to_utf8(raw: bytes, codec: str) -> tuple[bytes, Octets, Positions] | None:
+    """Like `decode_mixed` for an encoding of single bytes, much faster; None where a byte means nothing in it.
+
+    The text in UTF-8, the original size of each character, and start and end in the text of the lines that were UTF-8.
+    """
+    lines = list(_utf8_lines(raw))
+    pieces: list[bytes] = []
+    bounds: list[tuple[int, int]] = []
+    done = at = 0
+    for start, end in [*lines, (len(raw), len(raw))]:
+        text = decode_record(raw[done:start], codec)
+        if text is None:
+            return None
+        pieces += (text.encode(), raw[start:end])
+        at += len(pieces[-2])
+        bounds.append((at, at + end - start))
+        at, done = at + end - start, end
+    return b"".join(pieces), _mixed_sizes(raw, lines), np.array(bounds[:-1], dtype=np.int64).reshape(-1, 2)
+
+
+def _mixed_sizes(raw: bytes, lines: list[tuple[int, int]]) -> Octets:
+    """Bytes of each character where these lines are UTF-8 and each other byte is one."""
+    steps = np.zeros(len(raw) + 1, dtype=np.int8)
+    edges = np.array(lines, dtype=np.int64).reshape(-1, 2)
+    steps[edges[:, 0]] += 1
+    np.subtract.at(steps, edges[:, 1], 1)
+    goes_on = np.frombuffer(raw, dtype=np.uint8).view(np.int8) < -64
+    goes_on &= np.cumsum(steps[:-1], dtype=np.int8).view(np.bool_)
+    starts = np.flatnonzero(~goes_on)
+    return np.diff(starts, append=len(raw)).astype(np.uint8)
+
+
 def _utf8_lines(raw: bytes) -> Iterator[tuple[int, int]]:
     octets = np.frombuffer(raw, dtype=np.uint8)
     end = 0

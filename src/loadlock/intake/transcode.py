@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from loadlock.intake._enc_decode import UNITS, decode_mixed, decode_sized
+from loadlock.intake._enc_decode import UNITS, decode_mixed, decode_sized, mixed_to_utf8
 from loadlock.intake.decode import Octets, Positions, codec_name, is_single_byte
 
 _WAIT_BYTES = 64 << 20
@@ -153,6 +153,10 @@ def _block(raw: bytes, codec: str, start: int) -> TranscodedBlock:
 
 def _mixed_block(raw: bytes, codec: str, start: int) -> TranscodedBlock:
     """A block in which lines that are UTF-8 are left so."""
+    quick = mixed_to_utf8(raw, codec) if is_single_byte(codec) else None
+    if quick is not None:
+        nowhere = np.empty(0, dtype=np.int64)
+        return TranscodedBlock(data=quick[0], raw=raw, start=start, sizes=quick[1], bad=nowhere, foreign=quick[2])
     pieces: list[bytes] = []
     sizes, bad = [np.empty(0, dtype=np.uint8)], [np.empty(0, dtype=np.int64)]
     foreign: list[tuple[int, int]] = []
