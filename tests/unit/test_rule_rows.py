@@ -224,7 +224,8 @@ def test_a_rule_at_a_column_can_look_at_another_as_it_was_staged() -> None:
 def test_a_type_with_a_zone_refuses_times_that_came_twice_or_never_by_half_an_hour_too() -> None:
     body = "columns: {at: {type: timestamptz, timezone: Australia/Lord_Howe}}\n"
     times = ("2024-04-07 01:45", "2024-10-06 02:15", "2024-04-07 02:15", "0001-01-01 00:00", "9999-12-31 23:59:59")
-    part = run(body, *({"at": time} for time in times))
+    rows: list[dict[str, str | None]] = [{"at": time} for time in times]
+    part = run(body, *rows)
     assert [str(row["at"]) for row in values(part)][:1] == ["2024-04-06 15:45:00+00:00"]
     assert problems(part)[:2] == [("not_timestamp", "at"), ("not_timestamp", "at")]
     assert part.rejects["_row"].to_pylist()[:2] == [1, 2]

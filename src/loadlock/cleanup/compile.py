@@ -13,10 +13,12 @@ from loadlock.cleanup.columns import compile_column
 from loadlock.cleanup.components import beside, is_over_row, touched
 from loadlock.cleanup.draft import Draft
 from loadlock.cleanup.judging import (
+    DRIFT,
     batch_checks_of,
     compile_column_checks,
     compile_required,
     compile_row_check,
+    drifts_of,
     keys_of,
     uniques_of,
     winners_of,
@@ -198,9 +200,10 @@ def _finished(draft: Draft, names: Sequence[str] | None) -> Plan:
     for index in range(len(draft.columns)):
         compile_column_checks(draft, index)
     for number, use in enumerate(draft.pipeline.checks):
-        if use.name not in ("batch", "unique"):
+        if use.name not in ("batch", "unique", DRIFT):
             compile_row_check(draft, f"checks[{number}]", use)
     uniques, batch_checks, winners = uniques_of(draft), batch_checks_of(draft), winners_of(draft)
+    drifts = drifts_of(draft)
     stays = [index for index, column in enumerate(draft.columns) if column.name not in draft.left_out]
     if draft.mistakes:
         raise PipelineError(draft.mistakes)
@@ -223,6 +226,7 @@ def _finished(draft: Draft, names: Sequence[str] | None) -> Plan:
         survey_items=tuple(survey.surveys if survey else ()),
         survey_steps=tuple(survey.build.steps if survey else ()),
         batch_checks=batch_checks,
+        drifts=drifts,
         uniques=uniques,
         keys=keys,
         winners=winners,

@@ -10,10 +10,13 @@ from loadlock.cleanup.batch_sql import check_query
 from loadlock.cleanup.columns import failure
 from loadlock.cleanup.draft import Draft
 from loadlock.cleanup.expressions import result_type
-from loadlock.cleanup.plan import BatchCheck, Finding, PythonCheck, UniqueCheck, WinnerRule
+from loadlock.cleanup.plan import BatchCheck, DriftCheck, Finding, PythonCheck, UniqueCheck, WinnerRule
 from loadlock.digest import quote
 from loadlock.model import Severity, WriteMode
 from loadlock.pipeline.model import CheckUse
+
+DRIFT = "drift"
+"""The check that compares the batch with the one before; it needs the ledger, so the workflow runs it."""
 
 
 def compile_required(draft: Draft, keys: Sequence[Sequence[str]]) -> None:
@@ -51,6 +54,8 @@ def compile_column_checks(draft: Draft, index: int) -> None:
             _sql_check(draft, path, use, index)
         elif use.name == "python":
             _python_check(draft, path, use, index)
+        elif use.name == DRIFT:
+            draft.mistake(path, "drift judges the batch", "Write it under `checks:` of the pipeline.")
         elif use.name != "unique":
             _component_check(draft, path, use, index)
 
@@ -272,6 +277,27 @@ def winners_of(draft: Draft) -> tuple[WinnerRule, ...]:
                     path=path,
                 )
             )
+    return tuple(found)
+
+
+def drifts_of(draft: Draft) -> tuple[DriftCheck, ...]:
+    """Comparisons with the batch before."""
+    known = {column.name for column in draft.columns} - draft.left_out
+    found = []
+    for number, use in enumerate(draft.pipeline.checks):
+        if use.name != DRIFT:
+            continue
+        path = f"checks[{number}]"
+        check = draft.component(path, "checks", use)
+        if check is None:
+            continue
+        options: dict[str, Any] = vars(check.options)
+        for name in options["columns"]:
+            if name not in known:
+                draft.mistake(path, f"there is no column {name!r}", "Name a column that is delivered.")
+        if use.when is not None:
+            draft.mistake(path, "a check over the batch has no `when:`", "Leave it out.")
+        found.append(DriftCheck(**options, severity=use.severity, message=use.message, path=path))
     return tuple(found)
 
 

@@ -120,6 +120,18 @@ class UniqueCheck:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DriftCheck:
+    """How much the batch may differ from the one delivered before: percent of rows, points of each column's missing values."""
+
+    rows: float | None
+    missing: float | None
+    columns: tuple[str, ...]
+    severity: Severity
+    message: str | None
+    path: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class WinnerRule:
     """Columns in which rows of the batch may not be equal: one of them is kept, the others are superseded."""
 
@@ -157,6 +169,7 @@ class Plan:
     survey_items: tuple[SurveyItem, ...]
     survey_steps: tuple[Step, ...]
     batch_checks: tuple[BatchCheck, ...]
+    drifts: tuple[DriftCheck, ...]
     uniques: tuple[UniqueCheck, ...]
     keys: tuple[tuple[str, ...], ...]
     """The keys of destinations that need them unique, each once."""

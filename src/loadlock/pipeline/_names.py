@@ -73,7 +73,7 @@ def spread_checks(
     of_column: dict[str, list[CheckUse]] = {}
     for step in steps:
         names = _named_columns(step)
-        if step.name in ("sql", "batch", "unique") or (step.name == "python" and not names):
+        if step.name in ("sql", "batch", "unique", "drift") or (step.name == "python" and not names):
             options = {**step.options, **({"column": names[0]} if names and step.name == "sql" else {})}
             of_row.append(replace(step.check(), options=options))
         elif not names:

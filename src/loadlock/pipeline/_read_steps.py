@@ -36,7 +36,7 @@ class Step:
     def check(self) -> CheckUse:
         """Batch checks fail the run unless they say otherwise: they judge no single row."""
         severity = self.beside.get("severity")
-        default = Severity.FAIL if self.name == "batch" else Severity.REJECT
+        default = Severity.FAIL if self.name in ("batch", "drift") else Severity.REJECT
         return CheckUse(
             name=self.name,
             options=self.options,

@@ -40,6 +40,7 @@ from loadlock.workflow.document import (
     reject_summary,
     run_document,
 )
+from loadlock.workflow.drifting import compared
 from loadlock.workflow.inputs import told_files
 from loadlock.workflow.later import Later
 from loadlock.workflow.planning import Staged, check_after, check_before, plan_of, refused_files
@@ -195,7 +196,8 @@ class Runner:
         verdict = cleaning.judge(task.workspace, work, self.raw, parts)
         point("cleanup.judged")
         ledger.drop_parts(task.batch.batch, f"{self.run}-batch")
-        self.cleaned = cleaning.settle(task.engine, work, self.raw, parts, verdict)
+        settled = cleaning.settle(task.engine, work, self.raw, parts, verdict)
+        self.cleaned = compared(settled, plan, ledger, task.record)
         if self.cleaned.losers is not None:
             # nobody needs them before the publish: they are written while the destination loads
             self._losers = Later(partial(cleaning.write_losers, task.engine, work, self.raw, self.cleaned.losers))

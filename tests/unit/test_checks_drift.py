@@ -1,0 +1,60 @@
+"""The check `drift`: a batch is compared with the one that its pipeline delivered before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import loadlock
+from loadlock.errors import PipelineError, StoppedError
+
+PIPELINE = """
+pipeline: daily
+source: in.csv
+columns: {id: integer, city: text}
+checks: [{drift: {rows: 50, missing: 10}%s}]
+destination: {url: out.csv, mode: replace}
+"""
+
+
+def run(folder: Path, rows: int, *, empty: int = 0, more: str = "", text: str = PIPELINE) -> Any:
+    lines = [f"{number},{'' if number < empty else 'Rome'}" for number in range(rows)]
+    (folder / "in.csv").write_text("\n".join(["id,city", *lines]) + "\n")
+    (folder / "daily.yaml").write_text(text % more if "%s" in text else text)
+    return loadlock.Pipeline.load(folder / "daily.yaml").run()
+
+
+def test_a_batch_unlike_the_one_before_stops_the_run(tmp_path: Path) -> None:
+    assert run(tmp_path, 100).status == "verified"
+    assert run(tmp_path, 149, empty=10).status == "verified"
+    with pytest.raises(StoppedError, match=r"74 rows, 50\.3 % fewer than the 149 of batch .*\(50 % allowed\)"):
+        run(tmp_path, 74, empty=5)
+    with pytest.raises(StoppedError, match=r"40\.0 % of city are missing, 6\.7 % in batch"):
+        run(tmp_path, 150, empty=60)
+    assert (tmp_path / "out.csv").read_text().count("\n") == 150
+
+
+def test_a_batch_is_compared_with_delivered_ones_only_and_may_just_warn(tmp_path: Path) -> None:
+    run(tmp_path, 100)
+    with pytest.raises(StoppedError):
+        run(tmp_path, 10)
+    warned = run(tmp_path, 11, more=", severity: warn")
+    assert warned.status == "verified"
+    assert [found["value"] for found in warned.document["warnings"]] == ["11"]
+    assert run(tmp_path, 12).status == "verified"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("checks: [{drift: {rows: 5}, when: id > 1}]", "a check over the batch has no `when:`"),
+        ("checks: [{drift: {missing: 5, columns: [nothing]}}]", "there is no column 'nothing'"),
+        ("checks: [drift]", "give `rows`, `missing` or both"),
+    ],
+)
+def test_a_comparison_that_can_not_work_is_a_mistake(text: str, words: str, tmp_path: Path) -> None:
+    written = PIPELINE.replace("checks: [{drift: {rows: 50, missing: 10}%s}]", text)
+    with pytest.raises(PipelineError, match=words):
+        run(tmp_path, 1, text=written)
