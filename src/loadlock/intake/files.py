@@ -9,7 +9,7 @@ from pathlib import Path
 from loadlock.intake._blobs import Spool
 from loadlock.intake.archives import LocalSource, sources_in
 from loadlock.intake.base import ExpansionLimits
-from loadlock.intake.places.download import Downloads, Fetched
+from loadlock.intake.places.download import Downloads, Fetched, Patience
 from loadlock.intake.places.find import LocalFile, Location, StandardInput, find_files, is_address
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "LocalFile",
     "LocalSource",
     "Location",
+    "Patience",
     "StandardInput",
     "find_files",
     "is_address",
@@ -34,10 +35,12 @@ class Keep:
     downloads: Downloads
 
     @classmethod
-    def in_folder(cls, folder: Path | None = None, *, downloads: Path | None = None) -> Keep:
+    def in_folder(
+        cls, folder: Path | None = None, *, downloads: Path | None = None, patience: Patience | None = None
+    ) -> Keep:
         """Below `folder` (default: the system's folder for temporary files); `downloads` outlive a failed run there."""
         spool = Spool(folder)
-        return cls(spool=spool, downloads=Downloads(spool, downloads))
+        return cls(spool=spool, downloads=Downloads(spool, downloads, patience=patience))
 
     def discard(self) -> None:
         """Remove all of it: it is staged."""

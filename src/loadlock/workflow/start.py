@@ -14,7 +14,7 @@ from loadlock.engines.local import LocalEngine
 from loadlock.errors import UsageError
 from loadlock.faults import point
 from loadlock.intake.base import ByteSource
-from loadlock.intake.files import Keep
+from loadlock.intake.files import Keep, Patience
 from loadlock.ledger.base import RunRecord
 from loadlock.ledger.ids import new_run_id
 from loadlock.model import RunStatus, WriteMode
@@ -77,7 +77,7 @@ def run_pipeline(pipeline: Pipeline, options: Options, *, path: str | None = Non
             force=options.force,
             environment=options.environment,
         )
-        keep = stack.enter_context(workspace.keep())
+        keep = stack.enter_context(workspace.keep(Patience(say=options.progress.say)))
         received = receive(workspace.ledger, pipeline, wish, keep)
         if received.noop is not None:
             keep.discard()
@@ -152,7 +152,7 @@ def _go_on(
         if record.status in ENDED:  # by another process, while this one waited
             return RunResult(document=noop_document(record), workspace=workspace.root)
         workspace.ledger.set_status(run, RunStatus.INTERRUPTED, cause="resumed")
-        with workspace.keep() as keep:
+        with workspace.keep(Patience(say=options.progress.say)) as keep:
             return _go(workspace, pipeline, replace(record, status=RunStatus.INTERRUPTED), bound, options, keep)
 
 
@@ -200,7 +200,7 @@ def rerun(batch: str, options: Options, *, pipeline: Pipeline | None = None, pat
         with (
             workspace.lock_targets(_labels(bound), wait_seconds=options.wait_seconds),
             workspace.lock_batch(known.batch, wait_seconds=options.wait_seconds),
-            workspace.keep() as keep,
+            workspace.keep(Patience(say=options.progress.say)) as keep,
         ):
             workspace.ledger.begin_run(record)
             point("run.begun")

@@ -13,7 +13,7 @@ from typing import IO
 
 from loadlock.durable import workspace_error
 from loadlock.errors import LockedError, WorkspaceError
-from loadlock.intake.files import Keep
+from loadlock.intake.files import Keep, Patience
 from loadlock.ledger.base import Ledger
 from loadlock.staging.base import Staging
 from loadlock.staging.sources import SourceStore
@@ -88,9 +88,9 @@ class Workspace:
         return self._temp.path
 
     @contextmanager
-    def keep(self) -> Iterator[Keep]:
+    def keep(self, patience: Patience | None = None) -> Iterator[Keep]:
         """Where source files lie until they are staged: what is fetched outlives a failed run."""
-        keep = Keep.in_folder(self.temp, downloads=self.root / "downloads")
+        keep = Keep.in_folder(self.temp, downloads=self.root / "downloads", patience=patience)
         keep.downloads.sweep()
         try:
             yield keep

@@ -32,6 +32,8 @@ class Patience:
     tries: int = 6
     first_wait_seconds: float = 1.0
     sleep: Callable[[float], None] = time.sleep
+    say: Callable[[str], None] = lambda _: None
+    """Where a person is told what is fetched, and why it takes so long."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,6 +211,10 @@ class _Fetch:
         # without a version nobody can tell whether the rest belongs to the same content
         going_on = self._known is not None and self._known.version is not None
         opened = self._remote.open(self._count if going_on else 0, self._known if going_on else None)
+        size = f" ({opened.facts.size / 1e6:,.1f} MB)" if opened.facts.size is not None else ""
+        self._patience.say(
+            f"fetching {self._remote.label}{size}{f', from byte {opened.start:,} on' if opened.start else ''}"
+        )
         if opened.start != self._count:
             self._begin()
         self._known = opened.facts
@@ -252,7 +258,9 @@ class _Fetch:
                 hint="Start again when its place can be reached: what came so far is kept.",
             ) from error
         usual = self._patience.first_wait_seconds * 2 ** (self._failures - 1) * random.uniform(0.75, 1.25)  # noqa: S311
-        self._patience.sleep(min(_LONGEST_WAIT, usual if error.wait_seconds is None else error.wait_seconds))
+        wait = min(_LONGEST_WAIT, usual if error.wait_seconds is None else error.wait_seconds)
+        self._patience.say(f"{self._remote.label}: {error}; trying again in {wait:.0f} s")
+        self._patience.sleep(wait)
 
     def _whole(self) -> Fetched:
         flush_to_disk(self._path)

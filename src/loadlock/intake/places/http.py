@@ -94,7 +94,7 @@ class HttpFile:
         return answer
 
     def _refusal(self, error: urllib.error.HTTPError) -> Exception:
-        said = f"{self.label}: the server answers {error.code} {_printable(error.reason)}"
+        said = f"the server answers {error.code} {_printable(error.reason)}"
         if error.code in _LATER:
             return InterruptedFetchError(said, wait_seconds=_retry_after(error))
         hints = {
@@ -103,7 +103,7 @@ class HttpFile:
             404: "Check the address.",
             410: "Check the address.",
         }
-        return SourceError(said, hint=hints.get(error.code, "Ask those who run the server."))
+        return SourceError(f"{self.label}: {said}", hint=hints.get(error.code, "Ask those who run the server."))
 
     def _interrupted(self, error: Exception) -> Exception:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
