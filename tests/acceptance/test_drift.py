@@ -56,12 +56,14 @@ def test_rows_of_a_file_with_other_columns_are_rejects(loadlock: CommandLine) ->
 
 
 def test_records_of_a_json_file_with_other_keys_are_rejects(loadlock: CommandLine) -> None:
-    files = {"a.ndjson": '{"id": 1, "name": "Ann"}\n', "b.ndjson": '{"id": 2, "name": "Bo", "city": "Oslo"}\n'}
+    more = '{"id": 3}\n{"id": 2, "name": "Bo", "city": "Oslo"}\n{"id": 4, "name": "Cy"}\n'
+    files = {"a.ndjson": '{"id": 1, "name": "Ann"}\n', "b.ndjson": more}
     write(loadlock, files, "ndjson")
     run = loadlock("run", "people.yaml", "--json")
     assert run.code == 3
-    assert (loadlock.folder / "people.csv").read_text(encoding="utf-8") == "id,name\n1,Ann\n"
+    assert (loadlock.folder / "people.csv").read_text(encoding="utf-8") == "id,name\n1,Ann\n3,\n4,Cy\n"
     (found,) = rejected(loadlock, run.document["batch"])
+    assert found["problems"][0]["message"] == "the pipeline doesn't name what the record has: city"
     assert (found["file"], found["raw"]) == ("b.ndjson", '{"id": 2, "name": "Bo", "city": "Oslo"}')
 
 

@@ -178,7 +178,7 @@ SPECS = st.sampled_from([
     Flatten(), Flatten(depth=1), Flatten(separator="__"), Flatten(arrays="explode"), Flatten(explode=("items",)),
     Flatten(explode=("items", "items.sub", "tags")), Flatten(explode=("deep.items", "deep.items.sub"), depth=2),
     Flatten(children={"items": "i", "items.sub": "s", "tags": "t"}), Flatten(children={"value": "v"}),
-    Flatten(explode=("items",), children={"items.sub": "s", "deep.items": "d"}), Flatten(explode=("value",)),
+    Flatten(explode=("items",), children={"items.sub": "s", "deep.items": "d"}), Flatten(explode=("value",), null_text="-"),
 ])  # fmt: skip
 
 

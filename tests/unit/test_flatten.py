@@ -109,6 +109,15 @@ def test_missing_keys_and_nulls_are_null() -> None:
     assert [(row["a"], row["b"]) for row in values(found)] == [("1", "2"), (None, None), (None, ""), (None, None)]
 
 
+def test_null_missing_and_empty_are_told_apart_by_a_text_for_null() -> None:
+    texts = ['{"a":null,"b":{"c":null}}', '{"a":""}', "{}", '{"a":"null","b":null}', '{"a":null,"a":null}']
+    found = flatten(raw(texts), Flatten(null_text="<null>"))
+    assert [(row["a"], row["b.c"], row["b"]) for row in values(found)] == [
+        ("<null>", "<null>", None), ("", None, None), (None, None, None), ("null", None, "<null>"), ("<null>", None, None),
+    ]  # fmt: skip
+    assert values(found)[4][r"a\#2"] == "<null>"
+
+
 def test_provenance_stays_with_its_row_whatever_the_shapes() -> None:
     texts = [f'{{"n":{index}}}' if index % 3 else f'{{"n":{index},"extra":[{index}]}}' for index in range(100)]
     table = flatten(raw(texts), PLAIN).table

@@ -145,7 +145,7 @@ source:
   empty: fail
   drift: freeze
   keep_source: false
-  flatten: {separator: _, depth: 2, arrays: explode, explode: [items], children: {lines: order_lines}}
+  flatten: {separator: _, depth: 2, arrays: explode, explode: [items], children: {lines: order_lines}, null_text: '-'}
 """)
     assert pipeline.source.files == ("a.csv", "b/*.csv")
     assert pipeline.source.options == SourceOptions(
@@ -169,7 +169,7 @@ source:
     )
     assert (pipeline.source.empty, pipeline.source.drift, pipeline.source.keep) == ("fail", "freeze", False)
     assert pipeline.source.flatten == Flatten(
-        separator="_", depth=2, arrays="explode", explode=("items",), children={"lines": "order_lines"}
+        separator="_", depth=2, arrays="explode", explode=("items",), children={"lines": "order_lines"}, null_text="-"
     )
 
 

@@ -21,15 +21,18 @@ NULL = 0x6E
 class Texts:
     """The values at some places of a slice: strings without quotes and escapes, all else as written, null as null."""
 
-    def __init__(self, found: Tokens, starts: Positions, strings: Positions) -> None:
-        """`starts` in ascending order; `strings`: which string each is, if it is one."""
-        first = found.octets[starts]
+    def __init__(self, found: Tokens, starts: Positions, strings: Positions, null_text: str | None) -> None:
+        """`starts` in ascending order; `strings`: which string each is, if it is one; `null_text`: stands for null."""
+        first = found.octets.take(starts)
         ends = found.value_ends(starts, strings)
         is_string = first == QUOTE
         self._array = _cut(found.text, starts + is_string, ends - is_string)
         # the pieces between the values count too
         self._numbers = 2 * np.arange(len(starts), dtype=np.int64)
-        self._numbers[first == NULL] = -1
+        nulls = np.flatnonzero(first == NULL)
+        self._numbers[nulls] = -1
+        if null_text is not None:
+            self._add(nulls, [null_text] * len(nulls))
         if len(found.backslashes):
             quoted = np.flatnonzero(is_string)
             self._unescape(found, starts, ends, quoted[found.escaped()[strings[quoted]]])
@@ -40,8 +43,13 @@ class Texts:
         if not len(escaped):
             return
         tokens = _cut(found.text, starts[escaped], ends[escaped]).cast(pa.binary())[0::2]
-        texts = orjson.loads(b"[" + b",".join(tokens.to_pylist()) + b"]")
-        self._numbers[escaped] = len(self._array) + np.arange(len(escaped))
+        self._add(escaped, orjson.loads(b"[" + b",".join(tokens.to_pylist()) + b"]"))
+
+    def _add(self, which: Positions, texts: list[str]) -> None:
+        """These values are these texts."""
+        import pyarrow as pa
+
+        self._numbers[which] = len(self._array) + np.arange(len(which))
         self._array = pa.concat_arrays([self._array, pa.array(texts, pa.string())])
 
     def columns(self, columns: int, rows: int, places: Positions, values: Positions | slice) -> list[pa.Array]:
@@ -68,7 +76,7 @@ def _cut(text: bytes, starts: Positions, ends: Positions) -> pa.Array:
     return pa.Array.from_buffers(pa.string(), 2 * len(starts), [None, pa.py_buffer(bounds), pa.py_buffer(text)])
 
 
-def text_column(tokens: Sequence[bytes | None]) -> tuple[pa.Array, list[int]]:
+def text_column(tokens: Sequence[bytes | None], null_text: str | None) -> tuple[pa.Array, list[int]]:
     """As `Texts`, of tokens by themselves; None is null. Beside it the indexes of strings that are no text.
 
     (Half of a surrogate pair is no text; they are null.)
@@ -79,7 +87,7 @@ def text_column(tokens: Sequence[bytes | None]) -> tuple[pa.Array, list[int]]:
     bad = []
     for index, token in enumerate(tokens):
         try:
-            texts.append(_text(token))
+            texts.append(null_text if token == b"null" else _text(token))
         except UnicodeEncodeError:
             texts.append(None)
             bad.append(index)
@@ -87,7 +95,7 @@ def text_column(tokens: Sequence[bytes | None]) -> tuple[pa.Array, list[int]]:
 
 
 def _text(token: bytes | None) -> str | None:
-    if token is None or token == b"null":
+    if token is None:
         return None
     text = token.decode()
     return unescaped(text) if text.startswith('"') else text

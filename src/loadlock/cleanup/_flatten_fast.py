@@ -86,14 +86,18 @@ class Fast:
             found.setdefault(record, []).append(names[path])
         return found
 
-    def values(self) -> dict[str, int]:
-        """How many values each column of the parents' table has; null is none."""
+    def values(self, wanted: Collection[str]) -> dict[str, int]:
+        """How many values each column of the parents' table has that is not wanted; null is none."""
+        names = {path: self._name(path, 0) for path in range(1, len(self._found.paths.names))}
+        names = {path: name for path, name in names.items() if name not in wanted}
+        if not names:
+            return {}
         cells = self._found.cells
-        own = self._tokens.octets[cells.starts] != NULL
+        is_value = self._tokens.octets.take(cells.starts) != NULL
         if self._found.arrays:
-            own &= self._layout.tables[cells.nodes] == 0
-        counts = np.bincount(cells.paths[own], minlength=len(self._found.paths.names))
-        return {self._name(path, 0): int(counts[path]) for path in np.flatnonzero(counts).tolist()}
+            is_value &= self._layout.tables.take(cells.nodes) == 0
+        counts = np.bincount(cells.paths.take(np.flatnonzero(is_value)), minlength=len(self._found.paths.names))
+        return {name: int(counts[path]) for path, name in names.items() if counts[path]}
 
     def _chosen(self, table: int, wanted: Collection[str] | None) -> dict[int, str]:
         """The paths of a table's columns and their names, in the order of first appearance; or the wanted ones."""
@@ -115,14 +119,14 @@ class Fast:
         cells = self._found.cells
         number = np.full(len(self._found.paths.names), -1, dtype=np.int64)
         number[paths] = np.arange(len(paths))
-        columns = number[cells.paths]
+        columns = number.take(cells.paths)
         which = np.flatnonzero(columns >= 0)
         if not self._found.in_order:
             which = which[self._layout.tables[cells.nodes[which]] == table]
             which = which[np.argsort(cells.starts[which], kind="stable")]
-        texts = Texts(self._tokens, cells.starts[which], cells.strings[which])
-        places, values = self._layout.cells(cells.nodes[which])
-        columns = columns[which] if values is None else columns[which][values]
+        texts = Texts(self._tokens, cells.starts.take(which), cells.strings.take(which), self._spec.null_text)
+        places, values = self._layout.cells(cells.nodes.take(which))
+        columns = columns.take(which if values is None else which.take(values))
         made: list[pa.Array] = []
         step = max(1, _CELLS // max(count, 1))
         for first in range(0, len(paths), step):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -64,13 +64,13 @@ class _Slow:
             self.subs.append(sub)
             self.cells.append(_cells(text, row, wanted))
 
-    def table(self, problems: list[tuple[int, Problem]]) -> pa.Table:
+    def table(self, problems: list[tuple[int, Problem]], null_text: str | None) -> pa.Table:
         """The rows; records with half a character have none, and `problems` says so."""
         import pyarrow as pa
 
         columns, bad = {}, set()
         for name in dict.fromkeys(name for cells in self.cells for name in cells):
-            columns[name], broken = text_column([cells.get(name) for cells in self.cells])
+            columns[name], broken = text_column([cells.get(name) for cells in self.cells], null_text)
             for index in broken:
                 bad.add(self.records[index])
                 problems.append((self.records[index], _no_text(name)))
@@ -107,11 +107,13 @@ class Slices:
             if read is not None:
                 leaves = [(leaf.start, name) for row in read[1] for name, leaf in row]
                 appeared += [(index, start, name) for start, name in leaves]
-                self._count({name: 1 for row in read[1] for name, leaf in row if text[leaf.start] != "n"})
+                if self.wanted is not None:
+                    values = {name for row in read[1] for name, leaf in row if text[leaf.start] != "n"}
+                    self.unnamed.update(values - self.wanted)
                 slow.add(index, text, read[1], self.wanted)
         self.names.update(dict.fromkeys(name for *_, name in sorted(appeared)))
         if fast is not None and self.wanted is not None:
-            self._count(fast.values())
+            self.unnamed.update(fast.values(self.wanted))
         return self._together(fast, 0, indexes, slow)
 
     def _appeared(self, fast: Fast | None, indexes: Positions) -> list[tuple[int, int, str]]:
@@ -119,10 +121,6 @@ class Slices:
         if fast is None or self.wanted:
             return []
         return [(int(indexes[record]), place, name) for record, place, name in fast.names()]
-
-    def _count(self, values: Mapping[str, int]) -> None:
-        if self.wanted is not None:
-            self.unnamed.update({name: count for name, count in values.items() if name not in self.wanted})
 
     def children(self, raw: pa.Table, begin: int, end: int) -> dict[str, pa.Table]:
         """The child rows of one slice by the child's name, as `read` gives rows."""
@@ -186,7 +184,7 @@ class Slices:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        pieces = [] if not slow.records and fast is not None else [slow.table(self.problems)]
+        pieces = [] if not slow.records and fast is not None else [slow.table(self.problems, self.spec.null_text)]
         if fast is not None:
             table = fast.table(number, self.wanted if number == 0 else None)
             row = pa.array(indexes[table[rows.ROW].to_numpy()])

@@ -56,7 +56,7 @@ class Paths:
         table: Positions = np.zeros(highest, dtype=np.int64)
         for code in np.flatnonzero(seen).tolist():
             table[code] = self._below(code)
-        found: Positions = table[codes]
+        found: Positions = table.take(codes)
         return found
 
     def _below(self, code: int) -> int:
@@ -132,7 +132,7 @@ class Walk:
         self._node = np.zeros(count, dtype=np.int64)
         self._member = np.full(count, -1, dtype=np.int64)
         """The member whose value it is; -1 for elements of arrays."""
-        nested = np.flatnonzero((found.octets[self._members.values] | 0x20) == OPEN_OBJECT)
+        nested = np.flatnonzero((found.octets.take(self._members.values) | 0x20) == OPEN_OBJECT)
         self._member[found.containers_at(self._members.values[nested])] = nested
         self._records = [np.arange(len(records))]
         self._places = [records]
@@ -261,16 +261,16 @@ class Walk:
     def _add_members(self) -> Positions:
         """The members of all opened objects whose values were not opened are cells. Returns the odd records."""
         own = self._members
-        parents = self._path[own.containers]
-        chosen = slice(None) if parents.min(initial=0) >= 0 else np.flatnonzero(parents >= 0)
-        holders, parents = own.containers[chosen], parents[chosen]
-        paths = self._paths.below(parents, self._keys[chosen])
-        nodes = self._node[holders]
+        parents = self._path.take(own.containers)
+        chosen = np.flatnonzero(parents >= 0)
+        holders, parents = own.containers.take(chosen), parents.take(chosen)
+        paths = self._paths.below(parents, self._keys.take(chosen))
+        nodes = self._node.take(holders)
         is_cell = np.ones(len(own.values), dtype=bool)
         is_cell[self._member[(self._path >= 0) & (self._member >= 0)]] = False
-        cells = np.flatnonzero(is_cell[chosen])
-        starts, strings = own.values[chosen][cells], own.strings[chosen][cells]
-        self._cells.insert(0, Cells(paths=paths[cells], nodes=nodes[cells], starts=starts, strings=strings))
+        cells = np.flatnonzero(is_cell.take(chosen))
+        starts, strings = (places.take(chosen.take(cells)) for places in (own.values, own.strings))
+        self._cells.insert(0, Cells(paths=paths.take(cells), nodes=nodes.take(cells), starts=starts, strings=strings))
         too_deep = self._node[(self._path >= 0) & (self._tokens.containers.levels - 2 >= MAX_LEVELS)]
         odd = np.concatenate([too_deep, nodes[_repeated(holders, paths)]])
         return np.unique(np.concatenate(self._records)[odd]) if len(odd) else odd

@@ -152,6 +152,7 @@ def _flatten(value: Any, path: str, reading: Reading) -> Flatten:
         arrays=found["arrays"],
         explode=found["explode"] or (),
         children=children,
+        null_text=found["null_text"],
     )
 
 

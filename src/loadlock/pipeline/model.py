@@ -70,6 +70,8 @@ class Flatten:
     """Dotted paths of arrays that give one row an element."""
     children: dict[str, str] = field(default_factory=dict)
     """Dotted path of an array → name of its child table."""
+    null_text: str | None = None
+    """What a JSON null becomes; None: null, as a missing key."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from loadlock.registry import components, options_of
 
 _WORDS = {"true": True, "false": False, "null": None}
 _LISTS = frozenset({"tolerate", "null_words", "explode"})
-_FLATTEN = frozenset({"separator", "depth", "arrays", "explode"})
+_FLATTEN = frozenset({"separator", "depth", "arrays", "explode", "null_text"})
 
 
 def source_with_options(files: Sequence[str], pairs: Sequence[str]) -> Source:

@@ -131,6 +131,11 @@ FLATTEN = {
     "children": Key(
         kind="raw", shape="children", doc="Dotted path of an array → name of the child table that its elements go to."
     ),
+    "null_text": Key(
+        kind="text",
+        doc="The text that a JSON null becomes, so that rules can tell it from a missing key; left out: both are null.",
+        examples=("<null>",),
+    ),
 }
 
 COLUMN = {

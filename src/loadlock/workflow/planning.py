@@ -97,14 +97,16 @@ def check_before(staged: Staged, plan: Plan, pipeline: Pipeline) -> None:
 
 
 def refused_files(staged: Staged, plan: Plan, pipeline: Pipeline) -> dict[int, str]:
-    """With `drift: reject` the files whose columns are not the pipeline's, and how they differ. Of JSON it costs a pass."""
+    """With `drift: reject` the files whose columns are not the pipeline's, and how they differ.
+
+    Files of JSON are never refused as a whole: cleanup refuses their records one by one.
+    """
     if pipeline.source.drift != "reject" or pipeline.columns is None:
         return {}
     found: dict[int, str] = {}
     for index, report in staged.reports.items():
-        parts = [record for record in staged.raw if record.ref.file_index == index]
-        names = report.header or discover(staged.workspace, staged.engine, parts, pipeline.source.flatten)
-        if parts and (reason := drift_of(plan, names)):
+        has_parts = any(record.ref.file_index == index for record in staged.raw)
+        if report.header and has_parts and (reason := drift_of(plan, report.header)):
             found[index] = reason
     return found
 
