@@ -251,6 +251,7 @@ def everything_kept(workspace: Path) -> bytes:
     return b"".join(path.read_bytes() for path in sorted(workspace.rglob("*")) if path.is_file())
 
 
+@pytest.mark.slow
 def test_load_takes_a_pattern_of_a_store_and_keeps_no_secret(store: Store, loadlock: CommandLine) -> None:
     done = loadlock("load", f"{store.base}/day/*.csv", "--to", "out.csv", "--json")
     assert done.code == 0, done.said

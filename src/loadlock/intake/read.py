@@ -16,6 +16,8 @@ _NUL_SHARE = 0.01
 _SURE = 0.9
 """From this score on a format that reads binary files is chosen before any format of text is asked."""
 _HTML = re.compile(rb"\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body|table)\b", re.IGNORECASE | re.DOTALL)
+_PACKED = re.compile(r"(\.(gz|bz2|xz|zst))+$")
+"""Endings that compression adds to a name."""
 _MAGIC = (
     (b"\x7fELF", "a program (ELF)"),
     (b"MZ", "a program (Windows)"),
@@ -83,7 +85,7 @@ def _binary_format(head: bytes, name: str) -> Format | None:
 
 
 def _score(candidate: Format, head: bytes, name: str) -> float:
-    extension = "." + name.lower().removesuffix(".gz").removesuffix(".zst").rpartition(".")[2]
+    extension = "." + _PACKED.sub("", name.lower()).rpartition(".")[2]
     named = extension in candidate.extensions
     return candidate.sniff(head, name) + (_EXTENSION_WEIGHT if named else 0.0)
 
