@@ -38,12 +38,18 @@ def server(postgres: str) -> Iterator[psycopg.Connection[Any]]:
 
 
 def load(
-    url: str, given: tuple[DeliveryColumn, ...], rows: list[tuple[Any, ...]], *, between: str = "", **changes: Any
+    url: str,
+    given: tuple[DeliveryColumn, ...],
+    rows: list[tuple[Any, ...]],
+    *,
+    between: str = "",
+    chunk_rows: int = 2,
+    **changes: Any,
 ) -> Receipt:
-    """Deliver in chunks of two rows; run `between` before the read-back, on a connection of its own."""
+    """Deliver in small chunks; run `between` before the read-back, on a connection of its own."""
     case = Case(destination=PostgresDestination(), target=Target(url=url, table="t"), count=lambda: None)
     work = job(case, given, changes.pop("mode", WriteMode.REPLACE), **changes)
-    with Delivery(case.destination, work, chunk_rows=2) as delivery:
+    with Delivery(case.destination, work, chunk_rows=chunk_rows) as delivery:
         delivery.open()
         delivery.load(enumerate([part(given, rows)], 1), lambda chunk: None)
         delivery.publish()
@@ -130,13 +136,51 @@ def test_rows_in_another_order_are_compared_in_full(postgres: str) -> None:
     assert (receipt.equal, PROVED in receipt.notes) == (True, False)
 
 
-def test_rows_in_the_holes_of_a_table_are_found(postgres: str, server: psycopg.Connection[Any]) -> None:
-    given = columns("id:integer", "a:text")
-    load(postgres, given, [(n, "x" * 500) for n in range(400)], mode=WriteMode.APPEND)
+HOLED = columns("id:integer", "a:text", "d:decimal(10,2)")
+
+
+def fill_with_holes(url: str, server: psycopg.Connection[Any]) -> None:
+    load(url, HOLED, [(n, "x" * 500, None) for n in range(400)], mode=WriteMode.APPEND)
     server.execute("delete from t where id % 4 < 2")
     server.execute("vacuum t")
-    receipt = load(postgres, given, [(n, "y" * 700) for n in range(100)], mode=WriteMode.APPEND, run="run2")
-    assert (receipt.equal, receipt.read_back) == (True, 100)
+
+
+NEW = [(1000 + n, "y" * (50 + 7919 * n % 1900), Decimal(n)) for n in range(150)]
+
+
+@pytest.mark.parametrize("mode", [WriteMode.APPEND, WriteMode.REPLACE])
+def test_rows_in_the_holes_of_a_table_are_proved(
+    postgres: str, server: psycopg.Connection[Any], mode: WriteMode
+) -> None:
+    fill_with_holes(postgres, server)
+    receipt = load(postgres, HOLED, NEW, mode=mode, run="run2", chunk_rows=50)
+    assert (receipt.equal, receipt.read_back, PROVED in receipt.notes) == (True, 150, True)
+    found = server.execute("select id from t where id >= 1000").fetchall()
+    assert [row for (row,) in found] != [row[0] for row in NEW], "they lie in the order sent: nothing was tried"
+
+
+@pytest.mark.parametrize("mode", [WriteMode.APPEND, WriteMode.REPLACE])
+def test_one_altered_cell_in_a_hole_differs(postgres: str, server: psycopg.Connection[Any], mode: WriteMode) -> None:
+    fill_with_holes(postgres, server)
+    for place in ("min", "max"):
+        change = f"update t set d = d + 0.01 where ctid = (select {place}(ctid) from t where id >= 1000)"
+        receipt = load(postgres, HOLED, NEW, mode=mode, run=place, chunk_rows=50, between=change)
+        assert (receipt.level, receipt.equal) == (VerifyLevel.CONTENT, False)
+
+
+def test_a_row_added_by_others_to_a_replaced_table_differs(postgres: str, server: psycopg.Connection[Any]) -> None:
+    fill_with_holes(postgres, server)
+    change = "insert into t values (1, 'theirs', 0)"
+    assert load(postgres, HOLED, NEW, run="run2", chunk_rows=50, between=change).equal is False
+
+
+def test_rows_in_disorder_that_no_column_tells_apart_are_compared_in_full(
+    postgres: str, server: psycopg.Connection[Any]
+) -> None:
+    fill_with_holes(postgres, server)
+    rows = [(7, text, None) for _, text, _ in NEW]
+    receipt = load(postgres, HOLED, rows, run="run2", chunk_rows=50)
+    assert (receipt.equal, PROVED in receipt.notes) == (True, False)
 
 
 def test_statistics_are_made_with_and_without_a_read_back(postgres: str, server: psycopg.Connection[Any]) -> None:

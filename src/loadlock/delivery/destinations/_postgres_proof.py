@@ -47,7 +47,7 @@ class _Fixed:
     epoch: int = 0
 
 
-_FIXED = {
+FIXED = {
     "int2": _Fixed(show="int2send", width=2, null=_LEAST[2]),
     "int4": _Fixed(show="int4send", width=4, null=_LEAST[4]),
     "int8": _Fixed(show="int8send", width=8, null=_LEAST[8]),
@@ -90,7 +90,7 @@ class _FixedColumn(_Column):
     way: _Fixed
 
     def update(self, values: pa.Array) -> None:
-        numbers = _integers(values, self.way.width)
+        numbers = integers(values, self.way.width)
         if self.way.epoch:
             numbers = numbers - numbers.dtype.type(self.way.epoch)
         if values.null_count:
@@ -168,8 +168,12 @@ class Span:
 
     columns: list[_Column]
     rows: int = 0
+    behind: str = ""
+    """Address of the last row before it, `(block,number)`."""
     last: str = ""
-    """Address of its last row, `(block,number)`."""
+    """Address of its last row."""
+    xid: str | None = None
+    """Transaction that wrote it, where rows of others may lie between."""
 
     def update(self, arrays: Sequence[pa.Array]) -> None:
         """The next block; the arrays are those that are encoded."""
@@ -195,47 +199,20 @@ class Span:
         return (self.rows, *(c.digest.digest() for c in self.columns), *counts)
 
 
-@dataclass(kw_only=True)
-class Proof:
-    """The spans of one delivery, in the order sent. `broken` ends it: the rows must be compared in full."""
-
-    columns: tuple[CatalogColumn, ...]
-    wires: tuple[Wire, ...]
-    first: str = "(0,0)"
-    """Address behind which the rows begin."""
-    spans: list[Span] = field(default_factory=list)
-    broken: bool = False
-
-    def span(self, rows: pa.Table) -> Span | None:
-        """For the rows about to be sent (the proved columns first)."""
-        if self.broken:
-            return None
-        made = [
-            _column(column, wire, rows.column(index))
-            for index, (column, wire) in enumerate(zip(self.columns, self.wires, strict=True))
-        ]
-        columns = [column for column in made if column is not None]
-        self.broken = len(columns) < len(made)
-        return None if self.broken else Span(columns=columns)
-
-    @property
-    def end(self) -> str:
-        """Address of the last row so far."""
-        return self.spans[-1].last if self.spans else self.first
-
-    def add(self, span: Span, found: int, last: str | None) -> None:
-        """The span's rows are in; `found` rows lie behind `end`, the last of them at `last`."""
-        if found != span.rows or last is None or not span.sound:
-            self.broken = True
-            return
-        span.last = last
-        self.spans.append(span)
+def span_of(columns: Sequence[CatalogColumn], wires: Sequence[Wire], rows: pa.Table) -> Span | None:
+    """A span for these rows (the columns first); None where a column can't be hashed as the server does."""
+    made = [
+        _column(column, wire, rows.column(index))
+        for index, (column, wire) in enumerate(zip(columns, wires, strict=True))
+    ]
+    found = [column for column in made if column is not None]
+    return Span(columns=found) if len(found) == len(made) else None
 
 
 def _column(column: CatalogColumn, wire: Wire, values: pa.ChunkedArray) -> _Column | None:
     """The column's hash for these values; None where they hold every character that could part them."""
-    if column.type in _FIXED:
-        return _FixedColumn(column=column, way=_FIXED[column.type])
+    if column.type in FIXED:
+        return _FixedColumn(column=column, way=FIXED[column.type])
     if column.type == "uuid":
         return _UuidColumn(column=column)
     if column.type == "numeric":
@@ -261,7 +238,7 @@ def _free_characters(values: pa.ChunkedArray) -> list[int]:
     return [token for token in _TOKENS if token not in used][:2]
 
 
-def _integers(values: pa.Array, width: int) -> np.ndarray[Any, Any]:
+def integers(values: pa.Array, width: int) -> np.ndarray[Any, Any]:
     """The values as signed integers of `width` bytes, 0 for null."""
     import pyarrow as pa
 

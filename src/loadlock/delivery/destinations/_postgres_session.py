@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from loadlock.delivery.base import CHUNK_TABLE, CONTROL_TABLE, DeliveryColumn, Job
@@ -47,7 +48,9 @@ class PostgresSession(ServerSession[CatalogTable, "Connection"]):
         super().__init__(job, name, label, parent)
         self._connector = connector
         self._xids: list[str] = []
+        self._piece: pa.Table | None = None
         self._span: Span | None = None
+        self._pieces = 0
         self._watch = Watch()
 
     # -- the server's words -------------------------------------------------------------------------------------------
@@ -155,7 +158,7 @@ class PostgresSession(ServerSession[CatalogTable, "Connection"]):
     def _empty(self) -> None:
         if self._job.mode == WriteMode.REPLACE:
             self._deleted = self._changed(f"delete from {self._target}")
-        self._watch.begin(self._connection, self._target, self._found, self._job)
+        self._watch.begin(self._connection, self._target, self._found, self._job, self._created)
 
     def _claim(self, chunk: Chunk) -> bool:
         return bool(
@@ -177,7 +180,7 @@ class PostgresSession(ServerSession[CatalogTable, "Connection"]):
             wires.append(Wire(type=pa.int32(), convert=lambda values: values))
         else:
             rows = rows.drop_columns(["_file"])
-            self._span = self._watch.span(rows)
+            self._piece, self._span = rows, self._watch.span(rows)
         statement = f"copy {table} ({', '.join(map(quote, names))}) from stdin (format binary)"
         watch = None if self._span is None else self._span.update
         taken = wire.send(self._connection, statement, rows, wires, watch)
@@ -188,15 +191,19 @@ class PostgresSession(ServerSession[CatalogTable, "Connection"]):
     def _sent(self) -> None:
         if self._job.mode == WriteMode.APPEND:
             self._xids.append(self._subtransaction())
-        if self._span is not None:
-            self._watch.add(self._connection, self._span)
+        assert self._piece is not None, "_send comes first"
+        self._watch.add(self._connection, self._piece, self._span, self._written_by)
+
+    def _written_by(self) -> str:
+        return self._xids[-1] if self._job.mode == WriteMode.APPEND else self._subtransaction()
 
     def _subtransaction(self) -> str:
         """The id that the rows of the current savepoint carry as xmin, read from a row that is taken back at the end."""
         found = self._run(
             f"insert into {self._beside(CHUNK_TABLE)} (delivery_id, chunk_id, rows_loaded)"
-            f" values ({literal(self._job.delivery_id)}, 'subtransaction {len(self._xids)}', 0) returning xmin::text"
+            f" values ({literal(self._job.delivery_id)}, 'subtransaction {self._pieces}', 0) returning xmin::text"
         )
+        self._pieces += 1
         return str(found[0][0])
 
     # -- publish and read back ----------------------------------------------------------------------------------------
@@ -229,7 +236,7 @@ class PostgresSession(ServerSession[CatalogTable, "Connection"]):
         if self._published is None or not self._is_connected():
             return None
         with translated():
-            return self._watch.compare(self._connection, self._connector)
+            return self._watch.compare(self._connection, self._connector, partial(self._read, self._job.columns))
 
     def _own_rows(self) -> str | None:
         if self._job.mode == WriteMode.REPLACE:
@@ -265,6 +272,11 @@ class PostgresSession(ServerSession[CatalogTable, "Connection"]):
         if self._published is not None:
             self._watch.analyze(self._connection)
         super()._clear()
+
+    def close(self) -> None:
+        """See `ServerSession`; ends the thread that hashes."""
+        self._watch.close()
+        super().close()
 
 
 def literal(text: str) -> str:

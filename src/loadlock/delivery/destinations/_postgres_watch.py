@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -11,60 +11,154 @@ from typing import TYPE_CHECKING, Any
 from loadlock.delivery.base import Job
 from loadlock.delivery.destinations._postgres_catalog import run
 from loadlock.delivery.destinations._postgres_connect import Connector
-from loadlock.delivery.destinations._postgres_proof import OLDEST_SERVER, Proof, Span
+from loadlock.delivery.destinations._postgres_order import identity
+from loadlock.delivery.destinations._postgres_proof import OLDEST_SERVER, Span, span_of
 from loadlock.delivery.destinations._postgres_types import CatalogTable, wire_of
 from loadlock.delivery.names import quote_ansi as quote
 from loadlock.errors import DeliveryError
 from loadlock.model import WriteMode
 
 if TYPE_CHECKING:
+    import numpy as np
     import psycopg
     import pyarrow as pa
 
+MAX_STRAYS = 20_000
+"""Rows that lie far from the others are compared one by one; with more of them nothing is proved."""
+SMALL_PAGES = 20_000
+"""Of a table of so many blocks (160 MB) all are looked at for the rows of the first COPY."""
+_START = "(0,0)"
 _SETTINGS = {
+    # for questions about the order of rows
     "max_parallel_workers_per_gather": "0",  # values are joined in the order of the rows
     "synchronize_seqscans": "off",  # and from the table's first row on
     "jit": "off",  # it takes longer than the question
 }
+Question = tuple[str, tuple[Any, ...]]
+"""A statement, and the row that it must answer."""
+Read = Callable[[str], Iterator["pa.Table"]]
+"""Reads the delivered columns of the rows `t` with a condition."""
 
 
 class Watch:
-    """What one session knows of its rows' places and hashes. Without `begin` it proves nothing."""
+    """What one session knows of its rows' places and hashes. Without `begin` it proves nothing.
+
+    A new table takes the rows of each COPY in the order sent: they are hashed while they are encoded. A table that was
+    there before may lay them elsewhere: after each COPY the server is asked for the order, and they are hashed in it.
+    """
 
     def __init__(self) -> None:
         self._target = ""
-        self._proof: Proof | None = None
-        self._whole = False
         self._is_analyzed = True
+        self._broken = True
+        self._thread: ThreadPoolExecutor | None = None
 
-    def begin(self, connection: psycopg.Connection[Any], target: str, table: CatalogTable, job: Job) -> None:
-        """The load into `target` (as SQL) begins, in the open transaction."""
-        self._target, self._proof = target, None
-        if table.kind != "r" or connection.info.server_version < OLDEST_SERVER:
-            return
-        columns = tuple(table.column(column.name) for column in job.columns)
-        wires = tuple(wire_of(found, column.type) for found, column in zip(columns, job.columns, strict=True))
+    def begin(self, connection: psycopg.Connection[Any], target: str, table: CatalogTable, job: Job, new: bool) -> None:
+        """The load into `target` (as SQL) begins, in the open transaction. `new` = the table was made in it."""
+        self._target, self._new = target, new
         self._whole = job.mode == WriteMode.REPLACE
-        first = "(0,0)" if self._whole else self._end(connection)
-        self._proof = Proof(columns=columns, wires=wires, first=first)
+        self._broken = table.kind != "r" or connection.info.server_version < OLDEST_SERVER
+        self._spans: list[Future[Span | None]] = []
+        self._strays: list[pa.Table] = []
+        self._found_by: int | None = None
+        if self._broken:
+            return
+        self._columns = tuple(table.column(column.name) for column in job.columns)
+        self._wires = tuple(wire_of(one, given.type) for one, given in zip(self._columns, job.columns, strict=True))
+        for name, value in _SETTINGS.items():
+            run(connection, "select set_config($1, $2, true)", name, value)
+        self._end = _START if self._whole else self._last_row(connection)
 
-    def _end(self, connection: psycopg.Connection[Any]) -> str:
-        """Address of the last row of the table's last block."""
+    def _last_row(self, connection: psycopg.Connection[Any]) -> str:
+        """Address of the last row of the table's last block; of a small table the first, since its holes are looked at too."""
         sql = f"select greatest(pg_relation_size('{self._target.replace(chr(39), chr(39) * 2)}'::regclass)"
         pages = int(run(connection, f"{sql} / current_setting('block_size')::int8 - 1, 0)")[0][0])
+        if pages <= SMALL_PAGES:
+            return _START
         found = run(connection, f"select max(ctid)::text from {self._target} where ctid >= '({pages},0)'")
         return str(found[0][0] or f"({pages},0)")
 
     def span(self, rows: pa.Table) -> Span | None:
-        """What hashes the rows of the next COPY; None where nothing can be proved any more."""
-        return None if self._proof is None else self._proof.span(rows)
+        """What hashes the rows of the next COPY while they are sent; None where this is not the time."""
+        if self._broken or not self._new:
+            return None
+        span = span_of(self._columns, self._wires, rows)
+        self._broken = span is None
+        return span
 
-    def add(self, connection: psycopg.Connection[Any], span: Span) -> None:
-        """The COPY is done: where do its rows lie?"""
-        if self._proof is not None:
-            behind = f"ctid > '{self._proof.end}'"
-            found = run(connection, f"select count(*), max(ctid)::text from {self._target} where {behind}")
-            self._proof.add(span, *found[0])
+    def add(
+        self, connection: psycopg.Connection[Any], rows: pa.Table, span: Span | None, xid: Callable[[], str]
+    ) -> None:
+        """The COPY is done: where do its rows lie, and in which order? `xid` = the transaction that wrote them."""
+        if self._broken:
+            return
+        if span is not None:
+            self._add_in_order(connection, span)
+        else:
+            self._add_in_any_order(connection, rows, xid())
+
+    def _add_in_order(self, connection: psycopg.Connection[Any], span: Span) -> None:
+        found, last = run(
+            connection, f"select count(*), max(ctid)::text from {self._target} where ctid > '{self._end}'"
+        )[0]
+        self._broken = found != span.rows or not span.sound
+        if not self._broken:
+            done: Future[Span | None] = Future()
+            done.set_result(self._placed(span, str(last)))
+            self._spans.append(done)
+
+    def _placed(self, span: Span, last: str) -> Span:
+        span.behind, span.last = self._end, last
+        self._end = last
+        return span
+
+    def _add_in_any_order(self, connection: psycopg.Connection[Any], rows: pa.Table, xid: str) -> None:
+        import numpy as np
+
+        known = identity(self._columns, self._wires, rows, self._found_by)
+        shown = "null" if known is None else f"string_agg({known.show}({quote(known.column.name)}), ''::bytea)"
+        where = f"ctid > '{self._end}' and xmin = '{xid}'"
+        found, last, values = run(
+            connection, f"select count(*), max(ctid)::text, {shown} from {self._target} where {where}"
+        )[0]
+        order: np.ndarray[Any, Any] | None = None
+        if known is None:
+            # nothing tells the rows apart: they may still lie in the order sent
+            order = np.arange(rows.num_rows) if found == rows.num_rows else None
+        elif found:
+            order, self._found_by = known.order(bytes(values)), known.index
+        self._broken = order is None or not self._take_strays(rows, order)
+        if order is None or self._broken:
+            return
+        behind, self._end = self._end, str(last)
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="loadlock-hash")
+        self._spans.append(self._thread.submit(self._hashed, rows, order, (behind, self._end, xid)))
+
+    def _take_strays(self, rows: pa.Table, order: np.ndarray[Any, Any]) -> bool:
+        """Keep the rows that do not lie with the others; False where there are too many."""
+        import numpy as np
+        import pyarrow as pa
+
+        away = np.setdiff1d(np.arange(rows.num_rows), order)
+        if len(away):
+            self._strays.append(rows.take(pa.array(away)))
+        return sum(int(table.num_rows) for table in self._strays) <= MAX_STRAYS
+
+    def _hashed(self, rows: pa.Table, order: np.ndarray[Any, Any], place: tuple[str, str, str]) -> Span | None:
+        """The span of the rows in the order in which they lie; in a thread of its own."""
+        import numpy as np
+        import pyarrow as pa
+
+        if not np.array_equal(order, np.arange(rows.num_rows)):
+            rows = rows.take(pa.array(order))
+        span = span_of(self._columns, self._wires, rows)
+        if span is None:
+            return None
+        arrays = [wire.convert(rows.column(index).combine_chunks()) for index, wire in enumerate(self._wires)]
+        span.update(arrays)
+        span.behind, span.last, span.xid = place
+        return span if span.sound else None
 
     def due(self, target: str) -> None:
         """The rows are visible: statistics are due."""
@@ -79,42 +173,62 @@ class Watch:
             with suppress(psycopg.Error):
                 run(connection, f"analyze {self._target}")
 
-    def compare(self, connection: psycopg.Connection[Any], connector: Connector) -> int | None:
+    def close(self) -> None:
+        """End the thread."""
+        if self._thread is not None:
+            self._thread.shutdown()
+            self._thread = None
+
+    def compare(self, connection: psycopg.Connection[Any], connector: Connector, read: Read) -> int | None:
         """Rows proved to be what was sent; None where the hashes can't tell.
 
         A second connection makes statistics and takes a share of the questions.
         """
         import psycopg
 
-        proof = self._proof
-        if proof is None or proof.broken or not proof.spans:
+        spans = [] if self._broken else [found for one in self._spans if (found := one.result()) is not None]
+        if self._broken or not spans or len(spans) < len(self._spans):
             return None
-        waiting = deque(self._questions(proof.spans))
+        rows = sum(span.rows for span in spans) + sum(table.num_rows for table in self._strays)
+        waiting = deque(self._questions(spans, rows))
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="loadlock-prove") as thread:
             helper = thread.submit(self._help, connector, waiting)
             try:
-                equal = self._ask(connection, waiting) and _joined(helper) and self._ask(connection, waiting)
+                equal = bool(self._ask(connection, waiting) and helper.result() and self._ask(connection, waiting))
             except psycopg.Error:
                 equal = False
             finally:
-                if not equal:
-                    waiting.clear()
-        return sum(span.rows for span in proof.spans) if equal else None
+                waiting.clear()
+        return rows if equal and self._finds_strays(spans, read) else None
 
-    def _questions(self, spans: Sequence[Span]) -> list[tuple[str, tuple[Any, ...]]]:
+    def _questions(self, spans: list[Span], rows: int) -> Iterator[Question]:
         """Each span's question and the answer that proves it. All together they look at the whole of a replaced table."""
-        assert self._proof is not None
-        found, behind = [], self._proof.first
+        if self._whole and not self._new:
+            yield f"select count(*) from {self._target}", (rows,)
         for number, span in enumerate(spans, 1):
-            bounds = [] if self._whole and number == 1 else [f"t.ctid > '{behind}'"]
-            if not (self._whole and number == len(spans)):
+            open_ends = self._whole and self._new
+            bounds = [] if open_ends and number == 1 else [f"t.ctid > '{span.behind}'"]
+            if not (open_ends and number == len(spans)):
                 bounds.append(f"t.ctid <= '{span.last}'")
+            if span.xid is not None:
+                bounds.append(f"t.xmin = '{span.xid}'")
             where = f" where {' and '.join(bounds)}" if bounds else ""
-            found.append((f"select {span.question(quote)} from {self._target} t{where}", span.answer()))
-            behind = span.last
-        return found
+            yield f"select {span.question(quote)} from {self._target} t{where}", span.answer()
 
-    def _ask(self, connection: psycopg.Connection[Any], waiting: deque[tuple[str, tuple[Any, ...]]]) -> bool:
+    def _finds_strays(self, spans: Iterable[Span], read: Read) -> bool:
+        """Whether the rows that lie away from their span are those sent."""
+        if not self._strays:
+            return True
+        places = ", ".join(f"('{span.xid}'::xid, '{span.behind}'::tid)" for span in spans)
+        away = f"exists (select from (values {places}) v (x, p) where t.xmin = v.x and t.ctid <= v.p)"
+        width = len(self._columns)
+        try:
+            found = Counter(row for table in read(away) for row in _rows(table, width))
+            return found == Counter(row for table in self._strays for row in _rows(table, width))
+        except (ValueError, OverflowError):  # a moment that Python has no value for
+            return False
+
+    def _ask(self, connection: psycopg.Connection[Any], waiting: deque[Question]) -> bool:
         """Whether the server gives the expected answer to each question that is still waiting."""
         for name, value in _SETTINGS.items():
             run(connection, "select set_config($1, $2, false)", name, value)
@@ -135,7 +249,7 @@ class Watch:
             for name in _SETTINGS:
                 run(connection, f"reset {name}")
 
-    def _help(self, connector: Connector, waiting: deque[tuple[str, tuple[Any, ...]]]) -> bool:
+    def _help(self, connector: Connector, waiting: deque[Question]) -> bool:
         """Statistics, then questions, on a connection of its own; a question it could not ask is left waiting."""
         import psycopg
 
@@ -147,5 +261,5 @@ class Watch:
             return True
 
 
-def _joined(helper: Future[bool]) -> bool:
-    return helper.result()
+def _rows(table: pa.Table, columns: int) -> Iterator[tuple[Any, ...]]:
+    return zip(*(table.column(index).to_pylist() for index in range(columns)), strict=True)
