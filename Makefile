@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= demo-out
 
-.PHONY: demo test check bench format docs clean setup servers faults dirt bench-intake encodings places
+.PHONY: fuzz demo test check bench format docs clean setup servers faults dirt bench-intake encodings places
 
 setup: $(VENV)/.ready
 
@@ -45,6 +45,14 @@ encodings: setup
 dirt: setup
 	$(BIN)/python tools/dirt.py
 
+FUZZ_SECONDS ?= 600
+READERS := csv json ndjson fixed xml excel parquet arrow
+
+fuzz: setup
+	for reader in $(READERS); do \
+		$(BIN)/python tests/fuzz/fuzz.py $$reader --seconds $(FUZZ_SECONDS) --found fuzz-out || exit 1; \
+	done
+
 format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -53,4 +61,4 @@ docs: setup
 	$(BIN)/python tools/reference.py
 
 clean:
-	rm -rf $(VENV) $(OUT) bench-out build dist
+	rm -rf $(VENV) $(OUT) fuzz-out bench-out build dist

@@ -139,7 +139,7 @@ def test_a_text_that_is_no_utf8_costs_its_row_only() -> None:
     assert reject["raw"] == b'{"n": "2", "s": "\\\\xfffe"}'
 
 
-def test_a_damaged_row_group_is_one_reject_with_its_bytes_and_the_others_are_rows() -> None:
+def test_a_damaged_row_group_is_one_reject_and_the_others_are_rows() -> None:
     data = bytearray(
         parquet(pa.table({"a": list(range(6))}), row_group_size=2, compression="none", use_dictionary=False)
     )
@@ -154,10 +154,9 @@ def test_a_damaged_row_group_is_one_reject_with_its_bytes_and_the_others_are_row
         ("5", 5, 6),
     ]
     [reject] = read.rejects
-    assert (reject["_row"], reject["_line"], reject["_offset"], reject["_length"]) == (3, 3, start, size)
+    assert (reject["_row"], reject["_line"], reject["_offset"]) == (3, 3, None)
     assert reject["problems"][0]["code"] == "unreadable_range"
     assert "row group 2 (rows 3 to 4)" in reject["problems"][0]["message"]
-    assert reject["raw"] == b"\xff" * size
 
 
 def test_changed_bytes_are_found_by_the_checksum_of_the_page() -> None:

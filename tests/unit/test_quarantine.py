@@ -215,8 +215,13 @@ def test_raw_text_is_cut_at_the_limit() -> None:
     assert raws(rows, store, source_files("a")) == [(b"x" * RAW_LIMIT, True), (b"x" * RAW_LIMIT, False)]
 
 
+def test_rows_of_formats_without_places_show_their_values_as_raw_text() -> None:
+    rows = [row(1, FIELDS, offset=None, length=None, values={"a": "1"}), row(2, FIELDS, offset=None, values=None)]
+    assert raws(rows, Store(), {}) == [(b'{"a": "1"}', False), (None, False)]
+
+
 def test_raw_text_stays_null_where_place_or_bytes_are_unknown() -> None:
-    rows = [row(1, FIELDS, offset=None), row(2, FIELDS, length=None), row(3, FIELDS, file=1), row(4, FIELDS, file=9)]
+    rows = [row(1, FIELDS, offset=None, values=None), row(2, FIELDS, length=None), row(3, FIELDS, file=1), row(4, FIELDS, file=9)]
     assert raws(rows, Store(a=b"x" * 99), source_files("a", "gone")) == [(None, False)] * 4
 
 

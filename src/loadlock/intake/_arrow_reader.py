@@ -94,7 +94,7 @@ class ArrowReader:
                 blocks.drain()
                 message = f"the stream can't be read from row {first:,} on: {words(error)}"
                 problem = Problem(code="unreadable_range", message=message)
-                rows.lose(problem, line=first, place=(start, blocks.position - start), raw=raw)
+                rows.out.reject(problem, line=first, offset=start, length=blocks.position - start, raw=raw)
                 return
             first, start = first + batch.num_rows, blocks.position
         rest = blocks.position
@@ -104,7 +104,8 @@ class ArrowReader:
         if blocks.position > rest:
             message = f"{blocks.position - rest:,} bytes stand behind the end of the stream"
             problem = Problem(code="unreadable_range", message=message)
-            rows.lose(problem, line=first, place=(rest, blocks.position - rest), raw=blocks.marked())
+            length = blocks.position - rest
+            rows.out.reject(problem, line=first, offset=rest, length=length, raw=blocks.marked())
 
 
 class _Blocks(io.RawIOBase):

@@ -102,10 +102,6 @@ class ArrowRows:
         text: str | None = made(column, self._binary)[0].as_py()
         return text
 
-    def lose(self, problem: Problem, *, line: int, place: tuple[int, int], raw: bytes) -> None:
-        """One reject for a range of the file that can't be read at all. `place`: its offset and length."""
-        self.out.reject(problem, line=line, offset=place[0], length=place[1], raw=raw)
-
     def report(self, name: str, dialect: dict[str, Any], notes: Sequence[str] = ()) -> FileReport:
         """The file's report."""
         return FileReport(
@@ -142,7 +138,10 @@ def _bytes_of(column: pa.Array) -> str | None:
     """The bytes of a text that is none, in hexadecimal digits; None for anything else."""
     try:
         values = plain(column)
-        found = values.cast(pa.large_binary() if pa.types.is_large_string(values.type) else pa.binary())[0].as_py()
+        octets = values.cast(pa.large_binary() if pa.types.is_large_string(values.type) else pa.binary())
+        # offsets outside of their buffer must not be followed: that would end the process
+        octets.validate(full=True)
+        found = octets[0].as_py()
         return None if found is None else "\\x" + found.hex()
     except FAULTS:
         return None

@@ -1,9 +1,12 @@
-"""Old binary workbooks (.xls), by python-calamine, which holds a sheet as a whole."""
+"""Old binary workbooks (.xls), by python-calamine in a process of its own, with bounds for memory and time."""
 
 from __future__ import annotations
 
-import datetime as dt
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import IO, Any
 
 from loadlock.errors import SourceError
@@ -11,29 +14,32 @@ from loadlock.intake._excel_cells import Cell, Kind, SheetFacts, SheetRow, numbe
 from loadlock.intake._excel_choice import SheetName, choose_sheet, damaged, encrypted
 from loadlock.intake._excel_options import ExcelOptions
 
-MOST_BYTES = 32 << 20
-"""Of a workbook: its sheet as a whole, of up to 65,536 rows, stays within the memory of a run."""
-
 
 class XlsSheet:
-    """The chosen sheet of a workbook."""
+    """The chosen sheet of a workbook. Hidden rows and error values are not told apart in this format."""
 
     def __init__(self, file: IO[bytes], path: str, wanted: str | None, own: ExcelOptions) -> None:
         self._digits = own.digits
         self._path = path
-        if file.seek(0, 2) > MOST_BYTES:
+        if find_spec("python_calamine") is None:
             raise SourceError(
-                f"{path} has more than {MOST_BYTES >> 20} MiB, and such a workbook must be held in memory as a whole",
-                hint="Save it as .xlsx, which is read as a stream.",
+                "reading .xls needs the package python-calamine", hint="Install it: pip install 'loadlock[excel]'."
             )
         file.seek(0)
-        self._workbook: Any = self._guarded(_opener(), file)
-        names = [
-            SheetName(name=sheet.name, hidden=str(sheet.visible).rpartition(".")[2] != "Visible")
-            for sheet in self._workbook.sheets_metadata
-            if str(sheet.typ).endswith("WorkSheet")
-        ]
-        chosen = choose_sheet(path, names, wanted)
+        descriptor = file.fileno()
+        self._child = subprocess.Popen(  # noqa: S603 (a module of ours, and a number)
+            [sys.executable, "-m", "loadlock.intake._excel_xls_child", str(descriptor)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            pass_fds=(descriptor,),
+        )
+        try:
+            names = [SheetName(name=name, hidden=hidden) for name, hidden in self._answer()["sheets"]]
+            chosen = choose_sheet(path, names, wanted)
+        except BaseException:
+            self._end()
+            raise
         self.facts = SheetFacts(
             name=chosen,
             others=[sheet.name for sheet in names if sheet.name != chosen],
@@ -41,53 +47,47 @@ class XlsSheet:
         )
 
     def rows(self) -> Iterator[SheetRow]:
-        """The sheet's rows. Hidden rows and error values are not told apart in this format."""
-        sheet = self._guarded(self._workbook.get_sheet_by_name, self.facts.name)
-        self.facts.merged = len(sheet.merged_cell_ranges or ())
-        if sheet.start is None:
-            return
-        for number, values in enumerate(sheet.iter_rows(), 1):
-            # the rows above the first filled one are part of what calamine gives, the columns left of it too
-            cells = {at: cell for at, value in enumerate(values) if (cell := self._cell(value)) is not None}
-            yield SheetRow(number, cells, False)
-
-    def _guarded(self, function: Any, *arguments: Any) -> Any:
+        """The sheet's rows, the empty ones above the table too."""
         try:
-            return function(*arguments)
-        except Exception as error:
-            if type(error).__name__ == "PasswordError" or "password" in str(error).lower():
-                raise encrypted(self._path) from error
-            raise damaged(self._path, error) from error
-        except BaseException as error:
-            # a panic of the library is no Exception, so that nobody takes it for one
-            if type(error).__name__ != "PanicException":
-                raise
-            raise damaged(self._path, error) from error
+            assert self._child.stdin is not None
+            self._child.stdin.write(json.dumps(self.facts.name).encode() + b"\n")
+            self._child.stdin.flush()
+            self.facts.merged = int(self._answer()["merged"])
+            assert self._child.stdout is not None
+            for number, line in enumerate(self._child.stdout, 1):
+                found = json.loads(line)
+                if isinstance(found, dict):
+                    raise damaged(self._path, ValueError(found["error"]))
+                yield SheetRow(number, {place: self._cell(kind, text) for place, kind, text in found}, False)
+            if self._child.wait():
+                raise self._too_much()
+        except (BrokenPipeError, json.JSONDecodeError) as error:
+            raise self._too_much() from error
+        finally:
+            self._end()
 
-    def _cell(self, value: Any) -> Cell | None:
-        if value == "" and isinstance(value, str):
-            return None
-        if isinstance(value, bool):
-            return Cell("true" if value else "false", Kind.BOOLEAN)
-        if isinstance(value, int | float):
-            return Cell(number_text(repr(value), self._digits), Kind.NUMBER)
-        if isinstance(value, str):
-            return Cell(value, Kind.TEXT)
-        return Cell(_date(value), Kind.DATE)
+    def _answer(self) -> dict[str, Any]:
+        assert self._child.stdout is not None
+        line = self._child.stdout.readline()
+        if not line:
+            raise self._too_much()
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise damaged(self._path, ValueError(answer["error"])) if answer["error"] else encrypted(self._path)
+        return answer
 
+    def _too_much(self) -> SourceError:
+        return SourceError(
+            f"{self._path} is damaged, or too large for an old workbook, whose sheets must be held in memory as a whole",
+            hint="Save it as .xlsx, which is read as a stream, and load that.",
+        )
 
-def _opener() -> Any:
-    try:
-        from python_calamine import CalamineWorkbook
-    except ImportError as error:
-        raise SourceError(
-            "reading .xls needs the package python-calamine", hint="Install it: pip install 'loadlock[excel]'."
-        ) from error
-    return CalamineWorkbook.from_filelike
+    def _end(self) -> None:
+        self._child.kill()
+        self._child.wait()
+        for pipe in (self._child.stdin, self._child.stdout):
+            if pipe is not None:
+                pipe.close()
 
-
-def _date(value: dt.date | dt.time | dt.timedelta) -> str:
-    if isinstance(value, dt.timedelta):
-        seconds = int(value.total_seconds())
-        return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
-    return value.isoformat()
+    def _cell(self, kind: str, text: str) -> Cell:
+        return Cell(number_text(text, self._digits) if kind == Kind.NUMBER else text, Kind(kind))

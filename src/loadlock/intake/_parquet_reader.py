@@ -15,7 +15,6 @@ from loadlock.intake._options import own_options
 from loadlock.intake._spool import spooled
 from loadlock.intake.base import ByteSource, RawPart, SourceOptions
 from loadlock.model import FileReport, Problem
-from loadlock.rows import RAW_LIMIT
 
 NAME = "parquet"
 _READ_BYTES = 1 << 20
@@ -47,7 +46,7 @@ class ParquetReader:
             self._groups = opened.num_row_groups
             for group in range(opened.num_row_groups):
                 expected = max(0, opened.metadata.row_group(group).num_rows)
-                yield from self._group(opened, group, first, expected, file)
+                yield from self._group(opened, group, first, expected)
                 first += expected
             yield from rows.out.full(final=True)
 
@@ -65,7 +64,7 @@ class ParquetReader:
                 f"{path} is no whole Parquet file: {words(error)}", hint="It is damaged or cut off: fetch it again."
             ) from error
 
-    def _group(self, opened: Any, group: int, first: int, expected: int, file: IO[bytes]) -> Iterator[RawPart]:
+    def _group(self, opened: Any, group: int, first: int, expected: int) -> Iterator[RawPart]:
         """The rows of one group; where they end early or can't be read, one reject stands for the rest of them."""
         rows = self._rows
         assert rows is not None
@@ -81,26 +80,13 @@ class ParquetReader:
         except FAULTS as error:
             if "encrypt" in str(error).lower():
                 raise _encrypted(self._source.file.path) from error
-            place = _place(opened.metadata.row_group(group))
-            file.seek(place[0])
-            raw = file.read(min(place[1], RAW_LIMIT))
             message = (
                 f"row group {group + 1} (rows {first:,} to {first + expected - 1:,}) can't be read from row"
                 f" {first + taken:,} on: {words(error)}"
             )
             problem = Problem(code="unreadable_range", message=message)
-            rows.lose(problem, line=first + taken, place=place, raw=raw)
-
-
-def _place(group: Any) -> tuple[int, int]:
-    """Offset and length in the file of a row group's columns."""
-    starts, ends = [], []
-    for number in range(group.num_columns):
-        column = group.column(number)
-        start = max(0, column.dictionary_page_offset or column.data_page_offset)
-        starts.append(start)
-        ends.append(start + max(0, column.total_compressed_size))
-    return (min(starts), max(ends) - min(starts)) if starts else (0, 0)
+            # where its bytes lie is not said: asking damaged metadata for a column can end the process
+            rows.out.reject(problem, line=first + taken)
 
 
 def _encrypted(path: str) -> SourceError:

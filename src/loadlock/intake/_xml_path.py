@@ -100,7 +100,7 @@ def _counts(head: bytes) -> Counter[tuple[str, ...]]:
 _DEEPEST = 20
 """Deeper elements are no records of anything."""
 _TAG = re.compile(
-    rb"(?P<special><!--|<!\[CDATA\[|<\?)|<(?P<closing>/?)(?P<name>[A-Za-z_\x80-\xff][^\s<>/=\"']*)"
+    rb"(?P<special><!--|<!\[CDATA\[|<\?)|<(?P<closing>/?)(?P<name>[A-Za-z_\x80-\xff][^\s<>/=\"'&;,!?]*)"
     rb"(?:[^<>\"'/]|/(?!>)|\"[^\"<]*\"|'[^'<]*')*(?P<empty>/?)>"
 )
 _ENDS = {b"<!--": b"-->", b"<![CDATA[": b"]]>", b"<?": b"?>"}

@@ -178,12 +178,12 @@ class XmlReader:
     def _fault(self, said: str, index: int, line: int, *, code: str = "invalid_xml", final: bool = False) -> None:
         """Begin a reject at the record that is open, else at the fault itself."""
         events = self._events
-        if events.record is not None and events.record.ended:
-            events.finish(index)
         at, line = index + self._shift, line + self._line_shift
         if self._window[max(0, at - 2 - self._start) : at - self._start] == b"</":
             # a wrong end tag is found at its name
             at -= 2
+        if events.record is not None and events.record.ended:
+            events.finish(at - self._shift)
         record, start, start_line = events.record, at, line
         if record is not None:
             start, start_line = record.start + self._shift, record.line + self._line_shift
@@ -234,8 +234,13 @@ class XmlReader:
         self._begun = stop
         prefix = "".join(f"<{name}>" for name in self._ancestors).encode()
         self._parser = self._new_parser()
+        try:
+            self._parser.Parse(prefix, False)
+        except expat.ExpatError:
+            # the path was found in damaged text: no parser takes its names
+            self._events.forget()
+            self._parser, prefix = self._new_parser(), b""
         self._shift, self._line_shift, self._parsed = stop - len(prefix), line - 1, stop
-        self._parser.Parse(prefix, False)
         return stop
 
     def _unsure(self) -> int:

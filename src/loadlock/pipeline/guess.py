@@ -21,6 +21,9 @@ _REASON_WORDS = {
     "escape": "escape",
     "header": "header",
     "preamble": "skipped",
+    "sheet": "sheet",
+    "records_path": "records_path",
+    "positions": "positions",
 }
 """Option → word of the reason that reading gives for it."""
 _HOW = {"utf8": "all bytes are valid UTF-8", "bom": "a byte-order mark", "nul_pattern": "the places of NUL bytes"}
@@ -241,6 +244,8 @@ def _found(reports: Sequence[FileReport], options: Mapping[str, Any]) -> tuple[t
 def _setting(report: FileReport, option: str) -> Any:
     """What was found, None where it is what stands there anyway."""
     value = report.dialect.get(option)
+    if isinstance(value, list):
+        return tuple(value)
     return None if value == 0 and option == "preamble" else value
 
 

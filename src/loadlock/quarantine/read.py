@@ -150,6 +150,7 @@ def count_rejects(table: pa.Table) -> dict[tuple[str, str, str], int]:
 def fill_raw(rejects: pa.Table, store: KeptBytes, files: Mapping[int, SourceFile]) -> pa.Table:
     """The rejects with their raw text cut from the kept bytes where it is null and the place is known.
 
+    Rows of formats without places (workbooks, Parquet, Arrow) get the JSON of their values instead.
     64 KiB a reject, `RAW_TOTAL` in all: beyond it, and where the source was not kept, raw stays null. `files` is by
     `_file`. Raises WorkspaceError where the kept bytes are damaged.
     """
@@ -172,6 +173,10 @@ def fill_raw(rejects: pa.Table, store: KeptBytes, files: Mapping[int, SourceFile
         mask = _mask(places, rejects.num_rows)
         raw = pc.replace_with_mask(raw, mask, cut)
         truncated = pc.replace_with_mask(truncated, mask, pa.array(lengths > RAW_LIMIT))
+    values = rejects["values"].combine_chunks().cast(pa.binary())
+    placeless = pc.and_(pc.and_(pc.is_null(raw), pc.is_null(rejects[OFFSET])), pc.is_valid(values)).combine_chunks()
+    raw = pc.if_else(placeless, pc.binary_slice(values, 0, RAW_LIMIT), raw)
+    truncated = pc.if_else(placeless, pc.greater(pc.binary_length(values), RAW_LIMIT), truncated)
     table = rejects.set_column(rejects.schema.get_field_index("raw"), "raw", raw)
     return table.set_column(table.schema.get_field_index("raw_truncated"), "raw_truncated", truncated)
 

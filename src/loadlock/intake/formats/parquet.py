@@ -13,8 +13,7 @@ _MAGIC = (b"PAR1", b"PARE")
 class ParquetFormat:
     """A Parquet file. Rows are those of its row groups, in order; a damaged row group is one reject.
 
-    `_row` counts rows and rejects, `_line` is the row's number in the file; there is no offset, but for a damaged row
-    group, whose bytes are known.
+    `_row` counts rows and rejects, `_line` is the row's number in the file; there is no offset.
     """
 
     name: ClassVar[str] = "parquet"
