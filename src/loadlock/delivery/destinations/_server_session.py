@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from loadlock.delivery.base import CONTROL_TABLE, DeliveryColumn, Job, Opened, Published, Session
 from loadlock.delivery.destinations._server_target import ConnectionT, ServerTarget, TableT
@@ -41,66 +41,11 @@ class ServerSession(ServerTarget[TableT, ConnectionT], Session):
     # -- what servers do in their own words -----------------------------------------------------------------------------
 
     @abstractmethod
-    def _check_names(self) -> None:
-        """RefusedError for names that the server doesn't take."""
-
-    @abstractmethod
-    def _start(self) -> str:
-        """The statement that begins a transaction."""
-
-    @abstractmethod
-    def _make_target(self) -> None:
-        """Make the absent target of a direct load."""
-
-    @abstractmethod
-    def _empty(self) -> None:
-        """Empty what is replaced, and note what finds the rows of an append again; inside the transaction."""
-
-    @abstractmethod
-    def _send(self, table: str, rows: pa.Table) -> None:
-        """Send rows (with `_file` for the staging table) and compare the number taken."""
-
-    @abstractmethod
-    def _sent(self) -> None:
-        """After a chunk of a direct load, inside its savepoint."""
-
-    @abstractmethod
-    def _claim(self, chunk: Chunk) -> bool:
-        """Write the chunk's receipt; False where it is there."""
-
-    @abstractmethod
-    def _marks(self) -> dict[str, Any] | None:
-        """For the control row: what finds this delivery's rows again."""
-
-    @abstractmethod
     def _upsert(self, key: tuple[str, ...]) -> ServerUpsert: ...
-
-    @abstractmethod
-    def _notes(self) -> Iterator[str]: ...
-
-    @abstractmethod
-    def _own_rows(self) -> str | None:
-        """The condition on `t` that holds for this delivery's rows; None where they can't be told apart."""
-
-    @property
-    @abstractmethod
-    def _keys_table(self) -> str:
-        """Name of a temporary table, as SQL."""
-
-    @abstractmethod
-    def _send_keys(self, rows: pa.Table) -> None:
-        """Send rows of key columns to the temporary table."""
-
-    @abstractmethod
-    def _read(self, columns: Sequence[DeliveryColumn], where: str) -> Iterator[pa.Table]: ...
 
     @abstractmethod
     def _make_child(self, job: Job, name: TableName, label: str) -> ServerSession[TableT, ConnectionT]:
         """A session on the same connection."""
-
-    @abstractmethod
-    def _analyze(self) -> None:
-        """Fresh statistics for the planner; failing at that changes nothing about the delivery."""
 
     def _ready_to_merge(self) -> None:
         """Before the publishing transaction of an upsert begins."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from loadlock.delivery.base import CHUNK_TABLE, CONTROL_TABLE, DeliveryColumn, Job, Published, TableInfo
 from loadlock.delivery.fit import LINEAGE, check_contract
@@ -18,8 +19,11 @@ from loadlock.delivery.names import TableName
 from loadlock.delivery.retry import LostTransactionError
 from loadlock.delivery.sqltext import DELIVERY_COLUMNS, FILE_COLUMN, published_from, staging_name
 from loadlock.errors import DeliveryError, RefusedError, UnavailableError
-from loadlock.model import WriteMode
+from loadlock.model import Chunk, WriteMode
 from loadlock.types import ColumnType
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 LOCK_POLL_SECONDS = 0.2
 
@@ -122,6 +126,61 @@ class ServerTarget(ABC, Generic[TableT, ConnectionT]):
     @abstractmethod
     def _remember(self, marks: dict[str, Any]) -> None:
         """Take from a control row's marks what finds this delivery's rows again."""
+
+    @abstractmethod
+    def _check_names(self) -> None:
+        """RefusedError for names that the server doesn't take."""
+
+    @abstractmethod
+    def _start(self) -> str:
+        """The statement that begins a transaction."""
+
+    @abstractmethod
+    def _make_target(self) -> None:
+        """Make the absent target of a direct load."""
+
+    @abstractmethod
+    def _empty(self) -> None:
+        """Empty what is replaced, and note what finds the rows of an append again; inside the transaction."""
+
+    @abstractmethod
+    def _send(self, table: str, rows: pa.Table) -> None:
+        """Send rows (with `_file` for the staging table) and compare the number taken."""
+
+    @abstractmethod
+    def _sent(self) -> None:
+        """After a chunk of a direct load, inside its savepoint."""
+
+    @abstractmethod
+    def _claim(self, chunk: Chunk) -> bool:
+        """Write the chunk's receipt; False where it is there."""
+
+    @abstractmethod
+    def _marks(self) -> dict[str, Any] | None:
+        """For the control row: what finds this delivery's rows again."""
+
+    @abstractmethod
+    def _notes(self) -> Iterator[str]: ...
+
+    @abstractmethod
+    def _own_rows(self) -> str | None:
+        """The condition on `t` that holds for this delivery's rows; None where they can't be told apart."""
+
+    @property
+    @abstractmethod
+    def _keys_table(self) -> str:
+        """Name of a temporary table, as SQL."""
+
+    @abstractmethod
+    def _send_keys(self, rows: pa.Table) -> None:
+        """Send rows of key columns to the temporary table."""
+
+    @abstractmethod
+    def _read(self, columns: Sequence[DeliveryColumn], where: str) -> Iterator[pa.Table]: ...
+
+    @abstractmethod
+    def _analyze(self) -> None:
+        """Fresh statistics for the planner; failing at that changes nothing about the delivery."""
 
     # -- what they share --------------------------------------------------------------------------------------------------
 
