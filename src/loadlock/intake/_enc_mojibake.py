@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from loadlock.intake.decode import Octets, Positions, places
+from loadlock.intake.decode import Octets, Positions, Scratch, places
 
 _WINDOW = 8
 """Bytes that a wrong character and the beginning of the next one have at most."""
@@ -35,6 +35,9 @@ class Mojibake:
     """... and those in which it happened twice."""
     samples: list[str] = field(default_factory=list)
     """Some words."""
+    _scratch: Scratch = field(default_factory=Scratch, repr=False, compare=False)
+    _known: set[int] = field(default_factory=set, repr=False, compare=False)
+    """Windows that stood in words that the rule repairs."""
     example: tuple[str, str] = ("", "")
     """Characters as they stand there, and the one that is meant."""
 
@@ -55,18 +58,22 @@ class Mojibake:
         """Take whole lines: `octets` are the bytes of `block` from `start` on."""
         if len(octets) < 4:
             return
-        mask = octets[:-3] == 0xC3
-        mask &= octets[2:-1] >= 0xC2
-        found = places(mask)
+        lead, follower = (self._scratch.flags(number, len(octets) - 3) for number in (0, 1))
+        np.equal(octets[:-3], 0xC3, out=lead)
+        np.greater_equal(octets[2:-1], 0xC2, out=follower)
+        found = places(np.logical_and(lead, follower, out=lead))
         if not len(found):
             return
         windows = octets[np.minimum(found[:, None] + np.arange(_WINDOW), len(octets) - 1)]
         kinds, which = np.unique(np.ascontiguousarray(windows).view(np.uint64)[:, 0], return_inverse=True)
         verdicts = np.array([_verdict(kind.tobytes()) for kind in kinds], dtype=np.uint8)
-        for kind in np.flatnonzero(verdicts).tolist():
+        known = np.array([kind in self._known for kind in kinds.tolist()], dtype=bool)
+        for kind in np.flatnonzero((verdicts > 0) & ~known).tolist():
             tried = found[np.flatnonzero(which == kind)[:_TRIED_WORDS]] + start
             if not any(_is_repaired(_word(block, place)) for place in tried.tolist()):
                 verdicts[kind] = 0
+            else:
+                self._known.add(int(kinds[kind]))
         verdicts = verdicts[which]
         broken = found[verdicts >= ONCE] + start
         if len(broken) and not self.lines:

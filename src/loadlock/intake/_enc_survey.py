@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from loadlock.intake._enc_mojibake import Mojibake
-from loadlock.intake.decode import Octets, Positions, Utf8Ranges, decode_record, places, utf8_faults
+from loadlock.intake.decode import Octets, Positions, Scratch, Utf8Ranges, decode_record, places, utf8_faults
 
 _LOOK_BYTES = 1 << 20
 """Bytes that are looked at together: the arrays made of them stay in the caches of the processor."""
@@ -87,6 +87,7 @@ class Survey:
     _values: bytes = b""
     _faults: list[Positions] | None = field(default_factory=list)
     _fault_count: int = 0
+    _scratch: Scratch = field(default_factory=Scratch, repr=False, compare=False)
 
     @property
     def faults(self) -> Positions | None:
@@ -104,7 +105,8 @@ class Survey:
     def look(self, block: bytes, start: int, end: int) -> None:
         """Take the next bytes: whole lines, `block[start:end]`."""
         octets = np.frombuffer(block, dtype=np.uint8)[start:end]
-        high = high_count(octets)
+        flags = np.less(octets.view(np.int8), 0, out=self._scratch.flags(0, len(octets)))
+        high = int(np.count_nonzero(flags))
         if high:
             self.high_bytes += high
             self._other_bytes += high
@@ -119,11 +121,13 @@ class Survey:
         bounds = _piece_bounds(block, start, end)
         broken = Utf8Ranges(block, bounds).invalid()
         pieces = [(int(bounds[number]), int(bounds[number + 1])) for number in broken]
-        tried = _Tried(block, pieces[:: max(1, len(pieces) // _TRIED_PIECES)][:_TRIED_PIECES])
-        if len(pieces) > _TRIED_PIECES and tried.foreign:
-            self._foreign(block[start:end], octets, tried, sum(stop - at for at, stop in pieces))
-        elif pieces:
-            self._exactly(start, tried if len(pieces) <= _TRIED_PIECES else _Tried(block, pieces))
+        if len(pieces) > _TRIED_PIECES and len(pieces) * 2 > len(bounds) - 1:
+            tried = _Tried(block, pieces[:: max(1, len(pieces) // _TRIED_PIECES)][:_TRIED_PIECES])
+            if tried.foreign:
+                self._foreign(block[start:end], octets, tried, sum(stop - at for at, stop in pieces))
+                pieces = []
+        if pieces:
+            self._exactly(start, _Tried(block, pieces))
         if len(broken) < len(bounds) - 1:
             if self.size >= self._next_try:
                 self._good_lines(block, bounds, set(broken))
@@ -235,11 +239,6 @@ def survey(blocks: Iterable[bytes]) -> Survey:
     for piece in whole_lines(blocks):
         found.look(*piece)
     return found
-
-
-def high_count(octets: Octets) -> int:
-    """Number of bytes from 0x80 on."""
-    return int(np.count_nonzero(octets.view(np.int8) < 0))
 
 
 def line_ends(octets: Octets) -> Positions:

@@ -148,10 +148,23 @@ class Utf8Ranges:
         return [number for number in range(self._count) if not self.valid(number, number + 1)]
 
 
+class Scratch:
+    """Arrays of flags that are used again: a fresh one of a megabyte costs more to get than to fill."""
+
+    def __init__(self) -> None:
+        self._arrays = [np.empty(0, dtype=bool), np.empty(0, dtype=bool)]
+
+    def flags(self, number: int, size: int) -> Flags:
+        """One of the two arrays, `size` long, with anything in it."""
+        if len(self._arrays[number]) < size:
+            self._arrays[number] = np.empty(size, dtype=bool)
+        return self._arrays[number][:size]
+
+
 def places(mask: Flags) -> Positions:
     """Offsets of the true entries, sorted; several times as fast as `flatnonzero` where these are few."""
     whole = len(mask) // 8 * 8
-    words = np.flatnonzero(mask[:whole].view(np.uint64))
+    words = np.flatnonzero(mask[:whole].view(np.uint64) != 0)
     if len(words) * 4 > whole // 8:
         return np.flatnonzero(mask)
     inner = np.flatnonzero(mask[:whole].reshape(-1, 8)[words])
