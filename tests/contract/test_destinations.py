@@ -26,10 +26,13 @@ class TestPostgres(DestinationContract):
                     return None
                 return int(connection.execute("select count(*) from s.people").fetchall()[0][0])
 
-        with psycopg.connect(postgres) as connection:
-            connection.execute("create schema s")
+        def execute(sql: str) -> None:
+            with psycopg.connect(postgres) as connection:
+                connection.execute(sql.encode())
+
+        execute("create schema s")
         target = Target(url=postgres, table="s.people")
-        return Case(destination=PostgresDestination(), target=target, count=count)
+        return Case(destination=PostgresDestination(), target=target, count=count, execute=execute)
 
 
 @pytest.mark.mysql
@@ -50,7 +53,12 @@ class TestMysql(DestinationContract):
                 cursor.execute("select count(*) from people")
                 return int(cursor.fetchall()[0][0])
 
-        return Case(destination=MysqlDestination(), target=Target(url=database, table="people"), count=count)
+        def execute(sql: str) -> None:
+            with closing(connect_mysql(database)) as connection, connection.cursor() as cursor:
+                cursor.execute(sql)
+
+        target = Target(url=database, table="people")
+        return Case(destination=MysqlDestination(), target=target, count=count, execute=execute)
 
 
 @pytest.mark.mysql

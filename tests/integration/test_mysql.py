@@ -77,17 +77,6 @@ CHECKED = (
 )
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_refused_rows_are_found_and_the_rest_goes_on(base: Base, mode: WriteMode) -> None:
-    base.sql(CHECKED)
-    rows = [person(number, "bad" if number % 500 == 7 else "ok") for number in range(3000)]
-    delivery, receipt = base.load(base.job(PEOPLE, mode), [part(PEOPLE, rows)], chunk_rows=1000)
-    assert [row.row - 1 for row in delivery.refused] == [7, 507, 1007, 1507, 2007, 2507]
-    assert {row.problem.code for row in delivery.refused} == {"refused"}
-    assert (receipt.inserted, receipt.equal, receipt.rejected) == (2994, True, 6)
-    assert base.sql("select count(*) from t") == [(2994,)]
-
-
 def test_a_repeated_key_that_load_data_would_skip_is_refused(base: Base) -> None:
     base.sql("create table t (id bigint primary key, name varchar(20), score decimal(10,2))")
     base.sql("insert into t values (5, 'old', 1)")
@@ -234,15 +223,6 @@ def test_an_append_to_a_filled_table_is_compared_by_count_and_with_lineage_by_co
     _, by_content = base.load(base.job(PEOPLE, WriteMode.APPEND, "run2", lineage=True), rows)
     assert (by_count.level, by_count.equal, by_count.read_back) == (VerifyLevel.COUNT, True, 2)
     assert (by_content.level, by_content.equal, by_content.read_back) == (VerifyLevel.CONTENT, True, 2)
-
-
-def test_one_change_by_others_makes_the_read_back_unequal(base: Base) -> None:
-    work = base.job(PEOPLE, WriteMode.REPLACE)
-    base.load(work, [part(PEOPLE, [person(1), person(2)])])
-    base.sql("update t set name = concat(name, ' ') where id = 2")
-    with Delivery(base.case.destination, work) as delivery:
-        delivery.open()
-        assert delivery.verify().equal is False
 
 
 def test_megabyte_cells_and_packets_of_the_greatest_size(base: Base) -> None:

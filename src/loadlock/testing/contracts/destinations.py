@@ -40,6 +40,8 @@ class Case:
     target: Target
     count: Callable[[], int | None]
     """Rows in the target, counted without Loadlock; None where it does not exist."""
+    execute: Callable[[str], None] | None = None
+    """One SQL statement by others, on a connection of its own; None for what is no SQL database."""
 
 
 def columns(*specs: str, key: Sequence[str] = ()) -> tuple[DeliveryColumn, ...]:
@@ -333,6 +335,35 @@ class DestinationContract:
         assert "'colour'" in str(caught.value)
         assert "'size'" in str(caught.value)
         assert case.count() == 1
+
+    @pytest.mark.parametrize("mode", [WriteMode.APPEND, WriteMode.REPLACE, WriteMode.UPSERT])
+    def test_refused_rows_are_found_and_the_rest_goes_on(self, case: Case, mode: WriteMode) -> None:
+        if case.execute is None:
+            pytest.skip("no SQL by others")
+        self._need(case, mode)
+        check = "name varchar(20) check (name <> 'bad')"
+        case.execute(f"create table {case.target.table} (id bigint primary key, {check}, score decimal(10,2))")
+        rows = [person(number, "bad" if number % 500 == 7 else "ok") for number in range(3000)]
+        with Delivery(case.destination, job(case, PEOPLE, mode), chunk_rows=1000) as delivery:
+            delivery.open()
+            delivery.load([(1, part(PEOPLE, rows))], _ignore)
+            delivery.publish()
+            receipt = delivery.verify()
+        assert [row.row - 1 for row in delivery.refused] == [7, 507, 1007, 1507, 2007, 2507]
+        assert {row.problem.code for row in delivery.refused} == {"refused"}
+        assert (receipt.inserted, receipt.equal, receipt.rejected) == (2994, True, 6)
+        assert case.count() == 2994
+
+    @pytest.mark.parametrize("change", ["update {} set name = 'o' where id = 2", "delete from {} where id = 2"])
+    def test_one_change_by_others_makes_the_read_back_unequal(self, case: Case, change: str) -> None:
+        if case.execute is None:
+            pytest.skip("no SQL by others")
+        work = job(case, PEOPLE, WriteMode.REPLACE)
+        deliver(case, work, [part(PEOPLE, [person(1), person(2), person(3)])])
+        case.execute(change.format(case.target.table))
+        with Delivery(case.destination, work) as delivery:
+            delivery.open()
+            assert delivery.verify().equal is False
 
     def test_a_schema_that_does_not_exist_is_named_and_not_made(self, case: Case) -> None:
         if case.target.table is None:
