@@ -12,7 +12,7 @@ from loadlock.registry import components
 from loadlock.testing.contracts import row_rules
 from loadlock.testing.contracts.rules import FACTS
 
-OF_VALUES = [name for name in components("rules") if not is_over_row(name)]
+OF_VALUES = [name for name, found in components("rules").items() if hasattr(found, "sql") or hasattr(found, "apply")]
 OVER_ROWS = [name for name in components("rules") if is_over_row(name)]
 
 

@@ -141,7 +141,7 @@ def test_the_stated_winner_stays_whatever_the_order_of_the_parts(rule: str, kept
 LOOKUP = """
 columns: {{customer: integer, name: text}}
 rules:
-  - lookup: {{file: "{file}", on: {{customer: id}}, take: {{name: name, since: since}}{more}}}
+  - lookup: {{file: "{file}", match: {{customer: id}}, take: {{name: name, since: since}}{more}}}
 """
 
 

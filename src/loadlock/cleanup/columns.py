@@ -9,10 +9,14 @@ from loadlock.cleanup._sql import clean_ends
 from loadlock.cleanup.base import ArrowRule, FindingRule, JudgingRule, RuleContext, ShapeRule, SqlRule, Surveyed
 from loadlock.cleanup.components import shown_changes
 from loadlock.cleanup.draft import Draft
+from loadlock.cleanup.filling import Fill
 from loadlock.cleanup.plan import Change, Finding, SurveyItem
 from loadlock.cleanup.steps import ArrowStep, JsonStep, JudgingStep, PythonStep
 from loadlock.cleanup.typing_sql import TypeSpec
 from loadlock.pipeline.model import RuleUse
+
+FILL_DOWN = "fill_down"
+"""The rule that needs whole files: see `filling`."""
 
 
 def compile_column(draft: Draft, index: int) -> None:
@@ -26,6 +30,8 @@ def compile_column(draft: Draft, index: int) -> None:
 
 def rule_step(draft: Draft, index: int, name: str, value: str, path: str, use: RuleUse) -> str:
     """One rule over a text; gives the internal name of the result (the input where the rule is a mistake)."""
+    if use.name == FILL_DOWN:
+        return _fill(draft, index, value, path, use)
     if use.name == "sql":
         after = _sql_rule(draft, index, name, value, path, use)
     elif use.name == "python":
@@ -49,6 +55,32 @@ def rule_step(draft: Draft, index: int, name: str, value: str, path: str, use: R
         )
     )
     return after
+
+
+def _fill(draft: Draft, index: int, value: str, path: str, use: RuleUse) -> str:
+    """Gaps are filled before the steps of the plan; here only what is counted, and where the text as it came lies."""
+    rule = draft.component(path, "rules", use)
+    if rule is None:
+        return value
+    if value != draft.staged(index):
+        draft.mistake(path, "fill_down works on the values as staged", "Make it the first of the column's own rules.")
+        return value
+    column, before = draft.columns[index], draft.build.given(f"g{index}")
+    draft.fills.append(Fill(column=column.name, name=value, before=before, empty=rule.options.empty))
+    draft.build.changes.append(
+        Change(
+            path=path,
+            kind="rule",
+            column=column.name,
+            rule=use.name,
+            before=before,
+            after=value,
+            condition=f"{value} is distinct from {before}",
+            input=before,
+            masked=column.mask,
+        )
+    )
+    return value
 
 
 def _sql_rule(draft: Draft, index: int, name: str, value: str, path: str, use: RuleUse) -> str | None:

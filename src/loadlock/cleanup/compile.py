@@ -216,6 +216,7 @@ def _finished(draft: Draft, names: Sequence[str] | None) -> Plan:
         decisions=dict(draft.decisions),
         columns=tuple((draft.columns[index].name, draft.columns[index].type) for index in stays),
         inputs=tuple(draft.inputs),
+        fills=tuple(draft.fills),
         steps=tuple(draft.build.steps),
         finals=tuple(draft.finals[index] for index in stays),
         digest_values=tuple(draft.digests[index] for index in stays),

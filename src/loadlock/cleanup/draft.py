@@ -12,6 +12,7 @@ from loadlock.cleanup.base import ColumnSource, RuleContext, Winner
 from loadlock.cleanup.building import Building
 from loadlock.cleanup.components import make
 from loadlock.cleanup.expressions import ExpressionError, Scope, rewrite
+from loadlock.cleanup.filling import Fill
 from loadlock.cleanup.plan import Input, PythonCheck, SurveyItem
 from loadlock.cleanup.python_rules import PythonFunction, PythonRuleError, python_function
 from loadlock.errors import LoadlockError, Mistake, UsageError
@@ -43,6 +44,8 @@ class Draft:
     skips: list[tuple[str, str]] = field(default_factory=list)
     surveys: list[SurveyItem] = field(default_factory=list)
     python_checks: list[PythonCheck] = field(default_factory=list)
+    fills: list[Fill] = field(default_factory=list)
+    """Columns whose gaps are filled from above."""
     left_out: set[str] = field(default_factory=set)
     """Columns that rules leave out of what is delivered."""
     winners: list[tuple[str, Winner]] = field(default_factory=list)

@@ -10,6 +10,7 @@ import numpy as np
 from loadlock.cleanup import queries
 from loadlock.cleanup.binding import Bound, bind, drift
 from loadlock.cleanup.counting import Counted, count_part, examples_of
+from loadlock.cleanup.filling import filled
 from loadlock.cleanup.flatten import Flattened, flatten
 from loadlock.cleanup.plan import Input, Plan
 from loadlock.cleanup.prepared import query
@@ -52,6 +53,7 @@ def clean(raw: pa.Table, plan: Plan, *, file_index: int) -> CleanPart:
         rows = flat.table
         bound = bind(plan.inputs, rows.column_names)
         part = staged_part(rows, plan, bound, nested=JSON_RECORD in raw.column_names)
+        part = filled(part, rows, plan.fills, plan.decisions, file_index)
         for step in plan.steps:
             part = step.run(part)
         return _Part(plan, flat, part, file_index).cleaned(raw, bound)

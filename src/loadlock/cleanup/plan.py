@@ -13,6 +13,7 @@ from loadlock.rows import PROVENANCE
 from loadlock.types import ColumnType
 
 if TYPE_CHECKING:
+    from loadlock.cleanup.filling import Fill
     from loadlock.cleanup.steps import Step
 
 
@@ -155,6 +156,8 @@ class Plan:
     columns: tuple[tuple[str, ColumnType], ...]
     """The clean columns in declared order."""
     inputs: tuple[Input, ...]
+    fills: tuple[Fill, ...]
+    """Columns whose gaps are filled from above, before all else."""
     steps: tuple[Step, ...]
     """What comes before the queries: functions over Arrow, and the SQL they need."""
     finals: tuple[str, ...]
@@ -205,7 +208,12 @@ class Plan:
     @property
     def needs_survey(self) -> bool:
         """Whether something is left to decide by what the whole column shows."""
-        return bool(self.open_items)
+        return bool(self.open_items or self.open_fills)
+
+    @property
+    def open_fills(self) -> list[Fill]:
+        """Columns to fill of which it is not yet known what stands above their gaps."""
+        return [fill for fill in self.fills if fill.key not in self.decisions]
 
     @property
     def open_items(self) -> list[SurveyItem]:

@@ -90,7 +90,8 @@ def try_out(plan: Plan) -> None:
     import duckdb
     import pyarrow as pa
 
-    part = pa.table({entry.name: pa.nulls(0, pa.string()) for entry in plan.inputs} or {"nothing": pa.nulls(0)})
+    names = [entry.name for entry in plan.inputs] + [fill.before for fill in plan.fills]
+    part = pa.table({name: pa.nulls(0, pa.string()) for name in names} or {"nothing": pa.nulls(0)})
     try:
         for step in plan.steps:
             part = step.run(part)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from loadlock.cleanup.binding import bind
 from loadlock.cleanup.compile import compile_plan
+from loadlock.cleanup.filling import decided, survey_fills
 from loadlock.cleanup.kernel import flat_rows, staged_part
 from loadlock.cleanup.plan import Plan, SurveyItem
 from loadlock.cleanup.prepared import query
-from loadlock.rows import JSON_RECORD
+from loadlock.rows import JSON_RECORD, ROW
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,26 +28,31 @@ class Decision:
     reason: str
 
 
-def survey(raw: pa.Table, plan: Plan) -> dict[str, int]:
-    """Counts of one raw part; those of the batch are their sums. Empty where nothing is to be decided."""
-    if not plan.open_items:
+def survey(raw: pa.Table, plan: Plan, *, file_index: int = 0) -> dict[str, int]:
+    """Counts of one raw part of a file; those of the batch are their sums. Empty where nothing is to be decided."""
+    if not plan.needs_survey:
         return {}
     rows = flat_rows(raw, plan).table
     part = staged_part(rows, plan, bind(plan.inputs, rows.column_names), nested=JSON_RECORD in raw.column_names)
+    above = survey_fills(part, rows, plan.open_fills, file_index)
+    if not plan.open_items:
+        return above
     for step in plan.survey_steps:
         part = step.run(part)
     row = query(plan.queries["survey"], part).to_pylist()[0]
     asked = [f"{item.key}/{name}" for item in plan.open_items for name, _ in item.counts]
-    return {name: row[f"n{number}"] for number, name in enumerate(asked)}
+    return above | {name: row[f"n{number}"] for number, name in enumerate(asked)}
 
 
 def columns_needed(plan: Plan, names: Sequence[str]) -> list[str]:
     """Of a part's columns those that `survey` reads, so that the others need not be fetched; JSON needs its record."""
     if JSON_RECORD in names:
         return list(names)
-    used = set(re.findall(r"\bs\d+\b", plan.queries["survey"] + "".join(map(repr, plan.survey_steps))))
+    used = set(re.findall(r"\bs\d+\b", plan.queries.get("survey", "") + "".join(map(repr, plan.survey_steps))))
+    used |= {fill.name for fill in plan.open_fills}
     indexes = bind(plan.inputs, names).indexes
-    return [names[index] for name, index in indexes.items() if name in used] or list(names[:1])
+    found = [names[index] for name, index in indexes.items() if name in used]
+    return [*found, *([ROW] if plan.open_fills and ROW not in found else [])] or list(names[:1])
 
 
 def decide(plan: Plan, counts: Mapping[str, int]) -> tuple[Plan, list[Decision]]:
@@ -58,6 +64,10 @@ def decide(plan: Plan, counts: Mapping[str, int]) -> tuple[Plan, list[Decision]]
             own = {name: counts.get(f"{item.key}/{name}", 0) for name, _ in item.counts}
             decisions[item.key], found = _decide_rule(item, own) if item.rule else _decide_formats(item, own)
             made += found
+    for fill in plan.open_fills:
+        decisions[fill.key] = decided(fill, counts)
+        reason = f"{len(decisions[fill.key]):,} values have gaps below them or end a part"
+        made.append(Decision(column=fill.column, what="fill_down: from the row above", reason=reason))
     if not made and decisions == dict(plan.decisions):
         return plan, []
     return compile_plan(plan.pipeline, plan.names, decisions=decisions, run_time=plan.run_time), made

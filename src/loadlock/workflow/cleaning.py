@@ -96,7 +96,8 @@ def decide_all(workspace: Workspace, engine: Engine, raw: Sequence[PartRecord], 
 
 
 def _survey_part(staging: Staging, plan: Plan, record: PartRecord) -> dict[str, int]:
-    return survey(staging.read(record.ref, columns=columns_needed(plan, record.info["columns"])), plan)
+    part = staging.read(record.ref, columns=columns_needed(plan, record.info["columns"]))
+    return survey(part, plan, file_index=record.ref.file_index or 0)
 
 
 def clean_parts(

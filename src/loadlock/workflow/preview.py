@@ -55,8 +55,8 @@ def preview(pipeline: Pipeline, *, rows: int = 10) -> Preview:
     samples = list(_samples(pipeline))
     plan = _plan(pipeline, [table for _, table, _ in samples])
     counts: dict[str, int] = {}
-    for _, table, _ in samples:
-        for name, number in survey(table, plan).items():
+    for index, (_, table, _) in enumerate(samples):
+        for name, number in survey(table, plan, file_index=index).items():
             counts[name] = counts.get(name, 0) + number
     plan, decisions = decide(plan, counts)
     shown: list[dict[str, Any]] = []

@@ -20,7 +20,7 @@ class Lookup:
     """Brings values from another table into the row: from a CSV or Parquet file, or from a table of a database. The lookup is
     read when the pipeline is loaded, and is part of it: a changed lookup is a changed pipeline.
 
-    `on` says which columns of the row and of the lookup must be equal (as text, wholly), `take` which column of the row gets
+    `match` says which columns of the row and of the lookup must be equal (as text, wholly), `take` which column of the row gets
     which column of the lookup. A key that stands in the lookup twice is a mistake, unless both rows give the same.
     """
 
@@ -34,14 +34,14 @@ class Lookup:
         RowExample(
             options={
                 "file": "customers.csv",
-                "on": {"customer": "id"},
+                "match": {"customer": "id"},
                 "take": {"customer_name": "name", "city": "city"},
             },
             before={"customer": "7"},
             after={"customer_name": "Ann Lee", "city": "Rome"},
         ),
         RowExample(
-            options={"file": "customers.csv", "on": {"customer": "id"}, "take": {"city": "city"}, "missing": "null"},
+            options={"file": "customers.csv", "match": {"customer": "id"}, "take": {"city": "city"}, "missing": "null"},
             before={"customer": "9"},
             after={"city": None},
         ),
@@ -49,7 +49,7 @@ class Lookup:
 
     @dataclass(frozen=True, kw_only=True)
     class Options:
-        on: Mapping[str, str] = option("Columns that must be equal, `row: lookup`.")
+        match: Mapping[str, str] = option("Columns that must be equal, `row: lookup`.")
         take: Mapping[str, str] = option("Columns to fill, `row: lookup`.")
         file: str = option(
             "CSV (with a header) or Parquet file, its path from the pipeline's folder; or `URL#table` of a database."
@@ -57,8 +57,8 @@ class Lookup:
         missing: Literal["reject", "null"] = option("What becomes of a row without a match.", default="reject")
 
     def __init__(self, options: Options) -> None:
-        if not options.on or not options.take:
-            raise ValueError("`on` and `take` must name at least one column each")
+        if not options.match or not options.take:
+            raise ValueError("`match` and `take` must name at least one column each")
         self.options = options
         self._cached: tuple[Any, Any] | None = None
 
@@ -68,8 +68,8 @@ class Lookup:
     def touches(self, column: str) -> Touched:
         """From the keys to what is taken."""
         if column:
-            raise ValueError("write the columns in `on` and `take`, and leave `column:` out")
-        return Touched(reads=tuple(self.options.on), writes=tuple(self.options.take))
+            raise ValueError("write the columns in `match` and `take`, and leave `column:` out")
+        return Touched(reads=tuple(self.options.match), writes=tuple(self.options.take))
 
     def row_apply(self, values: pa.Table, column: str, context: RuleContext) -> tuple[pa.Table, pa.Array]:
         """Keys are looked up in one go. A row without a key has no match, and that is no problem."""
@@ -77,7 +77,7 @@ class Lookup:
         import pyarrow.compute as pc
 
         keys, taken = self._table(context)
-        own = _joined([values[name].combine_chunks() for name in self.options.on])
+        own = _joined([values[name].combine_chunks() for name in self.options.match])
         places = pc.index_in(own, value_set=keys)
         made = pa.table({name: taken[name].take(places) for name in self.options.take})
         missing = pc.and_(pc.is_null(places), pc.is_valid(own))
@@ -96,7 +96,7 @@ class Lookup:
         path = self.options.file
         rows = file_rows(context, path)
         if self._cached is None or self._cached[0] is not rows:
-            on = [place(rows, name, 0, path) for name in self.options.on.values()]
+            on = [place(rows, name, 0, path) for name in self.options.match.values()]
             take = [place(rows, name, 0, path) for name in self.options.take.values()]
             self._cached = rows, _arrays(_first_of_each(rows[1:], on, take, path), tuple(self.options.take))
         found: tuple[pa.Array, dict[str, pa.Array]] = self._cached[1]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from loadlock.cleanup.base import RowExample
 from loadlock.cleanup.compile import compile_plan
@@ -18,6 +18,9 @@ from loadlock.pipeline.model import Column, Pipeline, RuleUse
 from loadlock.registry import options_of
 from loadlock.rows import provenance_fields
 from loadlock.testing.contracts.rules import UGLY, made
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Rows = Sequence[Mapping[str, str | None]]
 
@@ -37,8 +40,8 @@ def plan_of(rule_class: type[Any], example: RowExample) -> Plan:
     return compile_plan(pipeline, list(example.before), run_time=datetime(2026, 1, 2, tzinfo=UTC))
 
 
-def cleaned(plan: Plan, rows: Rows, names: Sequence[str], first: int = 1) -> CleanPart:
-    """What the kernel makes of rows."""
+def raw_part(rows: Rows, names: Sequence[str], first: int = 1) -> pa.Table:
+    """Rows as a part of a CSV file; `first` is the number of the first one."""
     import pyarrow as pa
 
     count = len(rows)
@@ -46,7 +49,12 @@ def cleaned(plan: Plan, rows: Rows, names: Sequence[str], first: int = 1) -> Cle
     for field in provenance_fields():
         values = list(range(first, first + count)) if pa.types.is_int64(field.type) else ["utf-8"] * count
         columns[field.name] = pa.array(values, field.type)
-    return clean(pa.table(columns), plan, file_index=0)
+    return pa.table(columns)
+
+
+def cleaned(plan: Plan, rows: Rows, names: Sequence[str], first: int = 1) -> CleanPart:
+    """What the kernel makes of rows."""
+    return clean(raw_part(rows, names, first), plan, file_index=0)
 
 
 def each_way(rule_class: type[Any]) -> Iterator[tuple[RowExample, Plan]]:
