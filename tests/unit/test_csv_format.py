@@ -458,3 +458,19 @@ def test_covid_has_four_headers_and_the_ragged_days_are_rejects() -> None:
         "05-30-2020": 85,
     }
     assert found["03-22-2020"].counts["mixed_record_ends"] == 3
+
+
+def test_a_very_wide_file_keeps_quotes_missing_fields_and_other_encodings() -> None:
+    names = [f"c{n}" for n in range(600)]
+    plain = [str(n) for n in range(600)]
+    quoted = [*plain[:598], '"a, ""b"""', '"two\nlines"']
+    short = plain[:599]
+    foreign = [*plain[:598], "Zoë", "é"]
+    lines = [",".join(cells) for cells in (names, plain, quoted, short, foreign, [*plain, ""])]
+    data = "\n".join(lines[:4]).encode() + b"\n" + lines[4].encode("cp1252") + b"\n" + lines[5].encode()
+    found = read(data, encoding="utf-8", delimiter=",", header=1, tolerate=("pad_short",))
+    assert found.values[0] == found.values[4] == plain
+    assert found.values[1][598:] == ['a, "b"', "two\nlines"]
+    assert found.values[2] == [*short, None]
+    assert found.values[3][598:] == ["Zoë", "é"]
+    assert [row["_encoding"] for row in found.rows] == [None, None, None, "cp1252", None]

@@ -25,7 +25,7 @@ from loadlock.model import ByteCount
 
 HEADER_LINES = 100
 """Physical lines one header row may span."""
-COLUMN_BYTES, MOST_BYTES = 1 << 10, 4 << 20
+COLUMN_BYTES, MOST_BYTES = 1 << 10, 2 << 20
 """Bytes to parse at once for each column: a table of thousands of columns costs time by column and batch."""
 _PIECE = 1 << 16
 

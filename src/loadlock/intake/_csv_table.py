@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import pyarrow as pa
@@ -13,9 +13,10 @@ import pyarrow.csv
 
 from loadlock import rows
 from loadlock.errors import BalanceError
-from loadlock.intake._csv_exact import Shape
+from loadlock.intake._csv_exact import FieldParser, Shape
 from loadlock.intake._csv_lines import Positions
 from loadlock.intake._csv_torn import BEFORE
+from loadlock.intake._csv_wide import WIDE, WideRows, rows_with
 from loadlock.intake.decode import to_utf8
 from loadlock.intake.splitter import Records, Status
 from loadlock.model import SourceFile, Stage
@@ -66,6 +67,7 @@ class TableMaker:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         shape = layout.shape
+        self._parser = FieldParser(shape)
         keys = [str(place) for place in range(len(layout.names))]
         self._delimiter = shape.delimiter if len(shape.delimiter) == 1 and shape.delimiter.isascii() else b"\x1f"
         self._read = pa.csv.ReadOptions(column_names=keys, use_threads=False, block_size=(1 << 31) - 1)
@@ -88,7 +90,9 @@ class TableMaker:
         records = batch.records
         chosen = np.flatnonzero(records.status <= Status.EXACT)
         by_value = np.flatnonzero(records.status[chosen] == Status.EXACT)
-        if len(by_value) == len(chosen):
+        if len(self._layout.names) >= WIDE and len(chosen):
+            columns = self._columns_wide(batch, chosen)
+        elif len(by_value) == len(chosen):
             columns = self._columns_by_value(batch, chosen)
         elif self._writes_back(batch):
             columns = self._without_missing(batch, chosen, by_value, self._columns_parsed(batch, chosen))
@@ -171,6 +175,21 @@ class TableMaker:
             else:
                 pieces += (data[at:content], b"\n")
         return b"".join(pieces)
+
+    def _columns_wide(self, batch: Batch, chosen: Positions) -> list[pa.Array]:
+        records, data, encoding = batch.records, batch.data, self._layout.encoding
+        quote = self._layout.shape.quote
+        quoted = set(rows_with(quote[0] if quote else -1, data, records.next))
+        made = WideRows(len(self._layout.names), self._delimiter, partial(to_utf8, encoding=encoding))
+        for index in chosen.tolist():
+            raw = data[records.start[index] : records.end[index] - records.trim[index]]
+            if records.status[index] == Status.EXACT:
+                made.add_values(self._values(batch, index))
+            elif index in quoted:
+                made.add_values([value.decode(encoding) for value in self._parser.parse(raw).values])
+            else:
+                made.add_plain(raw)
+        return made.columns()
 
     def _columns_by_value(self, batch: Batch, chosen: Positions) -> list[pa.Array]:
         width = len(self._layout.names)
