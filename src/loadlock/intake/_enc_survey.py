@@ -169,7 +169,10 @@ class Survey:
         self.good.add(tried.lines, np.setdiff1d(tried.high, tried.bad))
         self._new_values(data)
         # a byte as it leads a sequence of UTF-8, and one as it goes on
-        pairs = places((octets[:-1] >= 0xC2) & (octets[1:].view(np.int8) < -64))
+        leads, follows = (self._scratch.flags(number, len(octets) - 1) for number in (0, 1))
+        np.greater_equal(octets[:-1], 0xC2, out=leads)
+        np.less(octets[1:].view(np.int8), -64, out=follows)
+        pairs = places(np.logical_and(leads, follows, out=leads))
         for place in pairs[:: max(1, len(pairs) // _TRIED_PAIRS)].tolist():
             if len(self.good.lines) >= _LINES:
                 break
