@@ -59,6 +59,11 @@ def test_columns_and_header_are_found_with_reasons() -> None:
     assert any("words above numbers" in reason for reason in read.report.dialect["reasons"])
 
 
+def test_a_space_in_the_same_place_of_every_value_is_no_gap_where_the_header_has_no_word() -> None:
+    read = Reading("id name      n\n1  Ann A.    1\n2  Bob B.    2\n")
+    assert read.values == [{"id": "1", "name": "Ann A.", "n": "1"}, {"id": "2", "name": "Bob B.", "n": "2"}]
+
+
 def test_every_line_has_its_place_and_bytes() -> None:
     read = Reading(TABLE)
     assert [row["_line"] for row in read.rows] == [2, 3, 4]

@@ -42,6 +42,8 @@ def find_layout(lines: Sequence[str], own: FixedOptions, options: SourceOptions,
     found = not spans
     if found:
         spans = _gaps(lines)
+        if options.header != 0 and not own.names:
+            spans = _named(spans, lines[0] if lines else "")
         if lines and len(spans) < 2:
             raise SourceError(
                 f"{path}: no place holds a space in every line, so columns can't be told apart",
@@ -85,6 +87,19 @@ def _gaps(lines: Sequence[str]) -> list[tuple[int, int]]:
     edges = np.flatnonzero(np.diff(np.concatenate(([False], filled, [False])).astype(np.int8)))
     starts, ends = edges[0::2].tolist(), edges[1::2].tolist()
     return list(zip([0, *starts[1:]], [*starts[1:], max(ends, default=0)], strict=False)) if starts else []
+
+
+def _named(spans: list[tuple[int, int]], first: str) -> list[tuple[int, int]]:
+    """The columns, those without a word of the first line joined to the one before, where it has words only.
+
+    A space in the same place of all values, as in short names, is no gap between columns then.
+    """
+    words = [first[start:end].strip() for start, end in spans]
+    if all(words) or not any(words) or any(_NUMBER.fullmatch(word) for word in words):
+        return spans
+    starts = [start for (start, _), word in zip(spans, words, strict=True) if word]
+    starts[0] = 0
+    return list(zip(starts, [*starts[1:], spans[-1][1]], strict=True))
 
 
 def _header(cells: Sequence[Sequence[str]], own: FixedOptions, options: SourceOptions, reasons: list[str]) -> int:
