@@ -71,3 +71,12 @@ def test_a_preview_shows_the_rejects(loadlock: CommandLine) -> None:
     write(loadlock, {"a.csv": "id,name\n1,Ann\n", "b.csv": "id,name,x\n2,Bo,3\n"}, "csv")
     shown = loadlock("preview", "people.yaml", "--json")
     assert [reject["problems"][0]["code"] for reject in shown.document["rejects"]] == ["drift"]
+
+
+def test_records_whose_keys_are_data_stop_the_run_with_advice(loadlock: CommandLine) -> None:
+    records = "".join(f'{{"id": {number}, "by_day": {{"k{number}": 1}}}}\n' for number in range(2_001))
+    (loadlock.folder / "a.ndjson").write_text(records, encoding="utf-8")
+    run = loadlock("load", "a.ndjson", "--to", "a.csv")
+    assert run.code == 4
+    assert "more than 2,000 different keys" in run.err
+    assert loadlock("load", "a.ndjson", "--to", "a.csv", "--option", "depth=0").code == 0

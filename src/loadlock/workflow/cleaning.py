@@ -16,6 +16,7 @@ from loadlock.cleanup.survey import columns_needed, decide, survey
 from loadlock.cleanup.tallies import Tallies
 from loadlock.digest import MODULUS, to_hex
 from loadlock.engines.base import Engine
+from loadlock.errors import StoppedError
 from loadlock.faults import point
 from loadlock.ledger.base import PartRecord
 from loadlock.model import PartKey, PartKind, PartRef, SourceFile
@@ -28,6 +29,8 @@ from loadlock.workflow.workspace import Workspace
 if TYPE_CHECKING:
     import pyarrow as pa
 
+MAX_NESTED_COLUMNS = 2_000
+"""Columns that JSON records may have where none are declared; few databases hold more."""
 QUERY_MEMORY = "96MB"
 """DuckDB's limit for judgements over the batch; beyond it DuckDB spills."""
 
@@ -76,6 +79,11 @@ def discover(workspace: Workspace, engine: Engine, raw: Sequence[PartRecord], pl
     nested = [record.ref for record in raw if JSON_RECORD in record.info["columns"]]
     for found in engine.map(partial(_nested_names, workspace.staging, plan_source), nested):
         names.update(dict.fromkeys(found))
+        if len(names) > MAX_NESTED_COLUMNS:
+            raise StoppedError(
+                f"the records have more than {MAX_NESTED_COLUMNS:,} different keys, such as {found[-1]!r}",
+                hint="Where keys are data (numbers, dates), open fewer levels by `flatten: {depth: ...}`, or name the columns.",
+            )
     for record in raw:
         if JSON_RECORD not in record.info["columns"]:
             names.update(dict.fromkeys(name for name in record.info["columns"] if name not in PROVENANCE))
