@@ -16,7 +16,7 @@ import loadlock
 from loadlock.cleanup import filling
 from loadlock.cleanup.compile import compile_plan
 from loadlock.cleanup.plan import Plan
-from loadlock.cleanup.survey import decide, survey
+from loadlock.cleanup.survey import columns_needed, decide, survey
 from loadlock.errors import PipelineError, StoppedError
 from loadlock.pipeline.read import pipeline_from_text
 from loadlock.testing.contracts.row_rules import cleaned, raw_part
@@ -74,6 +74,20 @@ def test_a_single_row_cleaned_again_gets_the_value_that_stood_above_it() -> None
     assert [(tally.rule, tally.changed, tally.examples) for tally in again.tallies.rules][:1] == [
         ("fill_down", 1, ((None, "a"),))
     ]
+
+
+def test_a_survey_reads_the_columns_that_it_needs_and_no_others() -> None:
+    body = "pipeline: p\nsource: x.csv\ncolumns: {region: {rules: [%s]}, city: text}\n"
+    names = ["region", "city", "_row"]
+    for rules, needed in (
+        ("fill_down", ["region", "_row"]),
+        ("number", ["region"]),
+        ("fill_down, number", ["region", "_row"]),
+    ):
+        plan = plan_of(body % rules)
+        assert columns_needed(plan, names) == needed
+        part = raw_part([{"region": "1,5", "city": "x"}], ["region", "city"], 1)
+        assert survey(part.select(needed), plan)
 
 
 def test_too_many_groups_stop_the_run(monkeypatch: pytest.MonkeyPatch) -> None:

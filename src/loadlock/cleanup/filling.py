@@ -41,6 +41,8 @@ class Fill:
 
 def survey_fills(part: pa.Table, rows: pa.Table, fills: Sequence[Fill], file_index: int) -> dict[str, int]:
     """What a part's columns have to be remembered by: `key/file/row/value` → 1."""
+    if not fills:
+        return {}
     numbers = whole(rows[ROW]).to_numpy()
     return {
         f"{fill.key}/{file_index}/{row}/{value}": 1
