@@ -474,3 +474,10 @@ def test_a_very_wide_file_keeps_quotes_missing_fields_and_other_encodings() -> N
     assert found.values[2] == [*short, None]
     assert found.values[3][598:] == ["Zoë", "é"]
     assert [row["_encoding"] for row in found.rows] == [None, None, None, "cp1252", None]
+
+
+def test_a_header_of_another_width_than_the_rows_is_named_as_the_cause() -> None:
+    found = read("id,na,me,day\n" + "1,Ann,2024-01-01\n" * 12)
+    assert found.report.staged == 0
+    wanted = "most rows are rejects: the header has 4 names, rows have 3 fields; is it damaged?"
+    assert wanted in found.report.notes

@@ -115,8 +115,15 @@ class CsvFile:
         if self._dialect.tables:
             notes.append(next(reason for reason in self._dialect.reasons if reason.startswith("the file holds")))
         if tally.rejected > tally.staged and tally.staged + tally.rejected > 10:
-            notes.append("most rows are rejects: look at delimiter, quote and header under `dialect`")
+            notes.append(self._why_rejected())
         return notes
+
+    def _why_rejected(self) -> str:
+        """What to look at where most rows are rejects."""
+        names, fields = len(self._header_found), self._dialect.fields
+        if names and names != fields:
+            return f"most rows are rejects: the header has {names} names, rows have {fields} fields; is it damaged?"
+        return "most rows are rejects: look at delimiter, quote and header under `dialect`"
 
 
 def _look(source: ByteSource, options: SourceOptions) -> tuple[EncodingFound, Dialect]:

@@ -72,28 +72,28 @@ class _Lines:
 
 def find_place(head: bytes, chosen: Score, options: SourceOptions, *, whole: bytes | None, end: bytes) -> Place:
     """`head`: whole lines from the start; `whole`: all of a short file; `end`: whole lines up to the file's end."""
-    shape, reasons = chosen.shape, []
-    comment, why = _comment(head, chosen, options)
+    cutter, reasons = _Cutter(chosen.shape), []
+    comment, why = _comment(head, chosen, options, cutter)
     reasons += why
-    tables = _tables(whole, shape, comment) if whole is not None and options.preamble is None else ()
+    tables = _tables(cutter.lines(whole, comment)) if whole is not None and options.preamble is None else ()
     if len(tables) > 1:
-        return _of_table(whole or b"", tables, shape, comment, options)
+        return _of_table(cutter.lines(whole or b"", comment), tables, comment, options)
     if options.table not in (None, 1):
         raise UsageError(
             f"table {options.table} is asked for, but the file seems to hold one table", hint="Leave `table:` out."
         )
-    place = _single(head, chosen, options, comment)
-    footer, told = _footer(end, shape, comment, place.fields, options)
+    place = _single(head, chosen, options, comment, cutter)
+    footer, told = _footer(cutter.lines(end, comment), place.fields, options)
     return replace(place, footer=footer, reasons=[*reasons, *place.reasons, *told])
 
 
-def _single(head: bytes, chosen: Score, options: SourceOptions, comment: bytes) -> Place:
+def _single(head: bytes, chosen: Score, options: SourceOptions, comment: bytes, cutter: _Cutter) -> Place:
     """The place of the only table."""
     skipped, reasons = options.preamble or 0, []
     if options.preamble is not None:
         head = _skip_lines(head, options.preamble, chosen.shape)
         reasons.append(f"preamble of {options.preamble} lines pinned")
-    lines = _lines(head, chosen.shape, comment)
+    lines = cutter.lines(head, comment)
     rows = [lines.cells(index) for index in range(min(len(lines.kept), top.LOOK_ROWS + top.PREAMBLE_ROWS))]
     found = top.find_top(rows, 1 if options.preamble is not None else chosen.fields)
     if found.skipped and options.preamble is None:
@@ -116,11 +116,22 @@ def _edges(rows: Sequence[Sequence[str]], fields: int) -> tuple[Edge, Edge]:
     return edge_of([row[0] for row in usual]), edge_of([row[-1] for row in usual])
 
 
-def _lines(data: bytes, shape: Shape, comment: bytes) -> _Lines:
-    splitter = Splitter(shape, Rules(comment=comment))
-    records = splitter.split(data, final=True)
-    kept = np.flatnonzero(~np.isin(records.status, (Status.BLANK, Status.COMMENT)))
-    return _Lines(data=data, records=records, kept=kept.tolist(), splitter=splitter)
+class _Cutter:
+    """Cuts pieces of one file into records, each piece once: of a short file head, whole and end are the same."""
+
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+        self._done: dict[tuple[int, bytes], _Lines] = {}
+
+    def lines(self, data: bytes, comment: bytes) -> _Lines:
+        """The records of a piece. The piece is kept, so its identity stays its own."""
+        key = (id(data), comment)
+        if key not in self._done:
+            splitter = Splitter(self.shape, Rules(comment=comment))
+            records = splitter.split(data, final=True)
+            kept = np.flatnonzero(~np.isin(records.status, (Status.BLANK, Status.COMMENT)))
+            self._done[key] = _Lines(data=data, records=records, kept=kept.tolist(), splitter=splitter)
+        return self._done[key]
 
 
 def _skip_lines(data: bytes, count: int, shape: Shape) -> bytes:
@@ -128,13 +139,13 @@ def _skip_lines(data: bytes, count: int, shape: Shape) -> bytes:
     return data[int(records.next[min(count, len(records)) - 1]) :] if count and len(records) else data
 
 
-def _comment(head: bytes, chosen: Score, options: SourceOptions) -> tuple[bytes, list[str]]:
+def _comment(head: bytes, chosen: Score, options: SourceOptions, cutter: _Cutter) -> tuple[bytes, list[str]]:
     """The pinned mark of comment lines, or one that several lines begin with of which none has a row's fields."""
     if options.comment is not None:
         return options.comment.encode(), []
     if chosen.fields < 2:
         return b"", []
-    lines = _lines(head, chosen.shape, b"")
+    lines = cutter.lines(head, b"")
     for mark in _COMMENTS:
         at = [i for i in lines.kept if head.startswith(mark, int(lines.records.start[i]))]
         if len(at) >= 2 and not any(lines.records.fields[i] == chosen.fields for i in at):
@@ -142,13 +153,12 @@ def _comment(head: bytes, chosen: Score, options: SourceOptions) -> tuple[bytes,
     return b"", []
 
 
-def _footer(end: bytes, shape: Shape, comment: bytes, fields: int, options: SourceOptions) -> tuple[int, list[str]]:
+def _footer(lines: _Lines, fields: int, options: SourceOptions) -> tuple[int, list[str]]:
     """Lines at the end, behind a blank line, that have at most half of a row's fields."""
     if options.footer is not None:
         return options.footer, [f"footer of {options.footer} lines pinned"] if options.footer else []
     if fields < 2:
         return 0, []
-    lines = _lines(end, shape, comment)
     for count, place in enumerate(reversed(range(len(lines.kept))), 1):
         index = lines.kept[place]
         if count > _FOOTER_LINES or len(lines.cells(place)) * 2 > fields:
@@ -162,9 +172,8 @@ def _footer(end: bytes, shape: Shape, comment: bytes, fields: int, options: Sour
 # ---- several tables
 
 
-def _tables(data: bytes, shape: Shape, comment: bytes) -> tuple[Table, ...]:
+def _tables(lines: _Lines) -> tuple[Table, ...]:
     """Blocks of records between blank lines that begin with a clear header of their own; others of a width go on."""
-    lines = _lines(data, shape, comment)
     found: list[Table] = []
     names: list[str] = []
     for first, last in _blocks(lines):
@@ -200,7 +209,7 @@ def _block_table(lines: _Lines, first: int, last: int) -> tuple[Table | None, li
     return table, rows[0] if top.is_clear_header(rows) else []
 
 
-def _of_table(data: bytes, tables: tuple[Table, ...], shape: Shape, comment: bytes, options: SourceOptions) -> Place:
+def _of_table(lines: _Lines, tables: tuple[Table, ...], comment: bytes, options: SourceOptions) -> Place:
     """The place of the table that is asked for, or of the first one."""
     number = options.table or 1
     if number > len(tables):
@@ -208,7 +217,6 @@ def _of_table(data: bytes, tables: tuple[Table, ...], shape: Shape, comment: byt
             f"table {number} is asked for, but the file holds {len(tables)}", hint="Choose one of them by `table:`."
         )
     table = tables[number - 1]
-    lines = _lines(data, shape, comment)
     inside = [i for i in range(len(lines.kept)) if table.line <= lines.line(i) < table.stop]
     rows = [lines.cells(index) for index in inside[: top.LOOK_ROWS]]
     found = top.find_top(rows, 1)
@@ -219,18 +227,18 @@ def _of_table(data: bytes, tables: tuple[Table, ...], shape: Shape, comment: byt
         header=header,
         fields=table.fields,
         comment=comment.decode("utf-8", "replace"),
-        footer=_filled_lines(data, lines, table),
+        footer=_filled_lines(lines, table),
         edges=_edges(rows[header:], table.fields),
         tables=tables,
         reasons=[f"the file holds {len(tables)} tables: {chosen}", found.reason],
     )
 
 
-def _filled_lines(data: bytes, lines: _Lines, table: Table) -> int:
+def _filled_lines(lines: _Lines, table: Table) -> int:
     """Physical lines with anything in them below a table."""
-    ends = (b"\r", b"\n")
+    data = lines.data
     start = next((int(lines.records.start[i]) for i in lines.kept if lines.records.line[i] >= table.stop), len(data))
     text = data[start:]
-    if lines.splitter.shape.record_end == ends[0]:
+    if lines.splitter.shape.record_end == b"\r":
         text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     return sum(bool(line.rstrip(b"\r")) for line in text.split(b"\n"))
