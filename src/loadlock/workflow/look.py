@@ -11,7 +11,7 @@ from loadlock.model import PartKind, PartRef
 from loadlock.quarantine.read import RejectFilter, reject_rows
 from loadlock.rows import FILE, IDENTITY, ROW, reject_schema
 from loadlock.workflow.cleaning import batch_scope
-from loadlock.workflow.run import reject_scopes
+from loadlock.workflow.run_record import reject_scopes
 from loadlock.workflow.workspace import Workspace
 
 if TYPE_CHECKING:

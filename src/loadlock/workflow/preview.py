@@ -66,7 +66,9 @@ def preview(pipeline: Pipeline, *, rows: int = 10) -> Preview:
         names = _names(table, pipeline.source.flatten)
         whole_files = pipeline.source.drift == "reject" and JSON_RECORD not in table.column_names
         reason = drift_of(plan, names) if whole_files and pipeline.columns is not None else None
-        result = refuse(table, plan, file_index=index, reason=reason) if reason else clean(table, plan, file_index=index)
+        result = (
+            refuse(table, plan, file_index=index, reason=reason) if reason else clean(table, plan, file_index=index)
+        )
         tallies = tallies + result.tallies
         rejected += [rejects, result.rejects]
         share = max(1, rows // len(samples))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,17 +18,15 @@ from loadlock.errors import (
     LoadlockError,
     StoppedError,
     UnavailableError,
-    UsageError,
 )
 from loadlock.faults import point
 from loadlock.intake.base import ByteSource
 from loadlock.intake.files import Keep
 from loadlock.ledger.base import BatchRecord, PartRecord, RunRecord
 from loadlock.model import Balance, BatchStatus, PartKind, RunStatus, Severity, Stage
-from loadlock.pipeline.codec import to_json
 from loadlock.pipeline.model import Pipeline
 from loadlock.workflow import cleaning
-from loadlock.workflow.children import ChildDeliveries, reject_scope
+from loadlock.workflow.children import ChildDeliveries
 from loadlock.workflow.delivering import Deliveries, DeliveryWork
 from loadlock.workflow.destinations import BoundDestination
 from loadlock.workflow.document import (
@@ -41,11 +38,11 @@ from loadlock.workflow.document import (
     run_document,
 )
 from loadlock.workflow.drifting import compared
-from loadlock.workflow.inputs import told_files
 from loadlock.workflow.later import Later
 from loadlock.workflow.planning import Staged, check_after, check_before, plan_of, refused_files
 from loadlock.workflow.progress import Progress
 from loadlock.workflow.receive import REPLACING
+from loadlock.workflow.run_record import reject_scopes
 from loadlock.workflow.take_in import Intake, doubts, take_in
 from loadlock.workflow.workspace import Workspace
 
@@ -410,40 +407,3 @@ def _end_of(error: LoadlockError) -> RunStatus:
     if error.exit_code == StoppedError.exit_code:
         return RunStatus.STOPPED
     return RunStatus.FAILED
-
-
-def reject_scopes(run: RunRecord, generation: int) -> list[str]:
-    """Where the rejects of a run lie: intake's with the raw rows, then cleanup's, the batch's, each destination's."""
-    found = [f"g{generation}", run.run, f"{run.run}-batch"]
-    children = len(run.state["pipeline"]["source"]["flatten"]["children"])
-    for index in range(len(run.destinations)):
-        found += [f"{run.run}-d{index}", *(reject_scope(run.run, index, child) for child in range(children))]
-    return found
-
-
-def new_record(
-    task_pipeline: Pipeline, *, run: str, batch: str, bound: list[BoundDestination], plan_digest: str, path: str | None
-) -> RunRecord:
-    """The ledger's record of a run that begins now. URLs are kept as written, without secrets."""
-    from loadlock.pipeline.secrets import redact
-
-    kept = replace(
-        task_pipeline,
-        source=replace(task_pipeline.source, files=told_files(task_pipeline.source.files)),
-        destinations=tuple(replace(spec, url=redact(spec.url)) for spec in task_pipeline.destinations),
-        text=redact(task_pipeline.text),
-    )
-    if not bound:
-        raise UsageError("the pipeline has no destination", hint="Add `destination:` with a `url`, or use `preview`.")
-    return RunRecord(
-        run=run,
-        batch=batch,
-        pipeline=task_pipeline.name,
-        status=RunStatus.RECEIVED,
-        started=datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
-        plan_digest=plan_digest,
-        pipeline_text=kept.text,
-        pipeline_path=path,
-        destinations=tuple(destination.label for destination in bound),
-        state={"pipeline": to_json(kept)},
-    )
