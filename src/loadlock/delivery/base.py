@@ -37,6 +37,8 @@ class Capabilities:
     concurrent_readers: bool = True
     name_bytes: int | None = None
     """Longest identifier in bytes, None = no limit."""
+    text_chars: int | None = None
+    """Longest text in characters, None = no limit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,6 +239,9 @@ class Destination(Protocol):
     schemes: ClassVar[tuple[str, ...]]
     """URL schemes (`postgresql`), or file endings with a dot (`.parquet`)."""
     capabilities: ClassVar[Capabilities]
+
+    # A kind whose addresses name the table itself also has `table_of(url) -> str | None`, a static method: the table as it
+    # would be written in the pipeline.
 
     def label(self, target: Target) -> str:
         """The target for people: host, database, table or path; no secret."""

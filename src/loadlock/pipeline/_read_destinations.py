@@ -142,7 +142,8 @@ def _check_kind(spec: DestinationSpec, path: str, component: type[Any], reading:
     """What this kind of destination demands: a table or none, and a mode that it can do."""
     notes = reading.notes
     is_file = all(mark.startswith(".") for mark in component.schemes)
-    if not is_file and not spec.table:
+    named = getattr(component, "table_of", lambda _: None)(_filled(spec.url, reading.environment))
+    if not is_file and not (spec.table or named):
         notes.wrong(path, f"a destination of kind {component.name} needs a table", "Add `table: schema.table`.")
     if is_file and spec.table:
         notes.wrong(join(path, "table"), "a file has no table", "Remove the line.")

@@ -109,7 +109,8 @@ def _bind(index: int, spec: DestinationSpec, base_folder: Path, environment: Map
     destination: Destination = component()
     is_file = any(scheme.startswith(".") for scheme in component.schemes)
     url = _anchored(url, base_folder) if is_file else _anchored_database(url, base_folder)
-    if not is_file and not spec.table:
+    table = None if is_file else spec.table or table_of(component, url)
+    if not is_file and not table:
         raise UsageError(
             f"the destination {label(url)} needs a table",
             hint="Add --table NAME (or `table:`).",
@@ -120,7 +121,7 @@ def _bind(index: int, spec: DestinationSpec, base_folder: Path, environment: Map
         raise UsageError(f"{component.name} has no mode {mode}", hint=f"It knows {known}.")
     if mode == WriteMode.UPSERT and not spec.key:
         raise UsageError("mode upsert needs a key", hint="Name its columns by --key (or `key:`).")
-    target = Target(url=url, table=None if is_file else spec.table, options=spec.options)
+    target = Target(url=url, table=table, options=spec.options)
     return BoundDestination(
         index=index,
         spec=replace(spec, mode=mode),
@@ -145,6 +146,12 @@ def destination_for(url: str) -> type[Destination]:
     )
     shown = f"{scheme}://" if scheme else Path(url).suffix or url
     raise UsageError(f"no destination serves {shown}", hint=f"Known: {', '.join(known)}.")
+
+
+def table_of(component: type[Destination], url: str) -> str | None:
+    """The table that the address itself names, for the kinds of destination whose addresses do."""
+    named: str | None = getattr(component, "table_of", lambda _: None)(url)
+    return named
 
 
 def _anchored(url: str, base_folder: Path) -> str:
