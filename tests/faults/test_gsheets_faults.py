@@ -157,7 +157,8 @@ def test_any_request_may_go_wrong(
     count = requests_of(emulator, tmp_path, mode)
     assert count > 10
     for name, way in ways.items():
-        for place in range(count):
+        # a spreadsheet that was never seen and is not found does not exist
+        for place in range(1 if name == "404 before" else 0, count):
             stage = Stage(emulator, tmp_path)
             fault = emulator.fault(Fault(skip=place, **way))
             stage.watched(lambda stage=stage: stage.until_done(mode))  # type: ignore[misc]
