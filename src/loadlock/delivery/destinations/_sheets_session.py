@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from loadlock.delivery.base import DeliveryColumn, Job, Opened, Published, Session, TableInfo
 from loadlock.delivery.destinations import _sheets_publish as publishing
@@ -236,8 +236,14 @@ class SheetsSession(Session):
         self._wire.batch([delete(self._names.lock, self._lock_text), create(self._names.lock, value, None)])
         self._lock_text = packed(value)
 
-    def _doubtful(self) -> _Doubt:
-        return _Doubt(self)
+    @contextmanager
+    def _doubtful(self) -> Iterator[None]:
+        """A batch that fails may have been applied: the next `load` looks first."""
+        try:
+            yield
+        except BaseException:
+            self._doubt = True
+            raise
 
     def publish(self, *, rows: int, digest: str) -> Published:
         if self._published is not None:
@@ -382,19 +388,6 @@ class SheetsSession(Session):
         if self._stage is None:
             raise RefusedError(f"{self._label} is not open", hint="Call open first.")
         return self._stage
-
-
-class _Doubt:
-    """Marks the session when a batch's fate is not known."""
-
-    def __init__(self, session: SheetsSession) -> None:
-        self._session = session
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
-        self._session._doubt = self._session._doubt or error is not None
 
 
 def _pruned(markers: Sequence[tuple[int, Json]], added: int) -> Iterator[int]:
