@@ -93,7 +93,9 @@ def hashes_of(column: pa.Array) -> np.ndarray[Any, Any]:
     """The rows' hashes as DuckDB hands out `row_hash_sql` (16 bytes a row): uint32 limbs, lowest first, shape (rows, 4)."""
     import numpy as np
 
-    return np.frombuffer(column.buffers()[1], np.uint32).reshape(-1, _LIMBS)[column.offset : column.offset + len(column)]
+    return np.frombuffer(column.buffers()[1], np.uint32).reshape(-1, _LIMBS)[
+        column.offset : column.offset + len(column)
+    ]
 
 
 def sum_of(hashes: np.ndarray[Any, Any]) -> int:

@@ -221,7 +221,12 @@ def test_rows_of_formats_without_places_show_their_values_as_raw_text() -> None:
 
 
 def test_raw_text_stays_null_where_place_or_bytes_are_unknown() -> None:
-    rows = [row(1, FIELDS, offset=None, values=None), row(2, FIELDS, length=None), row(3, FIELDS, file=1), row(4, FIELDS, file=9)]
+    rows = [
+        row(1, FIELDS, offset=None, values=None),
+        row(2, FIELDS, length=None),
+        row(3, FIELDS, file=1),
+        row(4, FIELDS, file=9),
+    ]
     assert raws(rows, Store(a=b"x" * 99), source_files("a", "gone")) == [(None, False)] * 4
 
 

@@ -79,7 +79,10 @@ def _judge(check: PythonCheck, call: Any, value: Any) -> tuple[str, str] | None:
     if passed is None or passed is True:
         return None
     said = passed[:MESSAGE_LIMIT] if isinstance(passed, str) else check.finding.message
-    return "python_check", said.replace(str(value), HIDDEN) if check.finding.masked and value not in (None, "") else said
+    return "python_check", said.replace(str(value), HIDDEN) if check.finding.masked and value not in (
+        None,
+        "",
+    ) else said
 
 
 def _whole(check: PythonCheck, values: Any) -> list[tuple[Finding, np.ndarray[Any, Any]]]:

@@ -145,7 +145,9 @@ def _flatten(value: Any, path: str, reading: Reading) -> Flatten:
     children = _children(found["children"], join(path, "children"), reading)
     if not found["separator"] or "\\" in found["separator"]:
         # a backslash marks what is no separator
-        reading.notes.wrong(join(path, "separator"), "this must be some text without a backslash", 'Write it as in ".".')
+        reading.notes.wrong(
+            join(path, "separator"), "this must be some text without a backslash", 'Write it as in ".".'
+        )
     return Flatten(
         separator=found["separator"],
         depth=found["depth"],
