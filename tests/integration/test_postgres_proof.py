@@ -68,6 +68,23 @@ def test_every_type_is_proved_by_hashes(postgres: str, mode: WriteMode) -> None:
         assert PROVED in receipt.notes
 
 
+def test_rows_of_others_in_a_bare_table_are_told_apart(postgres: str, server: psycopg.Connection[Any]) -> None:
+    server.execute("create table t (n bigint)")
+    assert PROVED in load(postgres, columns("n:integer"), [(n,) for n in range(9)], mode=WriteMode.APPEND).notes
+    server.execute("truncate t")
+    case = Case(destination=PostgresDestination(), target=Target(url=postgres, table="t"), count=lambda: None)
+    with Delivery(
+        case.destination, job(case, columns("n:integer"), WriteMode.APPEND, run="run2"), chunk_rows=2
+    ) as delivery:
+        delivery.open()
+        for number in range(3):
+            delivery.load([(number + 1, part(columns("n:integer"), [(number,)]))], lambda chunk: None)
+            server.execute("insert into t values (77)")
+        delivery.publish()
+        receipt = delivery.verify()
+    assert (receipt.level, receipt.equal, receipt.read_back) == (VerifyLevel.CONTENT, True, 3)
+
+
 def test_texts_of_every_kind_are_proved(postgres: str) -> None:
     given = columns("n:integer", "a:text", "b:text")
     rows = [(n, text, None if n % 3 else text) for n, text in enumerate(HOSTILE_TEXTS)]

@@ -43,8 +43,8 @@ Read = Callable[[str], Iterator["pa.Table"]]
 class Watch:
     """What one session knows of its rows' places and hashes. Without `begin` it proves nothing.
 
-    A new table takes the rows of each COPY in the order sent: they are hashed while they are encoded. A table that was
-    there before may lay them elsewhere: after each COPY the server is asked for the order, and they are hashed in it.
+    A bare table takes the rows of each COPY in the order sent: they are hashed while they are encoded. A table that was
+    written to before may lay them elsewhere: after each COPY the server is asked for the order, and they are hashed in it.
     """
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class Watch:
 
     def begin(self, connection: psycopg.Connection[Any], target: str, table: CatalogTable, job: Job, new: bool) -> None:
         """The load into `target` (as SQL) begins, in the open transaction. `new` = the table was made in it."""
-        self._target, self._new = target, new
+        self._target, self._new = target, new or self._has_no_page(connection, target)
         self._whole = job.mode == WriteMode.REPLACE
         self._broken = table.kind != "r" or connection.info.server_version < OLDEST_SERVER
         self._spans: list[Future[Span | None]] = []
@@ -68,6 +68,11 @@ class Watch:
         for name, value in _SETTINGS.items():
             run(connection, "select set_config($1, $2, true)", name, value)
         self._end = _START if self._whole else self._last_row(connection)
+
+    @staticmethod
+    def _has_no_page(connection: psycopg.Connection[Any], target: str) -> bool:
+        """Whether nothing was ever written into the table: then it takes rows as a new one does."""
+        return bool(run(connection, "select pg_relation_size($1::regclass) = 0", target)[0][0])
 
     def _last_row(self, connection: psycopg.Connection[Any]) -> str:
         """Address of the last row of the table's last block; of a small table the first, since its holes are looked at too."""
