@@ -19,7 +19,7 @@ demo: setup
 	$(BIN)/python -m demo --out $(OUT)
 
 test: servers
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n logical --dist worksteal
 
 check: setup
 	$(BIN)/ruff format --check .
