@@ -261,7 +261,7 @@ def test_an_unusual_packing_method_is_named(tmp_path: Path) -> None:
         contents(write(tmp_path, zipped({"a.csv": SMALL}, zipfile.ZIP_LZMA)))
 
 
-@pytest.mark.parametrize("archive", [zipped({}), gzip.compress(tar({".hidden": b"x"}))])
+@pytest.mark.parametrize("archive", [zipped({}), gzip.compress(tar({".hidden": b"x"}))], ids=["zip", "tar.gz"])
 def test_an_archive_without_files_is_said_so(tmp_path: Path, archive: bytes) -> None:
     with pytest.raises(SourceError, match="holds no files"):
         contents(write(tmp_path, archive))
