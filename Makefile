@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= demo-out
 
-.PHONY: fuzz demo test check bench format docs clean setup servers faults dirt bench-intake encodings places
+.PHONY: fuzz demo test check bench format docs clean setup servers faults dirt bench-intake encodings places corpora
 
 setup: $(VENV)/.ready
 
@@ -41,6 +41,9 @@ places: setup
 
 encodings: setup
 	$(BIN)/python -m loadlock.testing.encoding_trial --seeds 2 4 --out docs/encodings.md
+
+corpora: setup
+	$(BIN)/python tools/corpora.py
 
 dirt: setup
 	$(BIN)/python tools/dirt.py
