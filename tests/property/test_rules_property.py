@@ -19,6 +19,7 @@ from loadlock.types import TEXT
 
 CONTEXT = RuleContext(column="column", type=TEXT)
 OPTIONS: dict[str, Any] = {
+    "drift": {"rows": 50},
     "default": "d",
     "replace": {"old": "a", "new": ""},
     "regex": {"pattern": "[0-9]+", "replacement": "#"},
