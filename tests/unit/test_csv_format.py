@@ -476,6 +476,14 @@ def test_a_very_wide_file_keeps_quotes_missing_fields_and_other_encodings() -> N
     assert [row["_encoding"] for row in found.rows] == [None, None, None, "cp1252", None]
 
 
+@pytest.mark.parametrize("first", ["'1','world'", "'2008-01-01','world'"])
+def test_a_first_row_of_values_in_another_quote_is_no_header(first: str) -> None:
+    value = first.split(",")[0].strip("'")
+    found = read(f"{first}\n" + f"{value},world\n" * 30, quote='"')
+    assert (len(found.rows), found.report.header) == (31, ["column_1", "column_2"])
+    assert found.values[0] == first.split(",")
+
+
 def test_a_header_of_another_width_than_the_rows_is_named_as_the_cause() -> None:
     found = read("id,na,me,day\n" + "1,Ann,2024-01-01\n" * 12)
     assert found.report.staged == 0

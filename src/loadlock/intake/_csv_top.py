@@ -66,6 +66,9 @@ def _is_title(row: Sequence[str], fields: int) -> bool:
 
 def _kind(cell: str) -> str:
     cell = cell.strip()
+    if len(cell) > 2 and cell[0] == cell[-1] == "'":
+        # quoted by a mark that is not the file's quote: what stands between says what the cell is
+        cell = cell[1:-1].strip()
     if not cell:
         return ""
     if _NUMBER.fullmatch(cell):
