@@ -47,7 +47,7 @@ def give_back() -> None:
 class Housekeeper:
     """Gives memory back after every `parts` parts, so that a long stage needs no more than a short one."""
 
-    def __init__(self, *, parts: int = 6) -> None:
+    def __init__(self, *, parts: int = 3) -> None:
         self.parts = parts
         self._done = 0
 

@@ -185,9 +185,9 @@ def settle(
     return _cleaned(engine, work, raw, parts, losers, findings)
 
 
-def write_losers(engine: Engine, work: CleanWork, raw: Sequence[PartRecord], losers: pa.Table) -> list[PartRecord]:
+def write_losers(work: CleanWork, raw: Sequence[PartRecord], losers: pa.Table) -> list[PartRecord]:
     """Write down the rows that lost and their rejects; the records are for the ledger."""
-    made = [_write_losers(work, losers), *_loser_parts(engine, work, raw, losers)]
+    made = [_write_losers(work, losers), *_loser_parts(work, raw, losers)]
     point("cleanup.losers_written")
     return made
 
@@ -267,11 +267,12 @@ def _write_losers(work: CleanWork, losers: pa.Table) -> PartRecord:
     return PartRecord(ref=work.staging.write(key, losers))
 
 
-def _loser_parts(engine: Engine, work: CleanWork, raw: Sequence[PartRecord], losers: pa.Table) -> list[PartRecord]:
+def _loser_parts(work: CleanWork, raw: Sequence[PartRecord], losers: pa.Table) -> list[PartRecord]:
+    """One part after another: the destination loads meanwhile, and memory is for its parts."""
     import pyarrow.compute as pc
 
     unique = losers.filter(pc.equal(losers["reason"], "not_unique"))
-    made = engine.map(partial(_loser_part, work, unique), _touched(raw, raw, unique))
+    made = (_loser_part(work, unique, record) for record in _touched(raw, raw, unique))
     return [record for record in made if record is not None]
 
 

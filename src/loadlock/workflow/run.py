@@ -197,7 +197,7 @@ class Runner:
         self.cleaned = compared(settled, plan, ledger, task.record)
         if self.cleaned.losers is not None:
             # nobody needs them before the publish: they are written while the destination loads
-            self._losers = Later(partial(cleaning.write_losers, task.engine, work, self.raw, self.cleaned.losers))
+            self._losers = Later(partial(cleaning.write_losers, work, self.raw, self.cleaned.losers))
         self.progress.end(Stage.CLEANUP)
         give_back()
         self.balance = cleanup_balance(self.balance, self.cleaned)
