@@ -41,7 +41,12 @@ def case(tmp_path: Path) -> Case:
                 return None
             return int(connection.execute("select count(*) from orders").fetchall()[0][0])
 
-    return Case(destination=SQLite(), target=Target(url=f"sqlite:///{path}", table="orders"), count=count)
+    def execute(sql: str) -> None:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute(sql)
+
+    target = Target(url=f"sqlite:///{path}", table="orders")
+    return Case(destination=SQLite(), target=target, count=count, execute=execute)
 
 
 class TestContract(DestinationContract):

@@ -11,6 +11,7 @@ import json
 import re
 import threading
 import urllib.parse
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from email.utils import formatdate
@@ -167,7 +168,7 @@ def blob_server(manner: str) -> Iterator[BlobServer]:
         server.stop()
 
 
-class _Store(BaseHTTPRequestHandler):
+class _Store(BaseHTTPRequestHandler, ABC):
     protocol_version = "HTTP/1.1"
     site: BlobServer
 
@@ -187,8 +188,9 @@ class _Store(BaseHTTPRequestHandler):
         self.site.asked.append(f"{self.command} {self.path}")
         self.answer(urllib.parse.unquote(path), dict(urllib.parse.parse_qsl(query, keep_blank_values=True)))
 
+    @abstractmethod
     def answer(self, path: str, query: dict[str, str]) -> None:
-        raise NotImplementedError
+        """Reply to a GET or HEAD of this path."""
 
     def reply(self, status: int, body: bytes, headers: dict[str, str], *, size: int | None = None) -> None:
         self.send_response(status)

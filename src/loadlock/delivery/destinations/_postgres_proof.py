@@ -13,6 +13,7 @@ character. The count of nulls is compared too, so that a null and its stand-in a
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -61,7 +62,7 @@ FIXED = {
 
 
 @dataclass(kw_only=True)
-class _Column:
+class _Column(ABC):
     """One column of a span: its hash so far, and how the server is asked for the same."""
 
     column: CatalogColumn
@@ -71,13 +72,13 @@ class _Column:
     sound: bool = True
     """False: a value that stands for null, or parts values, occurs."""
 
+    @abstractmethod
     def update(self, values: pa.Array) -> None:
         """Hash the next values, as they go into COPY."""
-        raise NotImplementedError
 
+    @abstractmethod
     def sql(self, name: str) -> str:
         """The server's hash of the same values; `name` is the column as SQL."""
-        raise NotImplementedError
 
     def _hash(self, block: Any) -> None:
         view = memoryview(block)
