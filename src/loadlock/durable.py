@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from loadlock.errors import WorkspaceError
+from loadlock.faults import point
 
 _numbers = itertools.count(1)
 _HOST = "".join(character for character in os.uname().nodename if character.isalnum()) or "host"
@@ -34,12 +35,15 @@ def written_whole(path: Path) -> Iterator[Path]:
     beside = path.with_name(f"{path.name}.{_HOST}-{os.getpid()}-{next(_numbers)}.tmp")
     try:
         yield beside
+        point("file.written")
         flush_to_disk(beside)
+        point("file.flushed")
         beside.replace(path)
     except BaseException:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
         raise
+    point("file.renamed")
     flush_to_disk(path.parent)
 
 

@@ -349,7 +349,7 @@ def test_a_dead_process_leaves_no_lock(loadlock: CommandLine) -> None:
 
 
 def test_every_place_named_in_the_code_is_known_and_every_known_one_is_in_the_code() -> None:
-    assert sorted(_points_in_code()) == sorted((*faults.POINTS, *faults.CHILD_POINTS))
+    assert sorted(_points_in_code()) == sorted(faults.ALL_POINTS)
 
 
 def _points_in_code() -> Iterator[str]:

@@ -13,6 +13,7 @@ from sqlalchemy.engine import URL
 
 from loadlock.durable import workspace_error, written_whole
 from loadlock.errors import WorkspaceError
+from loadlock.faults import point
 from loadlock.ledger import schema
 from loadlock.ledger.sqlite_errors import BUSY_SECONDS, in_words
 
@@ -47,8 +48,11 @@ def sqlite_engine(path: Path, *, busy_seconds: float = BUSY_SECONDS) -> Engine:
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """A transaction that writes: committed at the end of the block, rolled back on any error."""
-    with engine.connect().execution_options(writes=True) as connection, connection.begin():
-        yield connection
+    with engine.connect().execution_options(writes=True) as connection:
+        with connection.begin():
+            yield connection
+            point("ledger.before_commit")
+        point("ledger.committed")
 
 
 def prepare(engine: Engine, path: Path) -> None:

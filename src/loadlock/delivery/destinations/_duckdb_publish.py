@@ -14,6 +14,7 @@ from loadlock.delivery.destinations._local import LINEAGE_NAMES, Spool
 from loadlock.delivery.names import TableName, quote_ansi
 from loadlock.delivery.sqltext import DELIVERY_COLUMNS, inserted_by_file
 from loadlock.errors import BalanceError, RefusedError
+from loadlock.faults import point
 from loadlock.model import WriteMode
 from loadlock.rows import FILE
 
@@ -33,11 +34,13 @@ def transaction(connection: Any) -> Iterator[None]:
     connection.execute("begin").fetchall()
     try:
         yield
+        point("target.before_commit")
         connection.execute("commit").fetchall()
     except BaseException:
         with suppress(duckdb.Error):
             connection.execute("rollback").fetchall()
         raise
+    point("target.committed")
 
 
 def with_memory(connection: Any, work: Callable[[], T]) -> T:
@@ -69,6 +72,7 @@ def control_row(connection: Any, name: TableName, condition: str, value: str) ->
 
 def write_control_row(connection: Any, name: TableName, row: dict[str, Any]) -> None:
     """Write the control row, making its table where it is absent."""
+    point("target.merged")
     control = name.beside(CONTROL_TABLE).sql(quote_ansi)
     columns = ", ".join(f"{column} {_CONTROL_TYPES[kind]}" for column, kind in DELIVERY_COLUMNS.items())
     connection.execute(f"create table if not exists {control} ({columns}, primary key (delivery_id))").fetchall()

@@ -37,6 +37,7 @@ from loadlock.delivery.fit import check_contract
 from loadlock.delivery.names import check_names
 from loadlock.delivery.sqltext import delivery_row, inserted_by_file, published_from
 from loadlock.errors import BalanceError, RefusedError, RowsRefusedError
+from loadlock.faults import point
 from loadlock.model import Chunk, VerifyLevel, WriteMode
 from loadlock.rows import FILE
 
@@ -260,6 +261,7 @@ class FileSession(Session):
         if self._path.exists():
             os.chmod(self._new, self._path.stat().st_mode & 0o7777)  # noqa: PTH101 - as the calls around it
         sync_file(self._new)
+        point("target.merged")
         record = {
             **delivery_row(self._job, str(self._path), published, rows=rows, digest=digest),
             "published_at": datetime.now(UTC).isoformat(),
@@ -270,7 +272,9 @@ class FileSession(Session):
             json.dump(record, file)
             file.flush()
             os.fsync(file.fileno())
+        point("target.before_commit")
         self._new.replace(self._path)
+        point("target.committed")
         sync_file(self._path.absolute().parent)
 
     def read_back(self, columns: Sequence[DeliveryColumn]) -> tuple[VerifyLevel, Iterator[pa.Table]]:

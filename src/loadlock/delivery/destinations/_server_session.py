@@ -19,6 +19,7 @@ from loadlock.delivery.names import TableName, parse_table
 from loadlock.delivery.retry import LostTransactionError
 from loadlock.delivery.sqltext import delivery_row, inserted_by_file
 from loadlock.errors import BalanceError, DeliveryError, RefusedError, UnavailableError
+from loadlock.faults import point
 from loadlock.model import Chunk, VerifyLevel
 
 if TYPE_CHECKING:
@@ -185,8 +186,10 @@ class ServerSession(ServerTarget[TableT, ConnectionT], Session):
         except BaseException:
             self._rollback()
             raise
+        point("chunk.before_commit")
         self._link.in_transaction = False
         self._run("commit")
+        point("chunk.committed")
 
     def _note(self, rows: pa.Table) -> None:
         import pyarrow.compute as pc
@@ -295,6 +298,7 @@ class ServerSession(ServerTarget[TableT, ConnectionT], Session):
 
     def _finish(self, published: Published, rows: int, digest: str) -> None:
         """The control row, and the receipts away."""
+        point("target.merged")
         row = delivery_row(self._job, str(self._name), published, rows=rows, digest=digest, marks=self._marks())
         values = ", ".join("null" if value is None else self._text(str(value)) for value in row.values())
         self._run(self._delete_receipts)
@@ -303,6 +307,7 @@ class ServerSession(ServerTarget[TableT, ConnectionT], Session):
 
     def _commit(self) -> None:
         """Once COMMIT is sent, only the control row can tell whether it happened."""
+        point("target.before_commit")
         self._link.in_transaction = False
         self._link.commit_sent = True
         try:
@@ -311,6 +316,7 @@ class ServerSession(ServerTarget[TableT, ConnectionT], Session):
             self._link.commit_sent = not self._is_answer(error)
             raise
         self._link.commit_sent = False
+        point("target.committed")
 
     def _is_answer(self, error: Exception) -> bool:
         """Whether the server itself refused a commit: then it did not happen."""

@@ -37,6 +37,7 @@ from loadlock.delivery.fit import check_contract
 from loadlock.delivery.names import check_names, parse_table, quote_ansi
 from loadlock.delivery.sqltext import delivery_row, published_from
 from loadlock.errors import BalanceError, LockedError, RefusedError, UnavailableError
+from loadlock.faults import point
 from loadlock.model import Chunk, VerifyLevel, WriteMode
 
 if TYPE_CHECKING:
@@ -222,7 +223,9 @@ class SQLiteSession(Session):
         family = (self, *self._children)
         with _mapped(self._label):
             made = [session._finish() for session in family]
+            point("target.before_commit")
             self._connection.execute("commit")
+            point("target.committed")
         for session, published in zip(family, made, strict=True):
             session._published = published
         return made[0]
@@ -235,6 +238,7 @@ class SQLiteSession(Session):
         if self._pledged is None or arrived != self._pledged[0]:
             sent = "no" if self._pledged is None else f"{self._pledged[0]:,}"
             raise BalanceError(f"{self._label}: {sent} rows were sent, {arrived:,} arrived")
+        point("target.merged")
         rows, digest = self._pledged
         row = delivery_row(self._job, self._table, published, rows=rows, digest=digest)
         writing.write_control_row(self._connection, row)
