@@ -69,6 +69,18 @@ def test_a_header_alone_makes_an_empty_table(loadlock: CommandLine) -> None:
         assert connection.execute("select count(*), count(id), count(name) from t").fetchall() == [(0, 0, 0)]
 
 
+@pytest.mark.parametrize("rows", ["", "x,1\n"], ids=["a header alone", "only rejects"])
+def test_a_batch_without_a_clean_row_is_judged_too(loadlock: CommandLine, rows: str) -> None:
+    write(loadlock, "a.csv", f"id,n\n{rows}")
+    text = (
+        "pipeline: p\nsource: a.csv\ncolumns: {id: {type: integer, unique: true}, n: {}}\ndestination: {url: out.csv}\n"
+        "checks: [{batch: 'select count(*) > 0 from rows', severity: fail, message: it is empty}]\n"
+    )
+    write(loadlock, "p.yaml", text)
+    ended = loadlock("run", "p.yaml")
+    assert (ended.code, "checks stopped the run: it is empty" in ended.err) == (4, True)
+
+
 def test_an_empty_batch_fails_where_the_pipeline_says_so(loadlock: CommandLine) -> None:
     write(loadlock, "a.csv", "id\n")
     text = "pipeline: p\nsource: {files: a.csv, empty: fail}\ndestination: {url: out.csv}\n"

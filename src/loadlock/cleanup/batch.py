@@ -58,6 +58,15 @@ def losers_schema() -> pa.Schema:
     return pa.schema([pa.field(FILE, pa.int32()), pa.field(ROW, pa.int64()), pa.field(SUB, pa.int32()), *texts])
 
 
+def no_rows(plan: Plan) -> pa.Table:
+    """What `rows` is where no part has a clean row: its columns alone."""
+    import pyarrow as pa
+
+    kinds = {FILE: pa.int32(), ROW: pa.int64(), SUB: pa.int32()}
+    fields = [pa.field(name, kind.arrow()) for name, kind in plan.columns]
+    return pa.schema([*fields, *(pa.field(name, kind) for name, kind in kinds.items())]).empty_table()
+
+
 def judge_batch(plan: Plan, query: Query) -> BatchVerdict:
     """Judge the batch. Rows that lose for two reasons are named once: not unique before superseded."""
     import duckdb

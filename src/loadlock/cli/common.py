@@ -83,3 +83,13 @@ def finish(result: Any, *, as_json: bool) -> int:
     else:
         print_balance(result.document)
     return int(result.exit_code)
+
+
+def value_text(value: Any) -> str:
+    """Texts in quotes, null as such, other types plain: a text that looks like a number can be told from one."""
+    return "null" if value is None else repr(value) if isinstance(value, str) else str(value)
+
+
+def problems_text(row: Any) -> str:
+    """The problems of a reject, one line each."""
+    return "\n".join(f"{' '.join(filter(None, (p['code'], p['column'])))}: {p['message']}" for p in row["problems"])

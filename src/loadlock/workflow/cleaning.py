@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from loadlock.cleanup.batch import BatchVerdict, digest_of_losers, judge_batch, loser_rejects, lost
+from loadlock.cleanup.batch import BatchVerdict, digest_of_losers, judge_batch, loser_rejects, lost, no_rows
 from loadlock.cleanup.discover import column_names
 from loadlock.cleanup.kernel import clean
 from loadlock.cleanup.plan import Plan
@@ -165,7 +165,10 @@ def judge(
         "preserve_insertion_order": "false",
     }
     with duckdb.connect(config=config) as connection:
-        workspace.staging.bind(connection, "rows", [record.ref for record in parts if record.ref.rows])
+        if refs := [record.ref for record in parts if record.ref.rows]:
+            work.staging.bind(connection, "rows", refs)
+        else:
+            connection.register("rows", no_rows(work.plan))
         return judge_batch(work.plan, lambda query: connection.sql(query).to_arrow_table())
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -23,10 +23,10 @@ from loadlock.intake.read import read_file
 from loadlock.model import FileReport
 from loadlock.pipeline.guess import propose, to_yaml
 from loadlock.pipeline.model import Flatten, Pipeline, Source
-from loadlock.pipeline.secrets import HIDDEN
 from loadlock.quarantine.read import RejectFilter, reject_rows
 from loadlock.rows import FILE, JSON_RECORD, PROVENANCE, ROW, SUB
 from loadlock.workflow.inputs import find_inputs, open_inputs
+from loadlock.workflow.masking import masked_rejects, masked_rows
 from loadlock.workflow.planning import make_plan
 
 if TYPE_CHECKING:
@@ -74,8 +74,8 @@ def preview(pipeline: Pipeline, *, rows: int = 10) -> Preview:
         share = max(1, rows // len(samples))
         shown += _before_and_after(name, table, result.clean, share)
     return Preview(
-        rows=_masked(shown[:rows], pipeline),
-        rejects=_masked_rejects(reject_rows(rejected, batch="", run="", wanted=RejectFilter(limit=rows)), pipeline),
+        rows=masked_rows(shown[:rows], pipeline),
+        rejects=masked_rejects(reject_rows(rejected, batch="", run="", wanted=RejectFilter(limit=rows)), pipeline),
         tallies=tallies,
         decisions=[vars(decision) for decision in decisions],
         files=[name for name, _, _ in samples],
@@ -123,39 +123,6 @@ def _before_and_after(name: str, raw: pa.Table, cleaned: pa.Table, rows: int) ->
         }
         for row in after
     ]
-
-
-def _masked(rows: list[dict[str, Any]], pipeline: Pipeline) -> list[dict[str, Any]]:
-    """The rows with `***` for the values of masked columns, and for a JSON record that holds such."""
-    columns = [column for column in pipeline.columns or () if column.mask]
-    if not columns:
-        return rows
-    before = {JSON_RECORD, *(name for column in columns for name in (column.source or (column.name,)))}
-    hidden = {"before": before, "after": {column.name for column in columns}}
-    return [row | {side: _hidden(row[side], names) for side, names in hidden.items()} for row in rows]
-
-
-def _masked_rejects(rejects: Iterable[dict[str, Any]], pipeline: Pipeline) -> list[dict[str, Any]]:
-    """The same for rejects: problems of masked columns, their values, and the raw text, which holds them too."""
-    columns = {column.name: column.source or (column.name,) for column in pipeline.columns or () if column.mask}
-    if not columns:
-        return list(rejects)
-    before = {JSON_RECORD, *(name for names in columns.values() for name in names)}
-    return [_masked_reject(reject, set(columns) | before, before) for reject in rejects]
-
-
-def _masked_reject(reject: dict[str, Any], names: set[str], before: set[str]) -> dict[str, Any]:
-    problems = [
-        {**problem, "value": HIDDEN} if problem["column"] in names and problem["value"] is not None else problem
-        for problem in reject["problems"]
-    ]
-    raw = {name: HIDDEN for name in ("raw", "raw_base64") if reject.get(name) is not None}
-    values = _hidden(reject["values"], before) if isinstance(reject["values"], dict) else reject["values"]
-    return {**reject, **raw, "problems": problems, "values": values}
-
-
-def _hidden(values: dict[str, Any], names: set[str]) -> dict[str, Any]:
-    return {name: HIDDEN if name in names and value is not None else value for name, value in values.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
