@@ -105,6 +105,21 @@ class WriteMode(StrEnum):
     DELETE_INSERT = "delete_insert"
     MIRROR = "mirror"
 
+    @property
+    def by_key(self) -> bool:
+        """Whether rows meet those in the table by their key columns."""
+        return self not in (WriteMode.APPEND, WriteMode.REPLACE)
+
+    @property
+    def has_unique_key(self) -> bool:
+        """Whether the key tells rows apart: a batch then holds each key once."""
+        return self.by_key and self != WriteMode.DELETE_INSERT
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether the batch is the whole content of the table afterwards."""
+        return self in (WriteMode.REPLACE, WriteMode.MIRROR)
+
 
 class VerifyLevel(StrEnum):
     """How deep a read-back compared: every value, the keys, the number of rows, or nothing."""
@@ -116,12 +131,15 @@ class VerifyLevel(StrEnum):
 
 
 class PartKind(StrEnum):
-    """What a part holds. `DROPPED` lists the rows (by file and row) that lost to a later one or were skipped."""
+    """What a part holds. `DROPPED` lists the rows (by file and row) that lost to a later one or were skipped, `SENT` those
+    that a replay sends, `EDITS` what an operator changed or decided."""
 
     RAW = "raw"
     CLEAN = "clean"
     REJECTS = "rejects"
     DROPPED = "dropped"
+    SENT = "sent"
+    EDITS = "edits"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,10 +6,11 @@ UnavailableError = wait and call again; RowsRefusedError = nothing of this chunk
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from loadlock.errors import RefusedError
 from loadlock.model import Chunk, VerifyLevel, WriteMode
 from loadlock.types import ColumnType
 
@@ -34,7 +35,11 @@ class Capabilities:
     """Null and empty text are told apart on reading back."""
     joint_children: bool = False
     """Child tables are published in one transaction with their parents, and can be upserted with them."""
+    row_limit: bool = False
+    """So many rows may be too many: `Job.rows` is wanted before anything is sent."""
     concurrent_readers: bool = True
+    undoes: frozenset[WriteMode] = frozenset()
+    """Modes whose deliveries can be taken back (`undo.py`)."""
     name_bytes: int | None = None
     """Longest identifier in bytes, None = no limit."""
     text_chars: int | None = None
@@ -108,16 +113,22 @@ class Job:
     target: Target
     columns: tuple[DeliveryColumn, ...]
     mode: WriteMode
+    rows: int | None = None
+    """How many rows will be sent at most, where that is known before: to refuse beforehand what can't fit."""
     key: tuple[str, ...] = ()
     create: bool = True
     """Create the target from the columns if it is absent."""
     parent_key: tuple[str, ...] = ()
     """For a child table of an upsert: its columns that name the parent. The children of the batch's parents are replaced."""
+    max_delete_percent: float | None = None
+    """A mirror that would delete more of the target's rows, or all of them for an empty batch, stops; None: nothing does."""
     lineage: bool = False
     """Add `_batch` and `_row`; the tables given to `load` then hold them."""
     wait_seconds: float = 0.0
     """How long to wait for the lock of the target."""
     statement_timeout_seconds: float | None = None
+    undo: int = 0
+    """Of how many batches what is needed to take them back is kept, this one included; 0 = none."""
 
     @property
     def delivery_id(self) -> str:
@@ -154,6 +165,43 @@ class Published:
     notes: tuple[str, ...] = ()
     digest: str | None = field(default=None, compare=False)
     """Of the rows delivered, where this was read from a control row."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """The rows of an earlier delivery as they are now: those it inserted or updated."""
+
+    expected: int
+    """How many it wrote."""
+    rows: Iterator[pa.Table]
+    """The job's columns; to be read to the end."""
+    all_sent: bool
+    """Whether it wrote every row that it was sent: an upsert leaves out those that were equal."""
+    untouched: bool | None = None
+    """Where the target as a whole can be told: whether it is as the delivery left it. None: the rows decide."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Undone:
+    """What a rollback changed, in rows."""
+
+    deleted: int = 0
+    """Inserted by the delivery, now gone."""
+    restored: int = 0
+    """Updated by the delivery, now as before."""
+    brought_back: int = 0
+    """Deleted by the delivery, now there again."""
+
+    def __add__(self, other: Undone) -> Undone:
+        return Undone(
+            deleted=self.deleted + other.deleted,
+            restored=self.restored + other.restored,
+            brought_back=self.brought_back + other.brought_back,
+        )
+
+
+class UndoneError(RefusedError):
+    """This delivery was taken back before."""
 
 
 class Session(Protocol):
@@ -221,6 +269,31 @@ class Session(Protocol):
         with a column `count`) where the batch's rows can't be told apart.
         """
         ...
+
+    def written(self, sent: Callable[[], Iterable[pa.Table]]) -> Written:
+        """For a rollback, after `open` found the earlier publish: begin the transaction that `undo` commits, keep other
+        writers out, and find the rows that the delivery wrote. `sent` gives the rows it was sent (the job's columns).
+
+        Raises UndoneError where this was done before, RefusedError, with the reason, where the delivery can't be taken
+        back. Children come after their parents.
+        """
+        raise RefusedError(
+            "deliveries to this kind of destination can't be rolled back",
+            hint="Mend the rows and deliver them again, or restore a backup.",
+        )
+
+    def gone(self) -> list[dict[str, str | None]]:
+        """After `written`: the keys of rows that the delivery wrote and that are missing now, some of them."""
+        return []
+
+    def undo(self) -> Undone:
+        """After `written`: take the delivery back with its children, write down that this was done, commit."""
+        raise RefusedError("there is nothing to take back")
+
+    def left(self, columns: Sequence[DeliveryColumn]) -> Iterator[pa.Table] | None:
+        """After an insert only: the rows sent that were left out, since their key was in the target. None: not known any
+        more."""
+        return None
 
     def abandon(self) -> None:
         """Drop staging table and receipts of an unpublished delivery for good."""

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 BATCH = "_batch"
 DEFAULT_RETRY = RetryPolicy()
+LEVELS = (VerifyLevel.NONE, VerifyLevel.COUNT, VerifyLevel.KEYS, VerifyLevel.CONTENT)
 PROVED = "every value proved by hashes that the server made of each column"
 
 
@@ -95,6 +96,8 @@ class Delivery:
         self._session: Session = session or destination.session(job)
         self._digest = 0
         self._by_file: Counter[int] = Counter()
+        self._left: tuple[int, int] | None = None
+        """Rows that an insert only left out, and their digest, once `left` was taken."""
         self._digester: Digester | None = None
         self._digest_lock = threading.Lock()
 
@@ -193,6 +196,31 @@ class Delivery:
             ) from error
         return self.published
 
+    def left(self) -> Iterator[pa.Table]:
+        """The keys of the rows that an insert only left out, since they were in the target. Take it to its end."""
+        published = self.published
+        if self.job.mode != WriteMode.INSERT_ONLY or published is None or not published.unchanged:
+            return
+        tables = self._session.left(self.job.columns)
+        if tables is None:
+            return
+        count = digest = 0
+        for table in tables:
+            count, digest = count + table.num_rows, digest + self._digest_of(table)
+            yield table.select(list(self.job.key))
+        self._left = (count, digest)
+
+    def _landed(self, published: Published) -> tuple[int, int] | None:
+        """Rows that lie in the target as they were sent, and their digest; None where it isn't known which they are."""
+        if self.job.mode != WriteMode.INSERT_ONLY or not published.unchanged:
+            return self.rows_sent, self._digest
+        if self._left is None:
+            for _ in self.left():
+                pass
+        if self._left is None:
+            return None
+        return self.rows_sent - self._left[0], (self._digest - self._left[1]) % MODULUS
+
     def verify(self) -> Receipt:
         """Read the delivery's rows back and compare them with what was sent. The Receipt says at which level."""
         published = self.published
@@ -201,8 +229,13 @@ class Delivery:
         if (proved := self._session.proved()) == self.rows_sent:
             return self._receipt(published, VerifyLevel.CONTENT, True, proved, (*published.notes, PROVED))
         level, tables = self._session.read_back(self.job.columns)
-        count, digest = self._count_back(tables) if level == VerifyLevel.COUNT else self._digest_back(tables)
-        return self._judged(published, level, (count, digest), (self.rows_sent, self._digest))
+        found = self._count_back(tables) if level == VerifyLevel.COUNT else self._digest_back(tables)
+        wanted = self._landed(published)
+        if wanted is None:
+            return self._judged(
+                published, min(level, VerifyLevel.KEYS, key=LEVELS.index), found, (published.inserted, 0)
+            )
+        return self._judged(published, level, found, wanted)
 
     def verify_again(self, sent: Callable[[], Iterable[pa.Table]], keep: Callable[[pa.Table], pa.Table]) -> Receipt:
         """Read back what an earlier session published, after `recall`. `sent` gives the delivered rows once more (at least
@@ -273,7 +306,7 @@ class Delivery:
         import numpy as np
         import pyarrow as pa
 
-        key = self.job.key if self.job.mode == WriteMode.UPSERT else ()
+        key = self.job.key if self.job.mode.by_key else ()
         found: dict[int, list[Problem]] = {}
         for misfit in misfits(rows, self.job.columns, opened.table, key):
             found.setdefault(misfit.index, []).append(misfit.problem)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from loadlock.delivery.base import ColumnInfo, DeliveryColumn, Job, TableInfo
 from loadlock.errors import DoesNotFitError
-from loadlock.model import Problem, WriteMode
+from loadlock.model import Problem
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,9 +80,9 @@ def _unfilled_findings(info: TableInfo, job: Job) -> Iterator[str]:
 
 
 def _key_findings(job: Job) -> Iterator[str]:
-    if job.mode == WriteMode.UPSERT:
+    if job.mode.by_key:
         if not job.key and not job.parent_key:
-            yield "mode upsert needs a key: name its columns by `key:`"
+            yield f"mode {job.mode} needs a key: name its columns by `key:`"
         names = {column.name for column in job.columns}
         for name in job.key or job.parent_key:
             if name not in names:

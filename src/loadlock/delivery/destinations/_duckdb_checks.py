@@ -62,8 +62,8 @@ class Chunked:
 def refusal(connection: Any, chunked: Chunked, spool: Spool) -> Refusal | None:
     """Why the first unfit row of the registered chunk is unfit, or None."""
     found = [*_values(connection, chunked), *_checks(connection, chunked), *_parents(connection, chunked)]
-    # an upsert needs no unique index, but a key must not stand in the batch twice
-    key = (chunked.job.key,) if chunked.job.mode == WriteMode.UPSERT and chunked.job.key else ()
+    # a merge by key needs no unique index, but a key must not stand in the batch twice
+    key = (chunked.job.key,) if chunked.job.mode.has_unique_key and chunked.job.key else ()
     for columns in dict.fromkeys((*key, *chunked.shape.info.unique)):
         if chunked.delivers(columns):
             found += _repeats(connection, chunked, columns, spool)
@@ -174,15 +174,19 @@ def _repeats(connection: Any, chunked: Chunked, columns: tuple[str, ...], spool:
 def _staying(chunked: Chunked, columns: tuple[str, ...], values: list[str]) -> str | None:
     """SQL of the target's rows that stay and hold the same unique values."""
     job = chunked.job
-    if job.mode == WriteMode.REPLACE:
+    # of the rows that a later chunk's key deletes nothing is known yet: the publish finds out
+    if job.mode.takes_all or job.mode == WriteMode.DELETE_INSERT:
         return None
     same = _equal(values, [f"t.{quote_ansi(name)}" for name in columns])
-    if job.mode != WriteMode.UPSERT:
+    if job.mode == WriteMode.APPEND:
         return f"from {chunked.target} t where {same}"
     if set(columns) == set(job.key):
         return None
     key = job.key or job.parent_key
     own = _equal([chunked.value(name, prefix="c.") for name in key], [f"t.{quote_ansi(name)}" for name in key])
+    if job.mode == WriteMode.INSERT_ONLY:
+        # a row with a known key is left out, whatever else it holds
+        return f"from {chunked.target} t where {same} and not exists (from {chunked.target} t where {own})"
     return f"from {chunked.target} t where {same} and not ({own})"
 
 

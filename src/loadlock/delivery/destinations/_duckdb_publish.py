@@ -10,10 +10,11 @@ import duckdb
 
 from loadlock.delivery.base import CONTROL_TABLE, Published
 from loadlock.delivery.destinations._duckdb_checks import Chunked
-from loadlock.delivery.destinations._local import LINEAGE_NAMES, Spool
+from loadlock.delivery.destinations._duckdb_merge import merging
+from loadlock.delivery.destinations._local import Spool
 from loadlock.delivery.names import TableName, quote_ansi
 from loadlock.delivery.sqltext import DELIVERY_COLUMNS, inserted_by_file
-from loadlock.errors import BalanceError, RefusedError
+from loadlock.errors import BalanceError
 from loadlock.faults import point
 from loadlock.model import WriteMode
 from loadlock.rows import FILE
@@ -88,13 +89,14 @@ def next_rowid(connection: Any, chunked: Chunked) -> int:
 
 def publish(connection: Any, chunked: Chunked, spool: Spool) -> Published:
     """Move the chunks into the table, inside the caller's transaction."""
+    if chunked.job.mode.by_key and chunked.job.key:
+        with merging(connection, chunked, spool) as merge:
+            return merge.publish(spool.rows)
     deleted = 0
     if chunked.job.mode == WriteMode.REPLACE:
         deleted = affected(connection, f"delete from {chunked.target}")
     if not spool.paths:
         return Published(inserted=0, deleted=deleted)
-    if chunked.job.mode == WriteMode.UPSERT and chunked.job.key:
-        return _upsert(connection, chunked, spool)
     counts = dict(connection.execute(f"select {FILE}, count(*) from {spool.sql()} group by all").fetchall())
     inserted = affected(connection, _insert(chunked, spool))
     _agree(inserted, sum(counts.values()), "inserted")
@@ -105,41 +107,6 @@ def _insert(chunked: Chunked, spool: Spool) -> str:
     names = ", ".join(quote_ansi(column.name) for column in chunked.columns)
     values = ", ".join(chunked.value(column.name, prefix="s.") for column in chunked.columns)
     return f"insert into {chunked.target} ({names}) select {values} from {spool.sql()} s"
-
-
-def _upsert(connection: Any, chunked: Chunked, spool: Spool) -> Published:
-    key = chunked.job.key
-    same = " and ".join(f"t.{quote_ansi(name)} = {chunked.value(name, prefix='s.')}" for name in key)
-    others = [column.name for column in chunked.columns if column.name not in key]
-    differs = " or ".join(
-        f"t.{quote_ansi(name)} is distinct from {chunked.value(name, prefix='s.')}"
-        for name in others
-        if name not in LINEAGE_NAMES
-    )
-    counts = connection.execute(
-        f"select s.{FILE}, count(*) filter (where t.rowid is null),"
-        f" count(*) filter (where t.rowid is not null and ({differs or 'false'})), count(*)"
-        f" from {spool.sql()} s left join (select rowid, * from {chunked.target}) t on {same} group by all"
-    ).fetchall()
-    by_file = {file: (new, changed, rows - new - changed) for file, new, changed, rows in sorted(counts)}
-    inserted, updated, unchanged = (sum(column) for column in zip(*by_file.values(), strict=True))
-    if inserted + updated + unchanged != spool.rows:
-        raise RefusedError(
-            f"a key ({', '.join(key)}) stands in several rows of {chunked.name}: which one to update is not known",
-            hint="Remove the repeated keys from the table and give it a unique index.",
-        )
-    if others and (updated or chunked.job.lineage):
-        changes = ", ".join(f"{quote_ansi(name)} = {chunked.value(name, prefix='s.')}" for name in others)
-        # with lineage an unchanged row becomes this batch's too, so that it is found again
-        condition = "true" if chunked.job.lineage else differs
-        done = affected(
-            connection,
-            f"update {chunked.target} as t set {changes} from {spool.sql()} s where {same} and ({condition})",
-        )
-        _agree(done, updated + (unchanged if chunked.job.lineage else 0), "updated")
-    done = affected(connection, f"{_insert(chunked, spool)} where not exists (from {chunked.target} t where {same})")
-    _agree(done, inserted, "inserted")
-    return Published(inserted=inserted, updated=updated, unchanged=unchanged, by_file=by_file)
 
 
 def affected(connection: Any, statement: str) -> int:

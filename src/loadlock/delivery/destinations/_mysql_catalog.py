@@ -10,6 +10,7 @@ from loadlock.delivery.destinations._mysql_wire import WireConnection, run
 from loadlock.delivery.names import TableName
 from loadlock.delivery.names import quote_backtick as quote
 from loadlock.delivery.sqltext import CHUNK_COLUMNS, DELIVERY_COLUMNS, FILE_COLUMN
+from loadlock.model import WriteMode
 
 _CONTROL_TYPES = {
     "key": "varchar(255)",
@@ -97,15 +98,15 @@ def create_control_tables(connection: WireConnection, beside: TableName) -> None
 
 
 def create_target_sql(name: TableName, job: Job, lineage: Sequence[DeliveryColumn], collation_name: str) -> str:
-    """CREATE TABLE from the job's columns; the key is the primary key of an upsert's target."""
-    keys = sum(column.type.kind == "text" for column in job.columns if column.name in job.key)
+    """CREATE TABLE from the job's columns; a key that tells rows apart is the primary key."""
+    key = () if job.mode == WriteMode.DELETE_INSERT else job.key
+    keys = sum(column.type.kind == "text" for column in job.columns if column.name in key)
     lines = []
     for column in (*job.columns, *lineage):
-        is_key = column.name in job.key
-        kind = created_type(column.type, collation_name, key=is_key, keys=keys)
-        lines.append(f"{quote(column.name)} {kind}{' not null' if column.required or is_key else ''}")
-    if job.key:
-        lines.append(f"primary key ({', '.join(map(quote, job.key))})")
+        kind = created_type(column.type, collation_name, key=column.name in key, keys=keys)
+        lines.append(f"{quote(column.name)} {kind}{' not null' if column.required or column.name in job.key else ''}")
+    if key:
+        lines.append(f"primary key ({', '.join(map(quote, key))})")
     return (
         f"create table {name.sql(quote)} ({', '.join(lines)})"
         f" engine = InnoDB default character set utf8mb4 collate {collation_name}"

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from loadlock.delivery.base import CHUNK_TABLE, DeliveryColumn, Job
 from loadlock.delivery.destinations import _mysql_catalog as catalog
 from loadlock.delivery.destinations._mysql_address import Address
+from loadlock.delivery.destinations._mysql_merge import MysqlMerge
 from loadlock.delivery.destinations._mysql_send import Sender
 from loadlock.delivery.destinations._mysql_types import CatalogTable, read_sql
-from loadlock.delivery.destinations._mysql_upsert import MysqlUpsert
 from loadlock.delivery.destinations._mysql_wire import WireConnection, changed, connect, run, translated
 from loadlock.delivery.destinations._server_session import ServerSession
 from loadlock.delivery.destinations._server_target import LOCK_POLL_SECONDS
@@ -167,7 +167,7 @@ class MysqlSession(ServerSession[CatalogTable, WireConnection]):
             yield f"LOAD DATA LOCAL INFILE {way}"
         else:
             yield f"multi-row INSERT {way}: the server forbids LOAD DATA LOCAL (local_infile is off), about 2.5 times slower"
-        yield from self._slow_upsert()
+        yield from self._slow_merge()
 
     def _make_child(self, job: Job, name: TableName, label: str) -> MysqlSession:
         return MysqlSession(job, self._address, name, label, self)
@@ -218,8 +218,8 @@ class MysqlSession(ServerSession[CatalogTable, WireConnection]):
         for session in (self, *self._children):
             self._run(f"analyze table {session._staging}")
 
-    def _upsert(self, key: tuple[str, ...]) -> MysqlUpsert:
-        return MysqlUpsert(
+    def _merge_by(self, key: tuple[str, ...]) -> MysqlMerge:
+        return MysqlMerge(
             run=self._run,
             changed=self._changed,
             quote=quote,
@@ -228,6 +228,8 @@ class MysqlSession(ServerSession[CatalogTable, WireConnection]):
             unique=self._found.unique,
             columns=tuple(column.name for column in self._columns),
             key=key,
+            mode=self._job.mode,
+            max_delete_percent=self._job.max_delete_percent,
             table=self._found,
         )
 
@@ -242,7 +244,7 @@ class MysqlSession(ServerSession[CatalogTable, WireConnection]):
             self._run(f"analyze table {self._target}")
 
     def _own_rows(self) -> str | None:
-        if self._job.mode == WriteMode.REPLACE:
+        if self._job.mode.takes_all:
             return "true"
         if found := self._in_staging():
             return found
@@ -263,12 +265,49 @@ class MysqlSession(ServerSession[CatalogTable, WireConnection]):
         kinds = {column.name: column.type for column in self._columns}
         self._sender([(name, kinds[name]) for name in rows.column_names]).send(self._keys_table, rows)
 
-    def _read(self, columns: Sequence[DeliveryColumn], where: str) -> Iterator[pa.Table]:
+    # -- taking back --------------------------------------------------------------------------------------------------
+
+    @property
+    def _fixed_columns(self) -> frozenset[str]:
+        return frozenset()
+
+    @property
+    def _joins(self) -> bool:
+        return True
+
+    def _may_create(self) -> bool:
+        """Tried, since rights may come from roles and patterns: the table would be made next in any case."""
+        trial = self._undo_name.sql(quote)
+        try:
+            with translated():
+                self._run(f"create table if not exists {trial} (one int)")
+        except RefusedError:
+            return False
+        return True
+
+    def _tables_named(self, prefix: str) -> list[str]:
+        found = self._run(
+            f"select table_name from information_schema.tables where table_schema = {self._text(self._name.schema or '')}"
+        )
+        return [str(name) for (name,) in found if str(name).startswith(prefix)]
+
+    def _hold(self) -> None:
+        """Nothing: the rows are held when they are read, LOCK TABLES would commit."""
+
+    @property
+    def _held_words(self) -> str:
+        return " for update"
+
+    @property
+    def _tells_apart(self) -> bool:
+        return bool(self._job.key or self._job.lineage or self._created)
+
+    def _read(self, columns: Sequence[DeliveryColumn], where: str, table: str | None = None) -> Iterator[pa.Table]:
         import pyarrow as pa
 
         parts = [read_sql(self._found.column(c.name), c.type, f"t.{quote(c.name)}") for c in columns]
         fields = ", ".join(sql for sql, _ in parts)
-        statement = f"select cast(concat_ws(',', {fields}) as binary) from {self._target} t where {where}"
+        statement = f"select cast(concat_ws(',', {fields}) as binary) from {table or self._target} t where {where}"
         with translated():
             for block in _blocks(self._connection.lines(statement)):
                 arrays = parse_csv(block, [kind for _, kind in parts])

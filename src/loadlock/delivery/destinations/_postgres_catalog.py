@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from loadlock.delivery.base import CHUNK_TABLE, CONTROL_TABLE, DeliveryColumn, Job
 from loadlock.delivery.destinations._postgres_types import CatalogColumn, CatalogTable, created_type
+from loadlock.delivery.fit import LINEAGE
 from loadlock.delivery.names import TableName
 from loadlock.delivery.names import quote_ansi as quote
 from loadlock.delivery.sqltext import CHUNK_COLUMNS, DELIVERY_COLUMNS, FILE_COLUMN
+from loadlock.model import WriteMode
 
 if TYPE_CHECKING:
     import psycopg
@@ -111,12 +113,12 @@ def create_control_tables(connection: psycopg.Connection[Any], beside: TableName
 
 
 def create_target_sql(name: TableName, job: Job, lineage: Sequence[DeliveryColumn]) -> str:
-    """CREATE TABLE from the job's columns; the key is the primary key of an upsert's target."""
+    """CREATE TABLE from the job's columns; a key that tells rows apart is the primary key."""
     lines = [
         f"{quote(column.name)} {created_type(column.type)}{' not null' if column.required or column.key else ''}"
         for column in (*job.columns, *lineage)
     ]
-    if job.key:
+    if job.key and job.mode != WriteMode.DELETE_INSERT:
         lines.append(f"primary key ({', '.join(map(quote, job.key))})")
     return f"create table {name.sql(quote)} ({', '.join(lines)})"
 
@@ -126,20 +128,25 @@ def create_staging(
     staging: TableName,
     target: TableName,
     table: CatalogTable,
-    delivered: set[str],
+    job: Job,
     parent: TableName | None,
 ) -> None:
-    """An empty table like the target, with its checks and foreign keys, so that rows are refused while they are loaded.
+    """An empty table like the target, with its checks, foreign keys and unique columns, so that rows are refused while they
+    are loaded. The job's own key is looked at before the publish: an index on it costs more than that.
 
     Foreign keys to `parent` are left out: its rows come in the publishing transaction. Unlogged: it is as fast as a load can
     be, and empty after a crash of the server (the receipts then say so).
     """
     to, like = staging.sql(quote), target.sql(quote)
+    delivered = {column.name for column in job.columns} | (set(LINEAGE) if job.lineage else set())
     run(connection, f"create unlogged table {to} (like {like} including constraints)")
     for column in table.columns:
         if column.not_null and column.name not in delivered:
             run(connection, f"alter table {to} alter column {quote(column.name)} drop not null")
     run(connection, f"alter table {to} add column {quote(FILE_COLUMN)} int not null")
+    for unique in table.unique:
+        if set(unique) <= delivered and not (job.mode.has_unique_key and set(unique) == set(job.key)):
+            run(connection, f"create unique index on {to} ({', '.join(map(quote, unique))})")
     for name, definition, allowed in run(
         connection, _FOREIGN_KEYS, _oid(connection, target), None if parent is None else _oid(connection, parent)
     ):

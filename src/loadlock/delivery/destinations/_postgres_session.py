@@ -18,9 +18,9 @@ from loadlock.delivery.destinations import _postgres_catalog as catalog
 from loadlock.delivery.destinations import _postgres_copy as wire
 from loadlock.delivery.destinations._postgres_catalog import changed, run
 from loadlock.delivery.destinations._postgres_connect import Connector, translated
+from loadlock.delivery.destinations._postgres_merge import PostgresMerge
 from loadlock.delivery.destinations._postgres_proof import Span
 from loadlock.delivery.destinations._postgres_types import CatalogTable, Wire, read_sql, wire_of
-from loadlock.delivery.destinations._postgres_upsert import PostgresUpsert
 from loadlock.delivery.destinations._postgres_watch import Watch
 from loadlock.delivery.destinations._server_session import ServerSession
 from loadlock.delivery.destinations._server_target import LOCK_POLL_SECONDS
@@ -141,14 +141,13 @@ class PostgresSession(ServerSession[CatalogTable, "Connection"]):
         self._table = self._find(self._name)
 
     def _create_staging(self) -> None:
-        delivered = {column.name for column in self._columns}
         parent = None if self._parent is None else self._parent._name
-        catalog.create_staging(self._connection, self._staging_name, self._name, self._found, delivered, parent)
+        catalog.create_staging(self._connection, self._staging_name, self._name, self._found, self._job, parent)
 
     def _notes(self) -> Iterator[str]:
         way = "through a staging table, published in one transaction" if self._staged else "in one transaction"
         yield f"binary COPY {way}"
-        yield from self._slow_upsert()
+        yield from self._slow_merge()
 
     def _make_child(self, job: Job, name: TableName, label: str) -> PostgresSession:
         return PostgresSession(job, self._connector, name, label, self)
@@ -208,8 +207,8 @@ class PostgresSession(ServerSession[CatalogTable, "Connection"]):
 
     # -- publish and read back ----------------------------------------------------------------------------------------
 
-    def _upsert(self, key: tuple[str, ...]) -> PostgresUpsert:
-        return PostgresUpsert(
+    def _merge_by(self, key: tuple[str, ...]) -> PostgresMerge:
+        return PostgresMerge(
             run=self._run,
             changed=self._changed,
             quote=quote,
@@ -218,6 +217,8 @@ class PostgresSession(ServerSession[CatalogTable, "Connection"]):
             unique=self._found.unique,
             columns=tuple(column.name for column in self._columns),
             key=key,
+            mode=self._job.mode,
+            max_delete_percent=self._job.max_delete_percent,
             table=self._found,
         )
 
@@ -239,7 +240,7 @@ class PostgresSession(ServerSession[CatalogTable, "Connection"]):
             return self._watch.compare(self._connection, self._connector, partial(self._read, self._job.columns))
 
     def _own_rows(self) -> str | None:
-        if self._job.mode == WriteMode.REPLACE:
+        if self._job.mode.takes_all:
             return "true"
         if found := self._in_staging():
             return found
@@ -257,12 +258,39 @@ class PostgresSession(ServerSession[CatalogTable, "Connection"]):
         names = ", ".join(map(quote, rows.column_names))
         wire.send(self._connection, f"copy {self._keys_table} ({names}) from stdin (format binary)", rows, wires)
 
-    def _read(self, columns: Sequence[DeliveryColumn], where: str) -> Iterator[pa.Table]:
+    # -- taking back --------------------------------------------------------------------------------------------------
+
+    @property
+    def _fixed_columns(self) -> frozenset[str]:
+        return frozenset(column.name for column in self._found.columns if column.identity_always)
+
+    @property
+    def _insert_words(self) -> str:
+        return " overriding system value" if self._fixed_columns else ""
+
+    def _may_create(self) -> bool:
+        right = f"select has_schema_privilege({literal(self._name.schema or '')}, 'CREATE')"
+        return bool(self._run(right)[0][0])
+
+    def _tables_named(self, prefix: str) -> list[str]:
+        return [
+            str(name)
+            for (name,) in self._run(
+                "select c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace"
+                f" where n.nspname = {literal(self._name.schema or '')} and starts_with(c.relname, {literal(prefix)})"
+                " and c.relkind = 'r'"
+            )
+        ]
+
+    def _hold(self) -> None:
+        self._run(f"lock table {self._target} in share row exclusive mode")
+
+    def _read(self, columns: Sequence[DeliveryColumn], where: str, table: str | None = None) -> Iterator[pa.Table]:
         import pyarrow as pa
 
         parts = [read_sql(self._found.column(c.name), c.type, f"t.{quote(c.name)}") for c in columns]
         select = ", ".join(sql for sql, _ in parts)
-        statement = f"copy (select {select} from {self._target} t where {where}) to stdout (format csv)"
+        statement = f"copy (select {select} from {table or self._target} t where {where}) to stdout (format csv)"
         with translated():
             for arrays in wire.receive(self._connection, statement, [kind for _, kind in parts]):
                 found = [array.cast(column.type.arrow()) for array, column in zip(arrays, columns, strict=True)]

@@ -1,7 +1,7 @@
 """One delivery to a database server, the steps that PostgreSQL and MySQL share.
 
-Append and replace are one transaction, with a savepoint around each chunk. Upsert goes through a staging table beside the
-target: each chunk commits with its receipt, and the publish is one transaction. Child tables are loaded by sessions on the
+Append and replace are one transaction, with a savepoint around each chunk. The modes by key go through a staging table beside
+the target: each chunk commits with its receipt, and the publish is one transaction. Child tables are loaded by sessions on the
 same connection and published in the same transaction.
 """
 
@@ -13,20 +13,21 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from loadlock.delivery.base import CONTROL_TABLE, DeliveryColumn, Job, Opened, Published, Session
-from loadlock.delivery.destinations._server_target import ConnectionT, ServerTarget, TableT
-from loadlock.delivery.destinations._server_upsert import ServerUpsert
+from loadlock.delivery.destinations._merge import Merge
+from loadlock.delivery.destinations._server_target import ConnectionT, TableT
+from loadlock.delivery.destinations._server_undo import ServerUndo
 from loadlock.delivery.names import TableName, parse_table
 from loadlock.delivery.retry import LostTransactionError
-from loadlock.delivery.sqltext import delivery_row, inserted_by_file
+from loadlock.delivery.sqltext import FILE_COLUMN, delivery_row, inserted_by_file
 from loadlock.errors import BalanceError, DeliveryError, RefusedError, UnavailableError
 from loadlock.faults import point
-from loadlock.model import Chunk, VerifyLevel
+from loadlock.model import Chunk, VerifyLevel, WriteMode
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class ServerSession(ServerTarget[TableT, ConnectionT], Session):
+class ServerSession(ServerUndo[TableT, ConnectionT], Session):
     """See `loadlock.delivery.base.Session`."""
 
     def __init__(
@@ -42,14 +43,15 @@ class ServerSession(ServerTarget[TableT, ConnectionT], Session):
     # -- what servers do in their own words -----------------------------------------------------------------------------
 
     @abstractmethod
-    def _upsert(self, key: tuple[str, ...]) -> ServerUpsert: ...
+    def _merge_by(self, key: tuple[str, ...]) -> Merge:
+        """What publishes the staging table by these key columns."""
 
     @abstractmethod
     def _make_child(self, job: Job, name: TableName, label: str) -> ServerSession[TableT, ConnectionT]:
         """A session on the same connection."""
 
     def _ready_to_merge(self) -> None:
-        """Before the publishing transaction of an upsert begins."""
+        """Before the publishing transaction of a staged load begins."""
         return
 
     # -- open ---------------------------------------------------------------------------------------------------------
@@ -87,6 +89,8 @@ class ServerSession(ServerTarget[TableT, ConnectionT], Session):
                     loaded = self._prepare_staging()
             else:
                 self._make_target()
+                if self._job.mode == WriteMode.REPLACE:
+                    self._make_undo()
         elif self._table is None:
             raise RefusedError(
                 f"{self._label} was published by this run, but the table is gone",
@@ -98,12 +102,13 @@ class ServerSession(ServerTarget[TableT, ConnectionT], Session):
             staged=self._staged,
             loaded=loaded,
             published=self._published,
-            notes=tuple(self._notes()),
+            notes=(*self._notes(), *self._undo_notes()),
         )
 
-    def _slow_upsert(self) -> Iterator[str]:
-        if self._staged and self._job.key and not any(set(u) == set(self._job.key) for u in self._found.unique):
-            yield f"no unique index on {', '.join(self._job.key)}: the upsert reads the whole table"
+    def _slow_merge(self) -> Iterator[str]:
+        has_index = any(set(unique) == set(self._job.key) for unique in self._found.unique)
+        if self._job.mode.has_unique_key and self._job.key and not has_index:
+            yield f"no unique index on {', '.join(self._job.key)}: mode {self._job.mode} reads the whole table"
 
     def child(self, job: Job, label: str) -> ServerSession[TableT, ConnectionT]:
         """A session for a child table, on the same connection."""
@@ -127,6 +132,7 @@ class ServerSession(ServerTarget[TableT, ConnectionT], Session):
                 self._link.in_transaction = True
             with self._savepoint():
                 for session in (*reversed(self._children), self):
+                    session._save_replaced()
                     session._empty()
                     session._begun = True
 
@@ -271,6 +277,8 @@ class ServerSession(ServerTarget[TableT, ConnectionT], Session):
         made = []
         with self._translated():
             self._ready_to_merge()
+            for session in (self, *self._children):
+                session._make_undo()
             self._run(self._start())
             self._link.in_transaction = True
             try:
@@ -286,9 +294,11 @@ class ServerSession(ServerTarget[TableT, ConnectionT], Session):
         return self._is_published(made)
 
     def _merge(self, rows: int) -> Published:
+        merge = self._merge_by(self._job.key if self._parent is None else self._job.parent_key)
+        self._save_merged(merge)
         if self._parent is None:
-            return self._upsert(self._job.key).publish(rows)
-        return self._upsert(self._job.parent_key).replace_children(rows, self._parent._staging)
+            return merge.publish(rows)
+        return merge.exchange(rows, self._parent._staging)
 
     def _is_published(self, made: list[tuple[ServerSession[TableT, ConnectionT], Published]]) -> Published:
         for session, published in made:
@@ -337,6 +347,11 @@ class ServerSession(ServerTarget[TableT, ConnectionT], Session):
         self._recognised = True
         return True
 
+    def _keys_match(self, names: Sequence[str]) -> str:
+        pairs = zip(self._job.key, names, strict=True)
+        same = " and ".join(f"k.{self._quote(ours)} = t.{self._quote(name)}" for ours, name in pairs)
+        return f"exists (select 1 from {self._keys_table} k where {same})"
+
     def read_back(self, columns: Sequence[DeliveryColumn]) -> tuple[VerifyLevel, Iterator[pa.Table]]:
         """The rows of this delivery as they are now in the target."""
         self._connect()
@@ -346,6 +361,14 @@ class ServerSession(ServerTarget[TableT, ConnectionT], Session):
                 return VerifyLevel.COUNT, iter([_count_table(self._count_own())])
         return VerifyLevel.CONTENT, self._read(columns, where)
 
+    def left(self, columns: Sequence[DeliveryColumn]) -> Iterator[pa.Table] | None:
+        """The rows of the staging table that an insert only left out; None where it is gone."""
+        self._connect()
+        with self._translated():
+            if self._find(self._staging_name) is None:
+                return None
+        return self._read(columns, f"t.{self._quote(FILE_COLUMN)} < 0", self._staging)
+
     def _count_own(self) -> int:
         """Rows of the target that may be this delivery's."""
         return self._count(self._target)
@@ -353,12 +376,13 @@ class ServerSession(ServerTarget[TableT, ConnectionT], Session):
     def _in_staging(self) -> str | None:
         """The condition for rows whose keys lie in the staging table, or were recognised; None where there is neither."""
         if self._recognised:
-            same = " and ".join(f"k.{self._quote(name)} = t.{self._quote(name)}" for name in self._job.key)
-            return f"exists (select 1 from {self._keys_table} k where {same})"
+            return self._keys_match(self._job.key)
         holder, key = (self, self._job.key) if self._parent is None else (self._parent, self._job.parent_key)
         if not holder._staged or self._find(holder._staging_name) is None:
             return None
         keys = " and ".join(f"s.{self._quote(name)} = t.{self._quote(name)}" for name in key)
+        if self._job.mode == WriteMode.INSERT_ONLY:
+            keys += f" and s.{self._quote(FILE_COLUMN)} >= 0"
         return f"exists (select 1 from {holder._staging} s where {keys})"
 
     # -- end ----------------------------------------------------------------------------------------------------------
@@ -396,6 +420,8 @@ class ServerSession(ServerTarget[TableT, ConnectionT], Session):
         """What is left beside the target at the end."""
         if self._published is not None and self._staged:
             self._run(f"drop table if exists {self._staging}")
+        if self._published is not None or self._taken_back:
+            self._prune_undo()
 
 
 def _count_table(count: int) -> pa.Table:

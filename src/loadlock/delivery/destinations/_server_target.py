@@ -19,7 +19,7 @@ from loadlock.delivery.names import TableName
 from loadlock.delivery.retry import LostTransactionError
 from loadlock.delivery.sqltext import DELIVERY_COLUMNS, FILE_COLUMN, published_from, staging_name
 from loadlock.errors import DeliveryError, RefusedError, UnavailableError
-from loadlock.model import Chunk, WriteMode
+from loadlock.model import Chunk
 from loadlock.types import ColumnType
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class ServerTarget(ABC, Generic[TableT, ConnectionT]):
         self._link: Link[ConnectionT] = link or Link()
         self._held: ConnectionT | None = None
         """The connection on which the target's lock was taken."""
-        self._staged = job.mode == WriteMode.UPSERT
+        self._staged = job.mode.by_key
         self._lineage = tuple(lineage_column(column) for column in LINEAGE) if job.lineage else ()
         self._columns = (*job.columns, *self._lineage)
         self._table: TableT | None = None
@@ -176,7 +176,8 @@ class ServerTarget(ABC, Generic[TableT, ConnectionT]):
         """Send rows of key columns to the temporary table."""
 
     @abstractmethod
-    def _read(self, columns: Sequence[DeliveryColumn], where: str) -> Iterator[pa.Table]: ...
+    def _read(self, columns: Sequence[DeliveryColumn], where: str, table: str | None = None) -> Iterator[pa.Table]:
+        """Rows `t` of the target, or of another table like it."""
 
     @abstractmethod
     def _analyze(self) -> None:

@@ -5,52 +5,23 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from loadlock.delivery.base import CONTROL_TABLE, Job, Published
+from loadlock.delivery.base import Job, Published
 from loadlock.delivery.destinations import _sqlite_shape as shapes
-from loadlock.delivery.destinations._local import LINEAGE_NAMES, delivered_columns, short_hash
-from loadlock.delivery.names import quote_ansi
-from loadlock.delivery.sqltext import DELIVERY_COLUMNS
-from loadlock.errors import BalanceError, Refusal, RefusedError, RowsRefusedError
+from loadlock.delivery.destinations._local import delivered_columns, short_hash
+from loadlock.delivery.destinations._local_undo import rowid_marks, rowids_of
+from loadlock.delivery.destinations._sqlite_merge import SQLiteMerge, make_stage
+from loadlock.delivery.destinations._sqlite_undo import SQLiteUndo
+from loadlock.delivery.names import TableName, quote_ansi
+from loadlock.delivery.sqltext import FILE_COLUMN, inserted_by_file
+from loadlock.errors import BalanceError, Refusal, RowsRefusedError
 from loadlock.model import WriteMode
 from loadlock.rows import FILE
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-_CONTROL_TYPES = {
-    "key": "text not null primary key",
-    "name": "text",
-    "integer": "integer",
-    "text": "text",
-    "now": "text default (strftime('%Y-%m-%d %H:%M:%fZ', 'now'))",
-}
-
-
-def control_row(connection: sqlite3.Connection, column: str, value: str) -> dict[str, Any] | None:
-    """The newest control row with this value, or None."""
-    known = connection.execute(
-        "select 1 from pragma_table_list where schema = 'main' and name = ?", [CONTROL_TABLE]
-    ).fetchall()
-    if not known:
-        return None
-    rows = connection.execute(
-        f"select {', '.join(DELIVERY_COLUMNS)} from main.{CONTROL_TABLE} where {column} = ?"
-        " order by published_at desc, _rowid_ desc limit 1",
-        [value],
-    ).fetchall()
-    return dict(zip(DELIVERY_COLUMNS, rows[0], strict=True)) if rows else None
-
-
-def write_control_row(connection: sqlite3.Connection, row: dict[str, Any]) -> None:
-    """Write the control row, making its table where it is absent; again (after a busy commit) is no error."""
-    columns = ", ".join(f"{column} {_CONTROL_TYPES[kind]}" for column, kind in DELIVERY_COLUMNS.items())
-    connection.execute(f"create table if not exists main.{CONTROL_TABLE} ({columns})")
-    marks = ", ".join("?" * len(row))
-    connection.execute(
-        f"insert or replace into main.{CONTROL_TABLE} ({', '.join(row)}) values ({marks})", list(row.values())
-    )
 
 
 class Rows:
@@ -64,18 +35,25 @@ class Rows:
         self._job = job
         self._parent = parent
         own = short_hash(table.lower())
-        self._stage = f"temp._loadlock_stage_{own}"
+        self._table = table
+        self._stage = f"_loadlock_stage_{own}"
         self.keys = f"temp._loadlock_keys_{own}"
         """The table of the batch's keys, where it is made."""
-        self._merges = job.mode == WriteMode.UPSERT and bool(job.key)
+        self._merges = job.mode.by_key and bool(job.key)
         self._shape = shape
         self._target = f"main.{quote_ansi(table)}"
         self._columns = delivered_columns(job)
         self._names = [column.name for column in self._columns]
         self._identity = self._find_identity()
-        self._counts: dict[int, list[int]] = {}
+        self._counts: dict[int, int] = {}
+        self._staged = 0
+        self._merged: Published | None = None
         self._deleted = 0
         self._started = False
+        writable = [column.name for column in shape.info.columns if not column.generated]
+        self.undo = SQLiteUndo(
+            job=job, name=TableName(table=table), label=table, columns=writable, connection=connection
+        )
         self._rowid_from: int | None = None
 
     def _find_identity(self) -> tuple[str, ...] | None:
@@ -92,10 +70,13 @@ class Rows:
         if self._started:
             return
         self._started = True
+        self.undo.make()
         if self._job.mode == WriteMode.REPLACE:
+            self.undo.save_deleted("true")
             self._deleted = self._connection.execute(f"delete from {self._target}").rowcount
         elif self._job.mode == WriteMode.UPSERT and self._parent is not None:
             self._parent.start()
+            self.undo.save_deleted(self._parent.holds(self._job.parent_key))
             self._deleted = self._connection.execute(
                 f"delete from {self._target} as t where {self._parent.holds(self._job.parent_key)}"
             ).rowcount
@@ -104,22 +85,30 @@ class Rows:
         if self._identity:
             self._make_keys()
         if self._merges:
-            typed = ", ".join(f"c{i} {self._declared(name)}" for i, name in enumerate(self._names))
-            self._connection.execute(f"create table {self._stage} ({typed}, {FILE} integer)")
+            make_stage(self._connection, self._table, self._shape, self._stage)
 
     def load(self, rows: pa.Table) -> None:
         """Write one chunk or, raising RowsRefusedError, nothing of it."""
         self.start()
-        counts = self._counts
-        self._counts = {file: list(numbers) for file, numbers in counts.items()}
+        counts, staged = self._counts, self._staged
+        self._counts = dict(counts)
+        try:
+            with self._savepoint():
+                if self._merges:
+                    self._to_stage(rows)
+                else:
+                    self._insert(rows)
+        except BaseException:
+            self._counts, self._staged = counts, staged
+            raise
+
+    @contextmanager
+    def _savepoint(self) -> Iterator[None]:
+        """Nothing of the block is kept where it fails."""
         self._connection.execute("savepoint loadlock_chunk")
         try:
-            if self._merges:
-                self._upsert(rows)
-            else:
-                self._insert(rows)
+            yield
         except BaseException:
-            self._counts = counts
             if self._connection.in_transaction:
                 self._connection.execute("rollback to loadlock_chunk")
                 self._connection.execute("release loadlock_chunk")
@@ -132,63 +121,42 @@ class Rows:
         _agree(done, rows.num_rows, "inserted")
         self._remember(rows)
         for file, count in Counter(rows[FILE].to_pylist()).items():
-            self._count(file, count, 0, 0)
+            self._counts[file] = self._counts.get(file, 0) + count
 
-    def _upsert(self, rows: pa.Table) -> None:
-        self._connection.execute(f"delete from {self._stage}")
+    def _to_stage(self, rows: pa.Table) -> None:
         self._remember(rows)
-        self._each(f"insert into {self._stage} values", [*self._bound(rows), rows[FILE].to_pylist()])
-        same = " and ".join(f"t.{quote_ansi(name)} = s.c{self._names.index(name)}" for name in self._job.key)
-        others = [(i, name) for i, name in enumerate(self._names) if name not in self._job.key]
-        differs = (
-            " or ".join(
-                f"t.{quote_ansi(name)} is not s.c{i} collate binary" for i, name in others if name not in LINEAGE_NAMES
-            )
-            or "false"
-        )
-        inserted, updated, unchanged = self._classify(same, differs, rows.num_rows)
-        if others:
-            changes = ", ".join(f"{quote_ansi(name)} = s.c{i}" for i, name in others)
-            # with lineage an unchanged row becomes this batch's too, so that it is found again
-            condition = "true" if self._job.lineage else differs
-            done = self._write(
-                f"update {self._target} as t set {changes} from {self._stage} as s where {same} and ({condition})"
-            )
-            _agree(done, updated + (unchanged if self._job.lineage else 0), "updated")
-        names = ", ".join(map(quote_ansi, self._names))
-        values = ", ".join(f"s.c{i}" for i in range(len(self._names)))
-        done = self._write(
-            f"insert into {self._target} ({names}) select {values} from {self._stage} as s"
-            f" where not exists (select 1 from {self._target} as t where {same})"
-        )
-        _agree(done, inserted, "inserted")
+        names = ", ".join(map(quote_ansi, [*self._names, FILE_COLUMN]))
+        self._each(f"insert into temp.{self._stage} ({names}) values", [*self._bound(rows), rows[FILE].to_pylist()])
+        self._staged += rows.num_rows
 
-    def _classify(self, same: str, differs: str, rows: int) -> tuple[int, int, int]:
-        """Count new, changed and unchanged rows of the stage by file, before they are merged."""
-        found = self._connection.execute(
-            f"select s.{FILE}, sum(t.k is null), sum(t.k is not null and ({differs})), count(*)"
-            f" from {self._stage} as s left join (select 1 as k, * from {self._target}) as t on {same} group by 1"
-        ).fetchall()
-        if sum(total for *_, total in found) != rows:
-            raise RefusedError(
-                f"a key ({', '.join(self._job.key)}) stands in several rows of the table: which one to update is not known",
-                hint="Remove the repeated keys from the table and give it a unique index.",
-            )
-        for file, new, changed, total in found:
-            self._count(file, new, changed, total - new - changed)
-        inserted, updated = sum(row[1] for row in found), sum(row[2] for row in found)
-        return inserted, updated, rows - inserted - updated
+    @property
+    def merge(self) -> SQLiteMerge:
+        """What publishes the staged rows."""
+        return SQLiteMerge(
+            run=lambda sql: self._connection.execute(sql).fetchall(),
+            changed=self._write,
+            quote=quote_ansi,
+            target=self._target,
+            staging=f"temp.{self._stage}",
+            unique=self._shape.info.unique,
+            columns=tuple(self._names),
+            key=self._job.key,
+            mode=self._job.mode,
+            max_delete_percent=self._job.max_delete_percent,
+        )
 
     def _remember(self, rows: pa.Table) -> None:
         """Note the identities of a chunk's rows; they must be new in the batch and not null."""
         if not self._identity:
             return
-        bound = [self._bound(rows)[self._names.index(name)] for name in self._identity]
+        places = [self._names.index(name) for name in self._identity]
+        bound = [shapes.to_sqlite(rows.column(place), self._columns[place].type) for place in places]
         if self._job.mode == WriteMode.APPEND and any(value is None for values in bound for value in values):
             # the database numbers such rows itself: the read-back can only count
             self._identity = None
             return
-        self._each(f"insert into {self.keys} values", bound)
+        again = "" if self._job.mode.has_unique_key or not self._merges else "or ignore "
+        self._each(f"insert {again}into {self.keys} values", bound)
 
     def _bound(self, rows: pa.Table) -> list[list[Any]]:
         return [shapes.to_sqlite(rows.column(i), column.type) for i, column in enumerate(self._columns)]
@@ -214,11 +182,6 @@ class Rows:
         except sqlite3.IntegrityError as error:
             raise _refused(error, None) from error
 
-    def _count(self, file: int, inserted: int, updated: int, unchanged: int) -> None:
-        numbers = self._counts.setdefault(file, [0, 0, 0])
-        for index, value in enumerate((inserted, updated, unchanged)):
-            numbers[index] += value
-
     def _value(self, query: str) -> int:
         return int(self._connection.execute(query).fetchall()[0][0])
 
@@ -228,13 +191,24 @@ class Rows:
         return "" if info.sql_type == "ANY" else info.sql_type
 
     def finish(self) -> Published:
-        """The counts, once all chunks are written."""
+        """What was written, once all chunks are here; staged rows are merged now, once."""
         self.start()
-        by_file = {file: (n[0], n[1], n[2]) for file, n in sorted(self._counts.items())}
-        inserted, updated, unchanged = (sum(n[i] for n in by_file.values()) for i in range(3))
-        return Published(
-            inserted=inserted, updated=updated, unchanged=unchanged, deleted=self._deleted, by_file=by_file
-        )
+        if not self._merges:
+            by_file = inserted_by_file(self._counts)
+            return Published(inserted=sum(self._counts.values()), deleted=self._deleted, by_file=by_file)
+        if self._merged is None:
+            merge = self.merge
+            with self._savepoint():
+                self.undo.save(merge.staging, merge.match, merge.differs)
+                self._merged = merge.publish(self._staged)
+        return self._merged
+
+    def left(self, columns: Sequence[str]) -> str | None:
+        """The query of the rows that an insert only left out; None in a session that did not send them."""
+        if self._merged is None:
+            return None
+        values = ", ".join(map(quote_ansi, columns))
+        return f"select {values} from temp.{self._stage} where {quote_ansi(FILE_COLUMN)} < 0"
 
     def recognise(self, rows: Iterable[pa.Table]) -> None:
         """Take the keys of rows that another session wrote, so that `batch_rows` finds them."""
@@ -242,6 +216,24 @@ class Rows:
         self._make_keys()
         for table in rows:
             self._remember(table)
+
+    def find_written(self, rows: Iterable[pa.Table], row: dict[str, Any] | None) -> tuple[str, bool]:
+        """For a rollback: the delivery's rows as what follows `from`, and whether it wrote all that it was sent."""
+        if self._job.key:
+            self.recognise(rows)
+        self._started = True
+        parent = None if self._parent is None else self._parent.holds(self._job.parent_key)
+        rowids = rowids_of(row, self._shape.rowid) if self._shape.rowid else None
+        all_sent = self.undo.find(self.holds, parent, rowids)
+        return f"{self._target} as t where {self.undo.where}", all_sent
+
+    @property
+    def marks(self) -> dict[str, Any] | None:
+        """For the control row: where the rows of an append lie."""
+        if self._rowid_from is None:
+            return None
+        last = self._value(f"select coalesce(max({self._shape.rowid}), 0) from {self._target}")
+        return rowid_marks(self._rowid_from, last + 1 - self._rowid_from)
 
     def _make_keys(self) -> None:
         # the declared types give the same affinity as in the table, so that equal values are equal
@@ -258,7 +250,7 @@ class Rows:
     def batch_rows(self) -> str | None:
         """The batch's rows as what follows `from` (the table is `t`), or None where they can't be told apart."""
         job = self._job
-        if job.mode == WriteMode.REPLACE:
+        if job.mode.takes_all:
             return f"{self._target} as t"
         if job.lineage:
             return f"{self._target} as t where t._batch = '" + job.batch.replace("'", "''") + "'"
@@ -268,7 +260,11 @@ class Rows:
             return f"{self._target} as t where {self._parent.holds(job.parent_key)}"
         if self._identity:
             same = " and ".join(f"k.k{i} = t.{quote_ansi(name)}" for i, name in enumerate(self._identity))
-            return f"{self.keys} as k join {self._target} as t on {same}"
+            found = f"{self.keys} as k join {self._target} as t on {same}"
+            if job.mode == WriteMode.INSERT_ONLY and self._merged is not None:
+                new = f"s.{quote_ansi(FILE_COLUMN)} >= 0 and {self.merge.match}"
+                found += f" where exists (select 1 from temp.{self._stage} as s where {new})"
+            return found
         if self._rowid_from is not None:
             return f"{self._target} as t where t.{self._shape.rowid} >= {self._rowid_from}"
         return None

@@ -7,7 +7,7 @@ moves them into the table in one transaction, so readers see the old rows or the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,11 +22,14 @@ from loadlock.delivery.base import (
     Session,
     TableInfo,
     Target,
+    Undone,
+    Written,
 )
 from loadlock.delivery.destinations import _duckdb_link as link
 from loadlock.delivery.destinations import _duckdb_publish as publishing
 from loadlock.delivery.destinations import _duckdb_shape as shapes
 from loadlock.delivery.destinations._duckdb_checks import CHUNK, Chunked, refusal
+from loadlock.delivery.destinations._duckdb_undo import DuckDBUndo, save_chunks
 from loadlock.delivery.destinations._local import (
     PathLock,
     Spool,
@@ -38,9 +41,11 @@ from loadlock.delivery.destinations._local import (
     short_hash,
     spooled,
 )
+from loadlock.delivery.destinations._local_undo import rowid_marks, rowids_of
 from loadlock.delivery.fit import check_contract
 from loadlock.delivery.names import check_names, parse_table, quote_ansi
 from loadlock.delivery.sqltext import delivery_row, published_from
+from loadlock.delivery.undo_sql import ROLLBACK
 from loadlock.errors import BalanceError, RefusedError, RowsRefusedError
 from loadlock.model import Chunk, VerifyLevel, WriteMode
 from loadlock.rows import FILE
@@ -58,9 +63,10 @@ class DuckDB:
     summary: ClassVar[str] = "a table in a DuckDB file"
     schemes: ClassVar[tuple[str, ...]] = ("duckdb",)
     capabilities: ClassVar[Capabilities] = Capabilities(
-        modes=frozenset({WriteMode.APPEND, WriteMode.REPLACE, WriteMode.UPSERT}),
+        modes=frozenset(WriteMode),
         transactional_ddl=True,
         joint_children=True,
+        undoes=frozenset({WriteMode.APPEND, WriteMode.REPLACE, WriteMode.UPSERT}),
         concurrent_readers=False,
     )
 
@@ -93,7 +99,7 @@ class DuckDB:
             return None
         name = parse_table(target.table)
         with link.mapped(self.label(target)), link.connect_reading(path) as connection:
-            return publishing.control_row(connection, name, "target = ?", str(name))
+            return publishing.control_row(connection, name, f"mode <> '{ROLLBACK}' and target = ?", str(name))
 
 
 class DuckDBSession(Session):
@@ -119,8 +125,12 @@ class DuckDBSession(Session):
         self._chunked: Chunked | None = None
         self._published: Published | None = None
         self._rows_from: int | None = None
-        """First rowid of an append made by this session."""
+        """First rowid of what this session inserted."""
+        self._recognised = False
         self._deleted = 0
+        self._undo: DuckDBUndo | None = None
+        self._rowids: str | None = None
+        """Where an append of an earlier session laid its rows."""
 
     def open(self) -> Opened:
         check_folder(self._path)
@@ -136,6 +146,7 @@ class DuckDBSession(Session):
     def _open(self) -> Opened:
         row = publishing.control_row(self._connection, self._name, "delivery_id = ?", self._job.delivery_id)
         self._published = None if row is None else published_from(row)
+        self._rowids = rowids_of(row, "rowid")
         # a crash between publish and read-back leaves the chunks: they still say which rows are the batch's
         clear_debris(self._spools, keep=self._spool.folder if self._published else None)
         shape = shapes.inspect(self._connection, self._name)
@@ -212,16 +223,36 @@ class DuckDBSession(Session):
         """Publish this table, then its children, in one transaction."""
         family = (self, *self._children)
         with publishing.transaction(self._connection):
+            for session in family:
+                session._keep()
             for session in reversed(self._children):
                 session._empty()
             made = [session._move() for session in family]
         for session, published in zip(family, made, strict=True):
             session._published = published
 
+    def _keep(self) -> None:
+        """What this publish is about to change, for a rollback; the target is made where it is absent."""
+        if shapes.inspect(self._connection, self._name) is None:
+            self._connection.execute(shapes.create_sql(self._job, self._name)).fetchall()
+        undo = self._begin_undo()
+        undo.make()
+        if self._job.parent_key and self._parent is not None:
+            undo.save_deleted(self._parent._holds(self._job.parent_key))
+        else:
+            save_chunks(undo, self._ready(), self._spool)
+
+    def _begin_undo(self) -> DuckDBUndo:
+        columns = [column.name for column in self._ready().shape.info.columns if not column.generated]
+        self._undo = DuckDBUndo(
+            job=self._job, name=self._name, label=self._label, columns=columns, connection=self._connection
+        )
+        return self._undo
+
     def _empty(self) -> None:
         """Children that are replaced go before their parents."""
         self._deleted = 0
-        if self._job.mode == WriteMode.REPLACE and shapes.inspect(self._connection, self._name) is not None:
+        if self._job.mode == WriteMode.REPLACE:
             self._deleted = publishing.affected(self._connection, f"delete from {self._ready().target}")
 
     def _move(self) -> Published:
@@ -230,8 +261,6 @@ class DuckDBSession(Session):
         if self._pledged is None or self._spool.rows != self._pledged[0]:
             sent = "no" if self._pledged is None else f"{self._pledged[0]:,}"
             raise BalanceError(f"{self._label}: {sent} rows were sent, {self._spool.rows:,} arrived")
-        if shapes.inspect(self._connection, self._name) is None:
-            self._connection.execute(shapes.create_sql(self._job, self._name)).fetchall()
         deleted = self._deleted
         if self._parent is not None and self._job.mode == WriteMode.UPSERT and self._parent._spool.paths:
             deleted += publishing.affected(
@@ -241,7 +270,8 @@ class DuckDBSession(Session):
         found = publishing.publish(self._connection, chunked, self._spool)
         published = replace(found, deleted=found.deleted + deleted)
         rows, digest = self._pledged
-        row = delivery_row(self._job, str(self._name), published, rows=rows, digest=digest)
+        marks = rowid_marks(self._rows_from, rows) if self._job.mode == WriteMode.APPEND else None
+        row = delivery_row(self._job, str(self._name), published, rows=rows, digest=digest, marks=marks)
         publishing.write_control_row(self._connection, self._name, row)
         return published
 
@@ -264,33 +294,88 @@ class DuckDBSession(Session):
             if table.num_rows:
                 files = pa.nulls(table.num_rows, pa.int32())
                 self._spool.write(f"recognised {number}", spooled(table.append_column(FILE, files)))
+        self._recognised = True
         return True
+
+    def left(self, columns: Sequence[DeliveryColumn]) -> Iterator[pa.Table] | None:
+        if self._rows_from is None:
+            return None
+        chunked = self._ready()
+        names = [column.name for column in chunked.columns]
+        values = ", ".join(f"s.c{names.index(column.name)}" for column in columns)
+        same = " and ".join(f"t.{quote_ansi(k)} = {chunked.value(k, prefix='s.')}" for k in self._job.key)
+        ours = f"exists (from {chunked.target} t where t.rowid >= {self._rows_from} and {same})"
+        return self._stream(f"select {values} from {self._spool.sql()} s where not {ours}", columns)
 
     def read_back(self, columns: Sequence[DeliveryColumn]) -> tuple[VerifyLevel, Iterator[pa.Table]]:
         chunked = self._ready()
         condition = self._batch_rows(chunked)
         if condition is None:
             return VerifyLevel.COUNT, self._stream(f"select count(*) as count from {chunked.target} t", None)
+        return VerifyLevel.CONTENT, self._stream(self._select(columns, condition), columns)
+
+    def _select(self, columns: Sequence[DeliveryColumn], condition: str) -> str:
         values = ", ".join(
             f"cast(t.{quote_ansi(column.name)} as {column.type.duckdb}) as c{index}"
             for index, column in enumerate(columns)
         )
-        return VerifyLevel.CONTENT, self._stream(f"select {values} from {chunked.target} t where {condition}", columns)
+        return f"select {values} from {self._ready().target} t where {condition}"
 
     def _batch_rows(self, chunked: Chunked) -> str | None:
         """Condition that tells the batch's rows from others, or None."""
         job = self._job
-        if job.mode == WriteMode.REPLACE:
+        if job.mode.takes_all:
             return "true"
         if job.lineage:
             return "t._batch = '" + job.batch.replace("'", "''") + "'"
         if job.mode == WriteMode.UPSERT and self._parent is not None:
             return self._parent._holds(job.parent_key)
-        if job.key and (job.mode == WriteMode.UPSERT or self._rows_from is None) and self._spool.paths:
-            return self._holds(job.key)
-        if job.mode == WriteMode.APPEND and self._rows_from is not None:
+        adds = job.mode in (WriteMode.APPEND, WriteMode.INSERT_ONLY)
+        if adds and self._rows_from is not None:
             return f"t.rowid >= {self._rows_from}"
+        if job.mode == WriteMode.INSERT_ONLY and not self._recognised:
+            # the chunks hold the rows that were left out, too
+            return None
+        if job.key and self._spool.paths:
+            return self._holds(job.key)
         return None
+
+    def written(self, sent: Callable[[], Iterable[pa.Table]]) -> Written:
+        """Find the delivery's rows; `undo` takes them back in one transaction. The file admits no other process."""
+        with link.mapped(self._label):
+            undo = self._begin_undo()
+            undo.check(self._published)
+            if self._job.key:
+                self.recognise(sent())
+            parent = None if self._parent is None else self._parent._holds(self._job.parent_key)
+            all_sent = undo.find(self._holds, parent, self._rowids)
+        published = self._published or Published(inserted=0)
+        expected = published.inserted + (0 if all_sent else published.updated)
+        return Written(
+            expected=expected,
+            rows=self._stream(self._select(self._job.columns, undo.where), self._job.columns),
+            all_sent=all_sent,
+        )
+
+    def gone(self) -> list[dict[str, str | None]]:
+        return self._undo.table.gone() if self._undo is not None and self._undo.kept and self._job.key else []
+
+    def undo(self) -> Undone:
+        undone = Undone()
+        family = (self, *self._children)
+        with link.mapped(self._label), publishing.transaction(self._connection):
+            for session in reversed(family):
+                undone += session._ready_undo().take_away()
+            for session in family:
+                undone += session._ready_undo().bring_back()
+        for session in family:
+            session._published = None
+        return undone
+
+    def _ready_undo(self) -> DuckDBUndo:
+        if self._undo is None:
+            raise RefusedError(f"{self._label}: there is nothing to take back")
+        return self._undo
 
     def _stream(self, query: str, columns: Sequence[DeliveryColumn] | None) -> Iterator[pa.Table]:
         import pyarrow as pa

@@ -19,8 +19,9 @@ class MysqlDestination:
     summary: ClassVar[str] = "MySQL and MariaDB tables, by LOAD DATA from memory in one InnoDB transaction"
     schemes: ClassVar[tuple[str, ...]] = ("mysql", "mariadb", "mysql+pymysql")
     capabilities: ClassVar[Capabilities] = Capabilities(
-        modes=frozenset({WriteMode.APPEND, WriteMode.REPLACE, WriteMode.UPSERT}),
+        modes=frozenset(WriteMode),
         joint_children=True,
+        undoes=frozenset(WriteMode),
         name_bytes=64,
     )
 
@@ -63,7 +64,7 @@ class MysqlDestination:
             with connection.cursor() as cursor:
                 cursor.execute(
                     f"select {', '.join(map(quote, DELIVERY_COLUMNS))} from {control.sql(quote)}"
-                    f" where target = {connection.escape(str(name))} order by published_at desc limit 1"
+                    f" where target = {connection.escape(str(name))} and mode <> 'rollback' order by published_at desc limit 1"
                 )
                 row = cursor.fetchone()
             return None if row is None else dict(zip(DELIVERY_COLUMNS, row, strict=True))

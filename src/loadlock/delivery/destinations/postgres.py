@@ -20,9 +20,10 @@ class PostgresDestination:
     summary: ClassVar[str] = "PostgreSQL tables, by binary COPY in one transaction"
     schemes: ClassVar[tuple[str, ...]] = ("postgresql", "postgres")
     capabilities: ClassVar[Capabilities] = Capabilities(
-        modes=frozenset({WriteMode.APPEND, WriteMode.REPLACE, WriteMode.UPSERT}),
+        modes=frozenset(WriteMode),
         transactional_ddl=True,
         joint_children=True,
+        undoes=frozenset(WriteMode),
         name_bytes=63,
     )
 
@@ -54,7 +55,7 @@ class PostgresDestination:
             control = name.beside(CONTROL_TABLE)
             if catalog.find_table(connection, control) is None:
                 return None
-            sql = f"select * from {control.sql(quote)} where target = $1 order by published_at desc limit 1"
+            sql = f"select * from {control.sql(quote)} where target = $1 and mode <> 'rollback' order by published_at desc limit 1"
             cursor = connection.execute(sql.encode(), (str(name),))
             names = [column.name for column in cursor.description or ()]
             row = cursor.fetchone()

@@ -7,7 +7,7 @@ file. Other programs go on reading; where the database is not in WAL mode they w
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -21,6 +21,8 @@ from loadlock.delivery.base import (
     Session,
     TableInfo,
     Target,
+    Undone,
+    Written,
 )
 from loadlock.delivery.destinations import _sqlite_shape as shapes
 from loadlock.delivery.destinations import _sqlite_write as writing
@@ -33,6 +35,7 @@ from loadlock.delivery.destinations._local import (
     remove_if_empty,
     short_hash,
 )
+from loadlock.delivery.destinations._sqlite_control import control_row, write_control_row
 from loadlock.delivery.fit import check_contract
 from loadlock.delivery.names import check_names, parse_table, quote_ansi
 from loadlock.delivery.sqltext import delivery_row, published_from
@@ -56,9 +59,10 @@ class SQLite:
     summary: ClassVar[str] = "a table in a SQLite file"
     schemes: ClassVar[tuple[str, ...]] = ("sqlite",)
     capabilities: ClassVar[Capabilities] = Capabilities(
-        modes=frozenset({WriteMode.APPEND, WriteMode.REPLACE, WriteMode.UPSERT}),
+        modes=frozenset(WriteMode),
         transactional_ddl=True,
         joint_children=True,
+        undoes=frozenset({WriteMode.APPEND, WriteMode.REPLACE, WriteMode.UPSERT}),
         concurrent_readers=False,
     )
 
@@ -82,7 +86,7 @@ class SQLite:
         if not path.exists():
             return None
         with _mapped(self.label(target)), _reading(path) as connection:
-            return writing.control_row(connection, "target", table_name(target))
+            return control_row(connection, "target", table_name(target))
 
 
 def table_name(target: Target) -> str:
@@ -139,7 +143,7 @@ class SQLiteSession(Session):
         self._lock.acquire(self._job.wait_seconds)
         with _mapped(self._label):
             connection = self._begin()
-            row = writing.control_row(connection, "delivery_id", self._job.delivery_id)
+            row = control_row(connection, "delivery_id", self._job.delivery_id)
             self._published = None if row is None else published_from(row)
             shape = shapes.inspect(connection, self._table)
             created = shape is None
@@ -240,8 +244,8 @@ class SQLiteSession(Session):
             raise BalanceError(f"{self._label}: {sent} rows were sent, {arrived:,} arrived")
         point("target.merged")
         rows, digest = self._pledged
-        row = delivery_row(self._job, self._table, published, rows=rows, digest=digest)
-        writing.write_control_row(self._connection, row)
+        row = delivery_row(self._job, self._table, published, rows=rows, digest=digest, marks=self._ready().marks)
+        write_control_row(self._connection, row)
         return published
 
     def recognise(self, rows: Iterable[pa.Table]) -> bool:
@@ -252,12 +256,52 @@ class SQLiteSession(Session):
             self._ready().recognise(rows)
         return True
 
+    def left(self, columns: Sequence[DeliveryColumn]) -> Iterator[pa.Table] | None:
+        query = self._ready().left([column.name for column in columns])
+        return None if query is None else self._stream(query, columns)
+
     def read_back(self, columns: Sequence[DeliveryColumn]) -> tuple[VerifyLevel, Iterator[pa.Table]]:
         source = self._ready().batch_rows()
         if source is None:
             return VerifyLevel.COUNT, self._counted()
         values = ", ".join(f"t.{quote_ansi(column.name)}" for column in columns)
         return VerifyLevel.CONTENT, self._stream(f"select {values} from {source}", columns)
+
+    def written(self, sent: Callable[[], Iterable[pa.Table]]) -> Written:
+        """Find the delivery's rows, in the transaction that `undo` commits; nobody else can write to the file."""
+        assert self._connection is not None
+        with _mapped(self._label):
+            if not self._connection.in_transaction:
+                self._connection.execute("begin immediate")
+            rows = self._ready()
+            rows.undo.check(self._published)
+            row = control_row(self._connection, "delivery_id", self._job.delivery_id)
+            source, all_sent = rows.find_written(sent(), row)
+        published = self._published or Published(inserted=0)
+        expected = published.inserted + (0 if all_sent else published.updated)
+        columns = self._job.columns
+        values = ", ".join(f"t.{quote_ansi(column.name)}" for column in columns)
+        return Written(
+            expected=expected, rows=self._stream(f"select {values} from {source}", columns), all_sent=all_sent
+        )
+
+    def gone(self) -> list[dict[str, str | None]]:
+        undo = self._ready().undo
+        return undo.table.gone() if undo.kept and self._job.key else []
+
+    def undo(self) -> Undone:
+        assert self._connection is not None
+        undone = Undone()
+        family = (self, *self._children)
+        with _mapped(self._label):
+            for session in reversed(family):
+                undone += session._ready().undo.take_away()
+            for session in family:
+                undone += session._ready().undo.bring_back()
+            self._connection.execute("commit")
+        for session in family:
+            session._published = None
+        return undone
 
     def _stream(self, query: str, columns: Sequence[DeliveryColumn]) -> Iterator[pa.Table]:
         import pyarrow as pa

@@ -18,7 +18,7 @@ import pytest
 
 from loadlock.delivery.base import DeliveryColumn, Destination, Job, Target
 from loadlock.delivery.deliver import Delivery
-from loadlock.errors import BalanceError, LockedError, RefusedError
+from loadlock.errors import BalanceError, LockedError, RefusedError, StoppedError
 from loadlock.model import Chunk, Receipt, VerifyLevel, WriteMode
 from loadlock.types import ColumnType
 
@@ -163,13 +163,17 @@ class DestinationContract:
         assert (receipt.equal, receipt.level) == (True, VerifyLevel.CONTENT)
         assert case.count() == len(HOSTILE_TEXTS)
 
-    def test_hostile_texts_survive_an_upsert(self, case: Case) -> None:
-        self._need(case, WriteMode.UPSERT)
-        given = columns("id:integer", f"{HOSTILE_NAME}:text", key=("id",))
-        rows = list(enumerate(HOSTILE_TEXTS))
-        deliver(case, job(case, given, WriteMode.UPSERT), [part(given, [(number, "old") for number, _ in rows])])
-        receipt = deliver(case, job(case, given, WriteMode.UPSERT, "run2"), [part(given, rows)])
-        assert (receipt.updated, receipt.equal) == (len(rows), True)
+    @pytest.mark.parametrize("mode", [mode for mode in WriteMode if mode.by_key])
+    def test_hostile_texts_and_names_survive_a_merge_by_key(self, case: Case, mode: WriteMode) -> None:
+        self._need(case, mode)
+        given = columns(f"{HOSTILE_NAME} id:integer", f"{HOSTILE_NAME}:text", key=(f"{HOSTILE_NAME} id",))
+        limit = case.destination.capabilities.text_chars
+        rows = [(number, text if limit is None else text[:limit]) for number, text in enumerate(HOSTILE_TEXTS)]
+        known = [] if mode == WriteMode.INSERT_ONLY else [(number, "old") for number, _ in rows]
+        deliver(case, job(case, given, mode), [part(given, [*known, (-1, "stays or goes")])])
+        receipt = deliver(case, job(case, given, mode, "run2"), [part(given, rows)])
+        assert (receipt.inserted + receipt.updated, receipt.equal) == (len(rows), True)
+        assert case.count() == len(rows) + (mode != WriteMode.MIRROR)
 
     def test_null_and_empty_text_stay_apart(self, case: Case) -> None:
         if not case.destination.capabilities.nulls:
@@ -225,6 +229,106 @@ class DestinationContract:
         receipt = deliver(case, job(case, given, WriteMode.UPSERT, "r2"), [part(given, [("a", 2, "z"), ("b", 1, "")])])
         assert (receipt.inserted, receipt.updated, receipt.equal) == (1, 1, True)
         assert case.count() == 4
+
+    def test_insert_only_adds_new_keys_and_leaves_known_rows_as_they_are(self, case: Case) -> None:
+        self._need(case, WriteMode.INSERT_ONLY)
+        deliver(case, job(case, PEOPLE, WriteMode.INSERT_ONLY), [part(PEOPLE, [person(1, "a"), person(2, "b")])])
+        work = job(case, PEOPLE, WriteMode.INSERT_ONLY, "run2")
+        parts = [part(PEOPLE, [person(1, "A"), person(3, "c")]), part(PEOPLE, [person(2, "b"), person(4, "d")], file=1)]
+        with Delivery(case.destination, work) as delivery:
+            delivery.open()
+            delivery.load(enumerate(parts, 1), _ignore)
+            published = delivery.publish()
+            left = [key for table in delivery.left() for key in table["id"].to_pylist()]
+            receipt = delivery.verify()
+        assert (published.inserted, published.updated, published.unchanged) == (2, 0, 2)
+        assert published.by_file == {0: (1, 0, 1), 1: (1, 0, 1)}
+        assert sorted(left) == [1, 2]
+        assert (receipt.equal, receipt.level, receipt.read_back) == (True, VerifyLevel.CONTENT, 2)
+        check = deliver(
+            case, job(case, PEOPLE, WriteMode.UPSERT, "run3"), [part(PEOPLE, [person(1, "a"), person(4, "d")])]
+        )
+        assert (check.unchanged, case.count()) == (2, 4)
+
+    def test_insert_only_of_known_rows_alone_changes_nothing(self, case: Case) -> None:
+        self._need(case, WriteMode.INSERT_ONLY)
+        deliver(case, job(case, PEOPLE, WriteMode.INSERT_ONLY), [part(PEOPLE, [person(1, "a")])])
+        receipt = deliver(case, job(case, PEOPLE, WriteMode.INSERT_ONLY, "run2"), [part(PEOPLE, [person(1, "b")])])
+        assert (receipt.inserted, receipt.unchanged, receipt.equal, case.count()) == (0, 1, True, 1)
+
+    def test_delete_insert_replaces_all_rows_with_the_batchs_key_values(self, case: Case) -> None:
+        self._need(case, WriteMode.DELETE_INSERT)
+        given = columns("day:date", "shop:text", "v:integer", key=("day", "shop"))
+        first, second = dt.date(2024, 3, 1), dt.date(2024, 3, 2)
+        before = [(first, "a", 1), (first, "a", 2), (first, "b", 3), (second, "a", 4)]
+        receipt = deliver(case, job(case, given, WriteMode.DELETE_INSERT), [part(given, before)])
+        assert (receipt.inserted, receipt.deleted, receipt.equal) == (4, 0, True)
+        parts = [part(given, [(first, "a", 1), (second, "b", 9)]), part(given, [(first, "a", 7)], file=1)]
+        with Delivery(case.destination, job(case, given, WriteMode.DELETE_INSERT, "run2")) as delivery:
+            delivery.open()
+            delivery.load(enumerate(parts, 1), _ignore)
+            published = delivery.publish()
+            receipt = delivery.verify()
+        assert (published.inserted, published.deleted) == (3, 2)
+        assert published.by_file == {0: (2, 0, 0), 1: (1, 0, 0)}
+        assert (receipt.equal, receipt.level, receipt.read_back) == (True, VerifyLevel.CONTENT, 3)
+        assert case.count() == 5
+
+    def test_mirror_makes_the_table_equal_to_the_batch(self, case: Case) -> None:
+        self._need(case, WriteMode.MIRROR)
+        before = [person(1, "a"), person(2, "b"), person(3, "c"), person(9, "z")]
+        deliver(case, job(case, PEOPLE, WriteMode.MIRROR), [part(PEOPLE, before)])
+        rows = [person(1, "a"), person(2, "B"), person(4, "d")]
+        work = job(case, PEOPLE, WriteMode.MIRROR, "run2", max_delete_percent=50)
+        receipt = deliver(case, work, [part(PEOPLE, rows)])
+        assert (receipt.inserted, receipt.updated, receipt.unchanged, receipt.deleted) == (1, 1, 1, 2)
+        assert (receipt.equal, receipt.level, receipt.read_back, case.count()) == (True, VerifyLevel.CONTENT, 3, 3)
+
+    @pytest.mark.parametrize(
+        ("rows", "reason"), [(1, "2 of the table's 3 rows, more than 60 %"), (0, "batch is empty")]
+    )
+    def test_a_mirror_that_would_delete_too_much_stops(self, case: Case, rows: int, reason: str) -> None:
+        self._need(case, WriteMode.MIRROR)
+        deliver(case, job(case, PEOPLE, WriteMode.MIRROR), [part(PEOPLE, [person(1), person(2), person(3)])])
+        limit = 60 if rows else 100
+        work = job(case, PEOPLE, WriteMode.MIRROR, "run2", max_delete_percent=limit)
+        with Delivery(case.destination, work) as delivery:
+            delivery.open()
+            delivery.load([(1, part(PEOPLE, [person(1, "new")][:rows]))], _ignore)
+            with pytest.raises(StoppedError, match=reason):
+                delivery.publish()
+            delivery.abandon()
+        assert case.count() == 3
+        forced = replace(work, run="run3", max_delete_percent=None)
+        assert deliver(case, forced, [part(PEOPLE, [person(1, "new")][:rows])]).deleted == 3 - rows
+        assert case.count() == rows
+
+    def test_a_mirror_takes_a_unique_value_from_a_row_that_goes(self, case: Case) -> None:
+        if case.execute is None:
+            pytest.skip("no SQL by others")
+        self._need(case, WriteMode.MIRROR)
+        case.execute(f"create table {case.target.table} (id bigint primary key, name varchar(20) unique)")
+        given = columns("id:integer", "name:text", key=("id",))
+        deliver(case, job(case, given, WriteMode.MIRROR), [part(given, [(1, "a"), (2, "b")])])
+        receipt = deliver(case, job(case, given, WriteMode.MIRROR, "run2"), [part(given, [(1, "a"), (3, "b")])])
+        assert (receipt.inserted, receipt.deleted, receipt.equal, case.count()) == (1, 1, True, 2)
+
+    def test_a_value_that_stands_twice_in_a_unique_column_refuses_the_later_row(self, case: Case) -> None:
+        if case.execute is None:
+            pytest.skip("no SQL by others")
+        case.execute(f"create table {case.target.table} (day date, id bigint primary key, name varchar(20) unique)")
+        for number, mode in enumerate(sorted(case.destination.capabilities.modes)):
+            given = columns(
+                "day:date", "id:integer", "name:text", key=("day",) if mode == WriteMode.DELETE_INSERT else ("id",)
+            )
+            day, first = dt.date(2024, 3, 1 + number), 10 * number
+            rows = [(day, first, f"{first}"), (day, first + 1, f"{first}"), (day, first + 2, f"{first}!")]
+            with Delivery(case.destination, job(case, given, mode, f"run{number}")) as delivery:
+                delivery.open()
+                delivery.load([(1, part(given, rows))], _ignore)
+                delivery.publish()
+                receipt = delivery.verify()
+            assert ([row.row for row in delivery.refused], receipt.inserted, receipt.equal) == ([2], 2, True), mode
 
     def test_nothing_sent_is_a_delivery_too(self, case: Case) -> None:
         mode = self._any_mode(case)
@@ -338,7 +442,7 @@ class DestinationContract:
         assert "'size'" in str(caught.value)
         assert case.count() == 1
 
-    @pytest.mark.parametrize("mode", [WriteMode.APPEND, WriteMode.REPLACE, WriteMode.UPSERT])
+    @pytest.mark.parametrize("mode", list(WriteMode))
     def test_refused_rows_are_found_and_the_rest_goes_on(self, case: Case, mode: WriteMode) -> None:
         if case.execute is None:
             pytest.skip("no SQL by others")

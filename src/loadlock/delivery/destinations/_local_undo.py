@@ -1,0 +1,209 @@
+"""What DuckDB and SQLite keep in the database file to take a delivery back, and taking it back. Statements: `undo_sql`."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from loadlock.delivery.base import CONTROL_TABLE, Job, Published, Undone, UndoneError
+from loadlock.delivery.names import TableName, quote_ansi
+from loadlock.delivery.sqltext import delivery_row
+from loadlock.delivery.undo_sql import ROLLBACK, UndoTable, outdated, rollback_id, undo_name, undo_prefix
+from loadlock.errors import RefusedError
+from loadlock.model import WriteMode
+
+NOT_KEPT = "what is needed to take it back was not kept, or newer batches pushed it out"
+_ROWS_ARE_OURS = frozenset({WriteMode.APPEND, WriteMode.REPLACE, WriteMode.DELETE_INSERT})
+
+
+@dataclass(kw_only=True)
+class LocalUndo(ABC):
+    """The undo of one delivery in the caller's transaction. `name` is the target's; control and undo table lie beside it."""
+
+    job: Job
+    name: TableName
+    label: str
+    columns: Sequence[str]
+    """Columns of the target that can be written."""
+    kept: bool = False
+    """Whether the undo table is there."""
+    where: str = field(default="", init=False)
+
+    @abstractmethod
+    def run(self, sql: str, *values: Any) -> list[tuple[Any, ...]]: ...
+
+    @abstractmethod
+    def changed(self, sql: str) -> int: ...
+
+    @abstractmethod
+    def tables(self) -> list[str]:
+        """Names of all tables in the target's schema."""
+
+    @abstractmethod
+    def columns_of(self, table: str) -> list[str]:
+        """Columns of a table in the target's schema."""
+
+    @abstractmethod
+    def write_control_row(self, row: dict[str, Any]) -> None: ...
+
+    # -- keeping ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def _own_name(self) -> TableName:
+        return self.name.beside(undo_name(str(self.name), self.job.delivery_id))
+
+    @property
+    def table(self) -> UndoTable:
+        columns = self.columns
+        if self.kept:
+            known = set(self.columns_of(self._own_name.table))
+            columns = [column for column in columns if column in known]
+        return UndoTable(
+            run=self.run,
+            changed=self.changed,
+            quote=quote_ansi,
+            target=self.name.sql(quote_ansi),
+            table=self._own_name.sql(quote_ansi),
+            columns=columns,
+            fixed=self.job.key,
+            key=self.job.key,
+        )
+
+    def make(self) -> None:
+        """An empty undo table, where one is wanted; tables of older batches are dropped."""
+        self.prune()
+        if self.job.undo and self.job.mode != WriteMode.APPEND:
+            self.run(f"drop table if exists {self._own_name.sql(quote_ansi)}")
+            self.run(self.table.create_sql)
+            self.kept = True
+
+    def save(self, staging: str, match: str, differs: str) -> None:
+        """Before rows `s` of `staging` are merged into the target: `match` and `differs` compare them with `t`."""
+        if not self.kept:
+            return
+        staged = f"exists (select 1 from {staging} s where {match})"
+        mode = self.job.mode
+        if mode == WriteMode.REPLACE:
+            self.table.save_deleted("true")
+        elif mode == WriteMode.DELETE_INSERT:
+            self.table.save_deleted(staged)
+        else:
+            if mode == WriteMode.MIRROR:
+                self.table.save_deleted(f"not {staged}")
+            if mode != WriteMode.INSERT_ONLY:
+                self.table.save_updated(staging, match, differs)
+            self.table.save_inserted(staging, match)
+
+    def save_deleted(self, where: str) -> None:
+        """Before rows `t` of the target are deleted."""
+        if self.kept:
+            self.table.save_deleted(where)
+
+    def prune(self) -> None:
+        """Drop the undo tables of all but the newest batches; this one comes on top of them."""
+        present = self.tables()
+        own = [name for name in present if name.startswith(undo_prefix(str(self.name)))]
+        if not own or CONTROL_TABLE not in present:
+            return
+        known = self.run(
+            f"select delivery_id, batch from {self.name.beside(CONTROL_TABLE).sql(quote_ansi)}"
+            f" where target = ? and mode <> '{ROLLBACK}' order by published_at desc, rowid desc",
+            str(self.name),
+        )
+        deliveries = [(self.job.delivery_id, self.job.batch), *((str(one), str(batch)) for one, batch in known)]
+        for name in outdated(deliveries, own, str(self.name), self.job.undo):
+            self.run(f"drop table if exists {self.name.beside(name).sql(quote_ansi)}")
+
+    # -- taking back --------------------------------------------------------------------------------------------------------
+
+    def check(self, published: Published | None) -> None:
+        """Raise UndoneError or RefusedError where there is nothing to take back."""
+        if published is None:
+            control = self.name.beside(CONTROL_TABLE).sql(quote_ansi)
+            done = f"select 1 from {control} where delivery_id = ?"
+            if CONTROL_TABLE in self.tables() and self.run(done, rollback_id(self.job)):
+                raise UndoneError(f"{self.label}: run {self.job.run} was rolled back before")
+            raise RefusedError(f"{self.label} holds no delivery of run {self.job.run}")
+        self.kept = self._own_name.table in self.tables()
+        if not self.kept and self.job.mode != WriteMode.APPEND:
+            raise RefusedError(
+                f"{self.label}: run {self.job.run} can't be rolled back: {NOT_KEPT}",
+                hint="Keep it for more batches by `undo: N` in the pipeline's destination.",
+            )
+
+    def find(self, held: Callable[[Sequence[str]], str], parent: str | None, rowids: str | None) -> bool:
+        """Set `where`, the condition on rows `t` that the delivery wrote. False: it did not write every row sent.
+
+        `held` gives the condition that a row has the key columns of a row sent; `parent` that of a child table's parents;
+        `rowids` that of the range in which an append laid its rows.
+        """
+        mode, key = self.job.mode, self.job.key
+        found: str | None
+        if mode == WriteMode.REPLACE:
+            found = "true"
+        elif parent is not None and self.job.parent_key:
+            found = parent
+        elif mode == WriteMode.APPEND:
+            lineage = "t._batch = '" + self.job.batch.replace("'", "''") + "'" if self.job.lineage else None
+            found = lineage or (held(key) if key else None) or rowids
+        elif mode == WriteMode.DELETE_INSERT:
+            found = held(key)
+        else:
+            self.where = self.table.written
+            return False
+        if found is None:
+            raise RefusedError(
+                f"{self.label}: the rows of run {self.job.run} can't be told from others",
+                hint="Name a `key:` or set `lineage: columns` for tables whose batches are to be undone.",
+            )
+        self.where = found
+        return True
+
+    def take_away(self) -> Undone:
+        """Delete what was inserted, restore what was updated."""
+        if not self.where:
+            return Undone()
+        if self.job.mode in _ROWS_ARE_OURS or self.job.parent_key:
+            return Undone(deleted=self.changed(f"delete from {self.name.sql(quote_ansi)} as t where {self.where}"))
+        return Undone(deleted=self.table.delete_inserted(), restored=self.table.restore_updated())
+
+    def bring_back(self) -> Undone:
+        """Insert what was deleted; a control row of the rollback takes the place of the delivery's."""
+        undone = Undone(brought_back=self.table.restore_deleted() if self.kept else 0)
+        control = self.name.beside(CONTROL_TABLE).sql(quote_ansi)
+        for delivery in (self.job.delivery_id, rollback_id(self.job)):
+            self.run(f"delete from {control} where delivery_id = ?", delivery)
+        row = delivery_row(self.job, str(self.name), Published(inserted=0), rows=0, digest="0" * 32)
+        self.write_control_row(row | {"delivery_id": rollback_id(self.job), "mode": ROLLBACK})
+        self.run(f"drop table if exists {self._own_name.sql(quote_ansi)}")
+        return undone
+
+
+def same_key(key: Sequence[str]) -> str:
+    """The condition that a row `t` has the key of a row `s`."""
+    return " and ".join(f"t.{quote_ansi(name)} = s.{quote_ansi(name)}" for name in key)
+
+
+def differing(job: Job, unequal: str, after: str = "") -> str:
+    """The condition that an upsert writes a row; with lineage it writes all. `unequal` stands between two values."""
+    if job.lineage:
+        return "true"
+    names = [column.name for column in job.columns if column.name not in job.key]
+    return " or ".join(f"t.{quote_ansi(name)} {unequal} s.{quote_ansi(name)}{after}" for name in names) or "false"
+
+
+def rowid_marks(first: int | None, rows: int) -> dict[str, Any] | None:
+    """For the control row: where an append laid its rows."""
+    return None if first is None else {"rowids": [first, first + rows]}
+
+
+def rowids_of(row: dict[str, Any] | None, rowid: str) -> str | None:
+    """The condition that a row lies where the control row says that an append laid its rows."""
+    marks = json.loads((row or {}).get("marks") or "{}")
+    if "rowids" not in marks:
+        return None
+    first, behind = marks["rowids"]
+    return f"t.{rowid} >= {int(first)} and t.{rowid} < {int(behind)}"
