@@ -36,6 +36,8 @@ class OptionInfo:
     default: Any
     required: bool
     doc: str
+    is_path: bool = False
+    """A file's path, relative to the pipeline's folder (the field's `metadata["path"]`)."""
 
 
 def _built_in(kind: str) -> dict[str, type[Any]]:
@@ -80,6 +82,18 @@ def component(kind: str, name: str) -> type[Any]:
     return known[name]
 
 
+def address_of(url: str) -> str:
+    """The address of a destination as its kind writes it: a browser's address of a sheet is one of `gsheets://`.
+
+    Kinds that take addresses of other schemes than their own have a static method `address_of(url) -> str | None`.
+    """
+    for one in components("destinations").values():
+        own = getattr(one, "address_of", None)
+        if own is not None and (found := own(url)):
+            return str(found)
+    return url
+
+
 def options_of(component_class: type[Any]) -> list[OptionInfo]:
     """The options of a component, from its `Options` dataclass; each field's doc is `metadata["doc"]`."""
     options = getattr(component_class, "Options", None)
@@ -96,6 +110,7 @@ def options_of(component_class: type[Any]) -> list[OptionInfo]:
                 default=default,
                 required=required,
                 doc=entry.metadata.get("doc", ""),
+                is_path=bool(entry.metadata.get("path", False)),
             )
         )
     return found

@@ -16,7 +16,7 @@ import pytest
 
 from loadlock.delivery.base import Job, Target
 from loadlock.delivery.deliver import Delivery
-from loadlock.delivery.destinations import _sheets_wire as wire
+from loadlock.sheets import wire
 from loadlock.delivery.destinations.gsheets import GoogleSheets
 from loadlock.delivery.retry import RetryPolicy
 from loadlock.errors import UnavailableError

@@ -14,7 +14,7 @@ import pytest
 
 from loadlock.delivery.base import Target
 from loadlock.delivery.deliver import Delivery
-from loadlock.delivery.destinations import _sheets_pace
+from loadlock.sheets import pace as _sheets_pace
 from loadlock.delivery.destinations.gsheets import GoogleSheets
 from loadlock.errors import DoesNotFitError, RefusedError
 from loadlock.model import Receipt, VerifyLevel, WriteMode
@@ -244,7 +244,7 @@ def test_too_many_cells_are_refused_with_the_arithmetic(sheet: Sheet) -> None:
         sheet.deliver(TWO, [(n, "a") for n in range(3)], WriteMode.REPLACE, max_cells=52_005)
     with pytest.raises(DoesNotFitError, match=r"6 cells would be published .* \(5\)") as caught:
         sheet.deliver(TWO, [(n, "a") for n in range(3)], WriteMode.REPLACE, max_copy_cells=5)
-    assert "Raise max_copy_cells" in (caught.value.hint or "")
+    assert "raise max_copy_cells" in (caught.value.hint or "")
     assert list(sheet.emulator.tabs(sheet.id)) == ["Other", "People"]
 
 

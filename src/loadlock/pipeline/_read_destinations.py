@@ -70,6 +70,7 @@ def destination_of(url: str, environment: Mapping[str, str]) -> type[Any] | None
         address = secrets.resolve(url, environment)
     except UsageError:
         address = url
+    address = registry.address_of(address)
     known = registry.components("destinations")
     scheme = _SCHEME.match(address)
     for component in known.values():

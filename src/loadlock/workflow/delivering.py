@@ -151,11 +151,20 @@ class Deliveries:
 
     def _begin(self, outcome: Outcome, refused_limit: int | None, *, create: bool = True) -> Delivery:
         job = _job(self.work, outcome.bound)
-        if not create:
-            job = replace(job, create=False)
+        job = replace(job, rows=self._row_count(outcome)) if create else replace(job, create=False)
         delivery = Delivery(outcome.bound.destination, job, on_rows=self._advance, refused_limit=refused_limit)
         self._open[outcome.bound.index] = delivery
         return delivery
+
+    def _row_count(self, outcome: Outcome) -> int | None:
+        """The clean rows that the destination gets. A filter's are counted for destinations that refuse by their number."""
+        if outcome.bound.spec.filter is None:
+            return self.work.cleaned.clean
+        if not outcome.bound.destination.capabilities.row_limit:
+            return None
+        rows: int = sum(table.num_rows for _, table in self._tables(outcome))
+        outcome.filtered = 0
+        return rows
 
     def _load_patiently(self, outcome: Outcome, refused_limit: int | None) -> bool:
         def attempt() -> bool:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from loadlock.delivery.base import Destination, Target
 from loadlock.delivery.names import parse_table
@@ -16,7 +17,7 @@ from loadlock.errors import UsageError
 from loadlock.model import WriteMode
 from loadlock.pipeline.model import DestinationSpec, Pipeline
 from loadlock.pipeline.secrets import label, resolve
-from loadlock.registry import components
+from loadlock.registry import address_of, components, options_of
 
 CHILD_MODES = frozenset({WriteMode.APPEND, WriteMode.REPLACE})
 """For an upsert of child tables the destination must know which parents a batch holds: a child row has no key of its own."""
@@ -104,7 +105,7 @@ def _file_beside(parent: BoundDestination, name: str) -> str:
 
 
 def _bind(index: int, spec: DestinationSpec, base_folder: Path, environment: Mapping[str, str]) -> BoundDestination:
-    url = resolve(spec.url, environment)
+    url = address_of(resolve(spec.url, environment))
     component = destination_for(url)
     destination: Destination = component()
     is_file = any(scheme.startswith(".") for scheme in component.schemes)
@@ -121,7 +122,7 @@ def _bind(index: int, spec: DestinationSpec, base_folder: Path, environment: Map
         raise UsageError(f"{component.name} has no mode {mode}", hint=f"It knows {known}.")
     if mode == WriteMode.UPSERT and not spec.key:
         raise UsageError("mode upsert needs a key", hint="Name its columns by --key (or `key:`).")
-    target = Target(url=url, table=table, options=spec.options)
+    target = Target(url=url, table=table, options=_anchored_options(component, spec.options, base_folder))
     return BoundDestination(
         index=index,
         spec=replace(spec, mode=mode),
@@ -167,6 +168,15 @@ def _anchored_database(url: str, base_folder: Path) -> str:
             path = url.removeprefix(scheme)
             return url if path.startswith(("/", ":memory:")) else f"{scheme}{(base_folder / path).resolve()}"
     return url
+
+
+def _anchored_options(component: type[Destination], options: Mapping[str, Any], base_folder: Path) -> dict[str, Any]:
+    """Paths among the options start from the pipeline's folder too; `~` is the home folder."""
+    paths = {option.name for option in options_of(component) if option.is_path}
+    return {
+        name: str(base_folder / Path(value).expanduser()) if name in paths and isinstance(value, str) else value
+        for name, value in options.items()
+    }
 
 
 def plan_digest(pipeline: Pipeline, bound: list[BoundDestination]) -> str:

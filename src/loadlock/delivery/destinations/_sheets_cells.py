@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 CELL_CHARS = 50_000
-SLICE_BYTES = 32 << 20
+SLICE_BYTES = 4 << 20
 """Arrow bytes turned into JSON at a time."""
 DAY_MICROSECONDS = 86_400_000_000
 EPOCH_DAYS = 25_569
@@ -47,21 +47,27 @@ class Encoder:
     def __init__(self, columns: Sequence[DeliveryColumn], *, serials: bool, escape_formulas: bool) -> None:
         self._columns = columns
         self._serials = serials
-        self._escape = escape_formulas
+        self.escapes = escape_formulas
 
     def bodies(self, rows: pa.Table, budget: int) -> Iterator[tuple[int, bytes]]:
         """Number of rows and JSON (`[...],[...]`) of slices of at most `budget` bytes; a longer row stands alone."""
         import numpy as np
 
         step = max(1, rows.num_rows * SLICE_BYTES // max(rows.nbytes, 1))
-        for start in range(0, rows.num_rows, step):
+        start = 0
+        while start < rows.num_rows:
             bounds, data = self._lines(rows.slice(start, step))
-            at = 0
+            at, whole = 0, start + step >= rows.num_rows
             while at < len(bounds) - 1:
                 end = int(np.searchsorted(bounds, bounds[at] + budget, "right")) - 1
                 end = max(end, at + 1)
+                if end == len(bounds) - 1 and not whole:
+                    # rows that don't fill a request go with the next slice
+                    step = step if at else 2 * step
+                    break
                 yield end - at, bytes(data[bounds[at] : bounds[end] - 1])
                 at = end
+            start += at
 
     def _lines(self, rows: pa.Table) -> tuple[Any, memoryview]:
         """The rows as `[...],` one behind the other: where each begins, and the bytes."""
@@ -100,7 +106,7 @@ class Encoder:
     def _escaped(self, values: pa.Array) -> pa.Array:
         import pyarrow.compute as pc
 
-        return pc.replace_substring_regex(values, _FORMULA, r"'\1", max_replacements=1) if self._escape else values
+        return pc.replace_substring_regex(values, _FORMULA, r"'\1", max_replacements=1) if self.escapes else values
 
 
 def _quoted(texts: pa.Array) -> pa.Array:

@@ -1,13 +1,19 @@
-"""Before anything is written: may this account write here, is anything in the way, does it fit?"""
+"""Before anything is written: is anything in the way, does it fit, how long will it take?"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from loadlock.delivery.destinations._sheets_state import State, Tab, letters
-from loadlock.delivery.destinations._sheets_wire import Json
+from loadlock.delivery.destinations._sheets_state import Names, State, Tab
 from loadlock.errors import DoesNotFitError, RefusedError
+from loadlock.sheets.address import letters
+from loadlock.sheets.wire import Json
+
+CELL_BYTES = 10
+"""JSON of a cell, about."""
+CELLS_PER_SECOND = 4_700
+"""What users saw Google write, about."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +22,22 @@ class Room:
 
     max_cells: int
     max_copy_cells: int
+    partition: bool = False
+    """The rows are divided among several spreadsheets already."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Need:
+    """The cells that a delivery takes."""
+
+    rows: int
+    """Of the live tab afterwards, with its header and its empty rows."""
+    columns: int
+    """Of the live tab."""
+    staged: int
+    """Cells of the staging tab."""
+    before: int
+    """Cells of the hidden tab that keeps the state before."""
 
 
 def check_tab(tab: Tab, places: Sequence[int], label: str) -> None:
@@ -56,20 +78,54 @@ def _shown(at: Json) -> str:
     return f"{start}:{letters(at['endColumnIndex'] - 1)}{at['endRowIndex']}"
 
 
-def check_room(state: State, room: Room, live: tuple[int, int, int], stage: tuple[int, int], label: str) -> None:
-    """Raise DoesNotFitError with the arithmetic and the choices. `live`: sheetId, rows and columns that the tab will have;
-    `stage`: the staging tab's id and cells."""
-    sheet_id, rows, columns = live
-    others = sum(tab.cells for tab in state.tabs if tab.sheet_id not in (sheet_id, stage[0]))
-    needed = others + rows * columns + stage[1]
-    if needed > room.max_cells:
+def check_room(state: State, room: Room, live: Tab, need: Need, names: Names, label: str) -> None:
+    """Raise DoesNotFitError with the arithmetic and the choices."""
+    _check_cells(state, room, live, need, names, label)
+    copied = need.staged + need.before
+    if copied > room.max_copy_cells:
+        before = f" ({need.before:,} of them the state before)" if need.before else ""
         raise DoesNotFitError(
-            f"{label}: {needed:,} cells are needed, {room.max_cells:,} fit into a spreadsheet: the sheet {rows:,} x {columns} ="
-            f" {rows * columns:,}, its staging copy {stage[1]:,}, other sheets {others:,}",
-            hint="Deliver fewer columns or a filtered view of the batch, empty other sheets, or deliver into a database.",
+            f"{label}: {copied:,} cells{before} would be published in one request, beyond `max_copy_cells`"
+            f" ({room.max_copy_cells:,}); nothing was touched",
+            hint="How long Google takes for more is not known. Choose one: deliver fewer columns (`columns:`) or a filtered"
+            " view (`filter:`)" + _undo_choice(need) + "; raise max_copy_cells; deliver into a database.",
         )
-    if stage[1] > room.max_copy_cells:
-        raise DoesNotFitError(
-            f"{label}: {stage[1]:,} cells would be published in one request, beyond `max_copy_cells` ({room.max_copy_cells:,})",
-            hint="How long Google takes for more is not known. Raise max_copy_cells, or deliver fewer columns or rows.",
-        )
+
+
+def _check_cells(state: State, room: Room, live: Tab, need: Need, names: Names, label: str) -> None:
+    tabs = [tab for tab in state.tabs if tab.sheet_id not in (live.sheet_id, names.stage)]
+    others = sum(tab.cells for tab in tabs)
+    earlier = sum(tab.cells for tab in tabs if tab.title == names.before_title)
+    # the kept state of the delivery before goes in the request that keeps this one's
+    kept = max(need.before, earlier)
+    needed = others - earlier + kept + need.rows * need.columns + need.staged
+    if needed <= room.max_cells:
+        return
+    sheet = f"the sheet {need.rows:,} x {need.columns} = {need.rows * need.columns:,}"
+    before = f", its state before {kept:,}" if kept else ""
+    raise DoesNotFitError(
+        f"{label}: {needed:,} cells are needed, {room.max_cells:,} fit into a spreadsheet: {sheet},"
+        f" its staging copy {need.staged:,}{before}, other sheets {others - earlier:,}; nothing was touched",
+        hint="Choose one: deliver fewer columns (`columns:`) or a filtered view of the batch (`filter:`)"
+        + _undo_choice(need)
+        + _partition_choice(room)
+        + "; empty other sheets; deliver into a database.",
+    )
+
+
+def _undo_choice(need: Need) -> str:
+    return "; do without rollback (`undo: none`)" if need.before else ""
+
+
+def _partition_choice(room: Room) -> str:
+    more = "more spreadsheets" if room.partition else "several spreadsheets"
+    return f"; divide the rows among {more} (`partition:`)"
+
+
+def estimate(rows: int, columns: int, chunk_bytes: int) -> str:
+    """For people: how many requests and how much time."""
+    cells = rows * columns
+    requests = max(1, -(-cells * CELL_BYTES // chunk_bytes))
+    seconds = max(requests * 2, 2 * cells // CELLS_PER_SECOND)
+    time = f"{seconds} s" if seconds < 120 else f"{seconds // 60} min"
+    return f"{rows:,} rows x {columns} = {cells:,} cells: about {requests:,} writes, as many reads, about {time}"

@@ -10,14 +10,16 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from loadlock.delivery.destinations._sheets_cells import Encoder
-from loadlock.delivery.destinations._sheets_rows import fingerprint, read_rows, same
+from loadlock.delivery.destinations._sheets_rows import fingerprint, read_rows, same, total
 from loadlock.delivery.destinations._sheets_state import Names, State, Tab, create, number, set_rows
-from loadlock.delivery.destinations._sheets_wire import Json, PayloadTooBigError, Wire
+from loadlock.delivery.destinations._sheets_survey import Keyed, joined, keyed, read_stage
 from loadlock.errors import RefusedError, VerifyError
 from loadlock.model import Chunk
 from loadlock.rows import FILE
+from loadlock.sheets.wire import Json, PayloadTooBigError, Wire
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
 
     from loadlock.delivery.base import DeliveryColumn
@@ -37,7 +39,10 @@ class Receipt:
     rows: int
     parts: tuple[tuple[int, str], ...]
     """Rows and fingerprint of each range written."""
+    sum: int
+    """The sum of the rows' hashes."""
     by_file: tuple[tuple[int, int], ...]
+    """Source file and number of rows, stretch by stretch."""
     nulls: tuple[int, ...]
     """Text columns in which nulls were sent."""
     empties: tuple[int, ...]
@@ -50,6 +55,7 @@ class Receipt:
             first=value["first"],
             rows=value["rows"],
             parts=tuple((rows, known) for rows, known in value["parts"]),
+            sum=value["sum"],
             by_file=tuple((file, rows) for file, rows in value["by_file"]),
             nulls=tuple(value["nulls"]),
             empties=tuple(value["empties"]),
@@ -66,20 +72,17 @@ class Stage:
     encoder: Encoder
     most_bytes: int
     tab: Tab
+    key: tuple[str, ...] = ()
+    """Columns that tell rows apart, where the mode needs them."""
     receipts: dict[str, Receipt] = field(default_factory=dict)
     pending: list[Receipt] = field(default_factory=list)
     """Receipts not yet in the spreadsheet: they go with the next batch."""
+    known: dict[str, Keyed] = field(default_factory=dict)
+    """Keys and hashes of chunks, where a key was asked for."""
     budget: int = 0
 
     def __post_init__(self) -> None:
         self.budget = self.most_bytes
-
-    @classmethod
-    def add_request(cls, names: Names, columns: int) -> Json:
-        """The request that makes the tab."""
-        size = {"rowCount": 1, "columnCount": columns}
-        properties = {"sheetId": names.stage, "title": names.stage_title, "hidden": True, "gridProperties": size}
-        return {"addSheet": {"properties": properties}}
 
     def remember(self, state: State) -> None:
         """Take the tab's size and receipts from the spreadsheet; `pending` keeps what it lacks."""
@@ -103,8 +106,33 @@ class Stage:
     def counts_by_file(self) -> dict[int, int]:
         counts: Counter[int] = Counter()
         for receipt in self.receipts.values():
-            counts.update(dict(receipt.by_file))
+            for file, rows in receipt.by_file:
+                counts[file] += rows
         return dict(counts)
+
+    def files(self) -> np.ndarray[Any, Any]:
+        """The source file of each row, in order."""
+        import numpy as np
+
+        stretches = [stretch for receipt in self.ordered for stretch in receipt.by_file]
+        numbers = np.array([file for file, _ in stretches], np.int64)
+        return np.repeat(numbers, [rows for _, rows in stretches])
+
+    def keyed(self) -> Keyed:
+        """Keys and hashes of all rows, in order; those of a run that was cut off are read from the tab."""
+        for receipt in self.ordered:
+            if receipt.chunk not in self.known:
+                self.known[receipt.chunk] = self._read(receipt)
+        return joined([self.known[receipt.chunk] for receipt in self.ordered])
+
+    def _read(self, receipt: Receipt) -> Keyed:
+        at = (receipt.first, receipt.first + receipt.rows)
+        return read_stage(self.wire, self.tab, at, self.columns, self.key, escaped=self.encoder.escapes)
+
+    @property
+    def sum(self) -> int:
+        """The sum of all rows' hashes."""
+        return sum(receipt.sum for receipt in self.receipts.values()) % 2**64
 
     def texts(self, name: str) -> set[int]:
         """Text columns with `nulls` or `empties`."""
@@ -129,26 +157,33 @@ class Stage:
         """Write a chunk at the end and read it back."""
         first = self.rows
         values = rows.drop_columns([FILE])
-        parts = tuple(self._written(values, first))
+        parts, found = [], []
+        for count, known, back in self._written(values, first):
+            parts.append((count, known))
+            found.append(back)
+        read = joined(found)
+        if self.key:
+            self.known[chunk.id] = read
         receipt = Receipt(
             chunk=chunk.id,
             first=first,
             rows=rows.num_rows,
-            parts=parts,
-            by_file=tuple(_counts(rows)),
+            parts=tuple(parts),
+            sum=total(read.hashes),
+            by_file=tuple(_stretches(rows)),
             nulls=tuple(_texts(values, self.columns, nulls=True)),
             empties=tuple(_texts(values, self.columns, nulls=False)),
         )
         self.receipts[chunk.id] = receipt
         self.pending.append(receipt)
 
-    def _written(self, values: pa.Table, first: int) -> Iterable[tuple[int, str]]:
+    def _written(self, values: pa.Table, first: int) -> Iterable[tuple[int, str, Keyed]]:
         done = 0
         while done < values.num_rows:
             for count, body in self.encoder.bodies(values.slice(done), self.budget - len(_BEFORE) - len(_BEHIND)):
                 budget = self.budget
                 try:
-                    yield count, self._range(first + done, count, body)
+                    yield (count, *self._range(first + done, count, body))
                 except PayloadTooBigError:
                     if count == 1:
                         raise
@@ -158,7 +193,7 @@ class Stage:
                 if self.budget != budget:
                     break
 
-    def _range(self, row: int, count: int, body: bytes) -> str:
+    def _range(self, row: int, count: int, body: bytes) -> tuple[str, Keyed]:
         """Write one range and read it back; once more where it differs. Returns the fingerprint of what was read."""
         at, places = self.tab.a1(row, row + count, 0, len(self.columns)), range(len(self.columns))
         for _ in range(2):
@@ -167,7 +202,7 @@ class Stage:
             self._adapt(time.monotonic() - begun)
             found = read_rows(self.wire, self.tab, places, row, row + count)
             if same(b"[" + body + b"]", found):
-                return fingerprint(found)
+                return fingerprint(found), keyed(found, count, self.columns, self.key, escaped=self.encoder.escapes)
         raise VerifyError(f"{at} was written twice and is read as something else; the sheet itself was not touched")
 
     def _adapt(self, seconds: float) -> None:
@@ -177,10 +212,13 @@ class Stage:
             self.budget = min(self.most_bytes, self.wire.refused_bytes // 2, self.budget + self.budget // 4)
 
 
-def _counts(rows: pa.Table) -> Iterable[tuple[int, int]]:
+def _stretches(rows: pa.Table) -> Iterable[tuple[int, int]]:
+    """Source files in the rows' order: file and number of rows."""
     import pyarrow.compute as pc
 
-    return [(entry["values"], entry["counts"]) for entry in pc.value_counts(rows[FILE]).to_pylist()]
+    runs = pc.run_end_encode(rows[FILE].combine_chunks())
+    ends = [0, *runs.run_ends.to_pylist()]
+    return [(file, end - start) for file, start, end in zip(runs.values.to_pylist(), ends, ends[1:], strict=False)]
 
 
 def _texts(values: pa.Table, columns: Iterable[DeliveryColumn], *, nulls: bool) -> Iterable[int]:
@@ -194,10 +232,10 @@ def _texts(values: pa.Table, columns: Iterable[DeliveryColumn], *, nulls: bool) 
                 yield place
 
 
-def published_record(row: dict[str, Any], stage: Stage, *, base: int, seq: int) -> Json:
-    """The marker's value: the control row, where the rows lie, and how to read empty cells."""
+def published_record(row: dict[str, Any], stage: Stage, more: Json) -> Json:
+    """The marker's value: the control row, how to read empty cells, the sum of the rows' hashes, and more."""
     mixed = sorted(stage.texts("nulls") & stage.texts("empties"))
-    record = {**row, "base": base, "seq": seq, "empty": sorted(stage.texts("empties")), "mixed": mixed}
+    record = {**row, "empty": sorted(stage.texts("empties")), "mixed": mixed, "sum": stage.sum, **more}
     record["published_at"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     if len(json.dumps(record)) > 8_000:
         record["by_file"] = "{}"

@@ -14,12 +14,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from loadlock.delivery.base import Job
-from loadlock.delivery.destinations._sheets_wire import Json, Wire
+from loadlock.sheets.address import GID, letters, quoted
+from loadlock.sheets.wire import Json, Wire
 
 KEY = "loadlock"
 LOCK_SECONDS = 900.0
 """A lock that was not renewed for so long belongs to nobody."""
 STAGE_PREFIX = "__loadlock_"
+BEFORE_PREFIX = "__loadlock_before_"
+"""Title of the hidden tab that keeps a tab's state before its last delivery."""
 KEPT_MARKERS = 20
 MARKER_CHARS = 24_000
 """Of the 30,000 characters of a tab's metadata."""
@@ -33,21 +36,6 @@ def number(*parts: str) -> int:
     """A positive 31-bit number for these names: of a tab or of a metadata."""
     digest = hashlib.sha256("\0".join(("loadlock", *parts)).encode()).digest()
     return (int.from_bytes(digest[:4], "big") & 0x7FFF_FFFF) or 1
-
-
-def quoted(title: str) -> str:
-    """A tab's title in A1 notation."""
-    return "'" + title.replace("'", "''") + "'"
-
-
-def letters(column: int) -> str:
-    """0 → A, 26 → AA."""
-    text = ""
-    column += 1
-    while column:
-        column, rest = divmod(column - 1, 26)
-        text = chr(65 + rest) + text
-    return text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +93,11 @@ class State:
     def tab(self, title: str) -> Tab | None:
         return next((tab for tab in self.tabs if tab.title.casefold() == title.casefold()), None)
 
+    def find(self, sheet: str) -> Tab | None:
+        """A tab by its title, or by its number (`gid=123`)."""
+        numbered = GID.match(sheet)
+        return self.tab(sheet) or (self.by_id(int(numbered[1])) if numbered else None)
+
     def by_id(self, sheet_id: int) -> Tab | None:
         return next((tab for tab in self.tabs if tab.sheet_id == sheet_id), None)
 
@@ -116,12 +109,7 @@ class State:
 
     def markers(self, sheet_id: int) -> list[tuple[int, Json]]:
         """The published deliveries of a tab that are still marked, oldest first."""
-        found = [
-            (mark, value)
-            for mark, value in self.metadata.items()
-            if value.get("_sheet") == sheet_id and "delivery_id" in value
-        ]
-        return sorted(found, key=lambda item: int(item[1].get("seq", 0)))
+        return _markers({mark: value for mark, value in self.metadata.items() if value.get("_sheet") == sheet_id})
 
     @property
     def cells(self) -> int:
@@ -153,6 +141,16 @@ def _tab_marks(tab: Tab) -> dict[int, Json]:
     return _marks(tab.raw.get("developerMetadata", ()), tab.sheet_id)
 
 
+def tab_markers(tab: Tab) -> list[tuple[int, Json]]:
+    """The published deliveries of a tab that are still marked, oldest first."""
+    return _markers(_tab_marks(tab))
+
+
+def _markers(marks: dict[int, Json]) -> list[tuple[int, Json]]:
+    found = [(mark, value) for mark, value in marks.items() if "delivery_id" in value]
+    return sorted(found, key=lambda item: int(item[1].get("seq", 0)))
+
+
 def _marks(items: Iterable[Json], sheet_id: int | None) -> dict[int, Json]:
     found = {}
     for item in items:
@@ -172,30 +170,42 @@ def _value(text: str) -> Json:
 
 @dataclass(frozen=True, kw_only=True)
 class Names:
-    """The numbers and titles that a job uses in its spreadsheet."""
+    """The numbers and titles that a job uses in its spreadsheet. A tab is known by its number: people may rename it."""
 
     lock: int
     marker: int
+    undone: int
+    """Mark of a delivery that was rolled back."""
     stage: int
     stage_title: str
     stage_family: str
     """What the titles of all staging tabs of this target begin with."""
-    live: int
-    """Id of the tab, where this job makes it."""
+    before: int
+    before_title: str
 
     @classmethod
-    def of(cls, job: Job, spreadsheet: str, title: str) -> Names:
-        target = f"{spreadsheet}\0{title.casefold()}"
+    def of(cls, job: Job, spreadsheet: str, sheet_id: int) -> Names:
+        target = f"{spreadsheet}\0{sheet_id}"
         stage = number(target, job.delivery_id, "stage")
         family = f"{STAGE_PREFIX}{number(target):08x}_"
         return cls(
             lock=number(target, "lock"),
             marker=number(target, job.delivery_id, "marker"),
+            undone=number(target, job.delivery_id, "undone"),
             stage=stage,
             stage_title=f"{family}{stage:08x}",
             stage_family=family,
-            live=number(target, "live", job.delivery_id),
+            before=number(target, job.delivery_id, "before"),
+            before_title=f"{BEFORE_PREFIX}{number(target):08x}",
         )
+
+
+def new_sheet_id(state: State, spreadsheet: str, title: str) -> int:
+    """The number of a tab that is to be made under this title: the same for all who are about to make it."""
+    turn = 0
+    while state.by_id(found := number(spreadsheet, title.casefold(), "live", str(turn))) is not None:
+        turn += 1
+    return found
 
 
 def create(mark: int, value: Json, sheet_id: int | None) -> Json:

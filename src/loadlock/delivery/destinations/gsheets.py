@@ -8,19 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
-from urllib.parse import unquote, urlsplit
 
-from loadlock.delivery.base import Capabilities, Job, TableInfo, Target
+from loadlock.delivery.base import Capabilities, Job, Session, TableInfo, Target
 from loadlock.delivery.destinations import _sheets_session as sessions
+from loadlock.delivery.destinations._sheets_aim import header_of, table_info
 from loadlock.delivery.destinations._sheets_cells import CELL_CHARS
 from loadlock.delivery.destinations._sheets_check import Room
-from loadlock.delivery.destinations._sheets_state import marker_row, read_state
-from loadlock.delivery.destinations._sheets_wire import Wire, connect
+from loadlock.delivery.destinations._sheets_state import marker_row, read_state, tab_markers
 from loadlock.delivery.names import TableName, parse_table
 from loadlock.errors import RefusedError, UsageError
 from loadlock.model import WriteMode
-
-_EXAMPLE = "gsheets://SPREADSHEET_ID/Sheet name"
+from loadlock.sheets.address import EXAMPLE, canonical, parse
+from loadlock.sheets.wire import Wire, connect
 
 
 class GoogleSheets:
@@ -30,7 +29,10 @@ class GoogleSheets:
     summary: ClassVar[str] = "a sheet of a Google spreadsheet"
     schemes: ClassVar[tuple[str, ...]] = ("gsheets",)
     capabilities: ClassVar[Capabilities] = Capabilities(
-        modes=frozenset({WriteMode.APPEND, WriteMode.REPLACE}), nulls=False, text_chars=CELL_CHARS
+        modes=frozenset({WriteMode.APPEND, WriteMode.REPLACE, WriteMode.UPSERT, WriteMode.MIRROR}),
+        nulls=False,
+        row_limit=True,
+        text_chars=CELL_CHARS,
     )
 
     @dataclass(frozen=True, kw_only=True)
@@ -40,7 +42,8 @@ class GoogleSheets:
         credentials: str | None = field(
             default=None,
             metadata={
-                "doc": "Key file of a service account, or an `authorized_user` file; the machine's own by default."
+                "doc": "Key file of a service account, or an `authorized_user` file; the machine's own by default.",
+                "path": True,
             },
         )
         dates: str = field(
@@ -48,6 +51,18 @@ class GoogleSheets:
         )
         escape_formulas: bool = field(
             default=False, metadata={"doc": "Put `'` before texts that a spreadsheet would execute after an export."}
+        )
+        foreign: str = field(
+            default="refuse",
+            metadata={
+                "doc": "Replace and mirror beside other columns with values: `refuse`, or `keep_in_place`, where they are."
+            },
+        )
+        edits: str = field(
+            default="stop",
+            metadata={
+                "doc": "Where people changed delivered cells since the last delivery, replace and mirror `stop` or `overwrite`."
+            },
         )
         max_cells: int = field(default=10_000_000, metadata={"doc": "Cells that fit into a spreadsheet."})
         max_copy_cells: int = field(default=2_000_000, metadata={"doc": "Cells that may be published in one request."})
@@ -58,60 +73,49 @@ class GoogleSheets:
         endpoint: str | None = field(default=None, metadata={"doc": "Address of another API than Google's, for tests."})
 
     @staticmethod
+    def address_of(url: str) -> str | None:
+        """An address out of the browser's bar as one of ours; None for any other."""
+        return canonical(url)
+
+    @staticmethod
     def table_of(url: str) -> str | None:
-        """The tab that the address names, written as a table's name; None where it names none."""
-        title = unquote(urlsplit(url).path.lstrip("/"))
-        return TableName(table=title).written() if title else None
+        """The sheet that the address names, written as a table's name; None where it names none."""
+        try:
+            sheet = parse(url).sheet
+        except UsageError:
+            return None
+        return TableName(table=sheet).written() if sheet else None
 
     def label(self, target: Target) -> str:
-        return f"Google Sheets {_spreadsheet(target)}, sheet {_title(target)!r}"
+        return f"Google Sheets {parse(target.url).spreadsheet}, sheet {_sheet(target)!r}"
 
     def inspect(self, target: Target) -> TableInfo | None:
         wire = _wire(target)
         try:
-            tab = read_state(wire).tab(_title(target))
-            names = [] if tab is None else sessions.header_of(wire, tab)
-            return sessions.table_info(names, self.label(target)) if any(names) else None
+            tab = read_state(wire).find(_sheet(target))
+            names = [] if tab is None else header_of(wire, tab)
+            return table_info(names, self.label(target)) if any(names) else None
         finally:
             wire.close()
 
-    def session(self, job: Job) -> sessions.SheetsSession:
-        options = job.target.options
-        if options.get("dates", "serial") not in ("serial", "iso"):
-            raise UsageError(f"`dates` can't be {options['dates']!r}", hint="Write serial or iso.")
-        ways = sessions.Ways(
-            room=Room(
-                max_cells=_number(options, "max_cells", 10_000_000),
-                max_copy_cells=_number(options, "max_copy_cells", 2_000_000),
-            ),
-            chunk_bytes=_number(options, "chunk_bytes", 1_800_000),
-            serials=options.get("dates", "serial") == "serial",
-            escape_formulas=bool(options.get("escape_formulas", False)),
-        )
-        title = _title(job.target)
-        return sessions.SheetsSession(job, _wire(job.target), title, self.label(job.target), ways)
+    def session(self, job: Job) -> Session:
+        ways = _ways(job.target.options)
+        return sessions.SheetsSession(job, _wire(job.target), _sheet(job.target), self.label(job.target), ways)
 
     def last_delivery(self, target: Target) -> dict[str, Any] | None:
         wire = _wire(target)
         try:
-            state = read_state(wire)
-            tab = state.tab(_title(target))
-            markers = [] if tab is None else state.markers(tab.sheet_id)
+            tab = read_state(wire).find(_sheet(target))
+            markers = [] if tab is None else tab_markers(tab)
             return marker_row(markers[-1][1]) if markers else None
         finally:
             wire.close()
 
 
-def _spreadsheet(target: Target) -> str:
-    found = urlsplit(target.url).netloc
-    if not found:
-        raise UsageError(f"{target.url!r} names no spreadsheet", hint=f"Write {_EXAMPLE}")
-    return found
-
-
-def _title(target: Target) -> str:
+def _sheet(target: Target) -> str:
+    """The title of the sheet, or its number (`gid=123`)."""
     if not target.table:
-        raise UsageError("the address names no sheet", hint=f"Write {_EXAMPLE}")
+        raise UsageError("the address names no sheet", hint=f"Write {EXAMPLE}")
     name = parse_table(target.table)
     if name.schema is not None:
         raise RefusedError(
@@ -120,10 +124,24 @@ def _title(target: Target) -> str:
     return name.table
 
 
+def _ways(options: dict[str, Any]) -> sessions.Ways:
+    return sessions.Ways(
+        room=Room(
+            max_cells=_number(options, "max_cells", 10_000_000),
+            max_copy_cells=_number(options, "max_copy_cells", 2_000_000),
+        ),
+        chunk_bytes=_number(options, "chunk_bytes", 1_800_000),
+        serials=_choice(options, "dates", "serial", "iso") == "serial",
+        escape_formulas=bool(options.get("escape_formulas", False)),
+        foreign=_choice(options, "foreign", "refuse", "keep_in_place") == "keep_in_place",
+        overwrite=_choice(options, "edits", "stop", "overwrite") == "overwrite",
+    )
+
+
 def _wire(target: Target) -> Wire:
     options = target.options
     return connect(
-        _spreadsheet(target),
+        parse(target.url).spreadsheet,
         credentials=options.get("credentials"),
         endpoint=options.get("endpoint"),
         per_minute=_number(options, "requests_per_minute", 48),
@@ -135,3 +153,11 @@ def _number(options: dict[str, Any], name: str, default: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise UsageError(f"`{name}` can't be {value!r}", hint="Write a whole number.")
     return value
+
+
+def _choice(options: dict[str, Any], name: str, *choices: str) -> str:
+    """One of the choices, the first by default."""
+    value = options.get(name, choices[0])
+    if value not in choices:
+        raise UsageError(f"`{name}` can't be {value!r}", hint=f"Write {' or '.join(choices)}.")
+    return str(value)

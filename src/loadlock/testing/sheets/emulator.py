@@ -14,7 +14,7 @@ from loadlock.testing.sheets.clock import Clock
 from loadlock.testing.sheets.control import changed
 from loadlock.testing.sheets.errors import ApiError, Json
 from loadlock.testing.sheets.faults import Fault
-from loadlock.testing.sheets.fill import Rows, add_book, rows_of
+from loadlock.testing.sheets.fill import Rows, add_book, rows_of, typed_rows
 from loadlock.testing.sheets.log import Entry
 from loadlock.testing.sheets.quota import Count
 from loadlock.testing.sheets.server import HttpServer
@@ -127,6 +127,11 @@ class SheetsEmulator:
     def rows(self, spreadsheet_id: str, range_text: str, *, formulas: bool = False) -> list[list[Any]]:
         """Values as stored, row by row, None for empty cells: of a tab (`Data`) or a range (`Data!A2:C`)."""
         return rows_of(self.service, spreadsheet_id, range_text, formulas=formulas)
+
+    def write(self, spreadsheet_id: str, range_text: str, rows: Rows) -> None:
+        """Cells as another writer's edit, from the first cell of a range on (`Data!B2`): values as they are, None empties,
+        text that begins with `=` is a formula."""
+        typed_rows(self.service, spreadsheet_id, range_text, rows)
 
     def edit(self, spreadsheet_id: str, requests: list[Json]) -> list[Json]:
         """Another writer's batchUpdate, past tokens, quotas and faults; returns the replies."""

@@ -51,6 +51,26 @@ def _tab(number: int, title: str, rows: Rows) -> Tab:
     return tab
 
 
+def typed_rows(service: Service, spreadsheet_id: str, range_text: str, rows: Rows) -> None:
+    """Cells as another writer's edit, from the range's first cell on: values as they are, None empties, `=` begins a formula."""
+    with service.lock:
+        book = service.books.get(spreadsheet_id)
+        if book is None:
+            raise ApiError(404, f"there is no spreadsheet {spreadsheet_id}")
+        tab, at = book.resolve(range_text)
+    start = {"sheetId": tab.sheet_id, "rowIndex": at.row or 0, "columnIndex": at.column or 0}
+    lines = [{"values": [_cell(value) for value in row]} for row in rows]
+    service.edit(spreadsheet_id, [{"updateCells": {"start": start, "rows": lines, "fields": "userEnteredValue"}}])
+
+
+def _cell(value: Any) -> dict[str, Any]:
+    if value is None:
+        return {}
+    kinds = {bool: "boolValue", str: "stringValue"}
+    kind = "formulaValue" if isinstance(value, str) and value.startswith("=") else kinds.get(type(value), "numberValue")
+    return {"userEnteredValue": {kind: value}}
+
+
 def rows_of(service: Service, spreadsheet_id: str, range_text: str, *, formulas: bool = False) -> list[list[Any]]:
     """The values of a range, row by row, with None for empty cells; empty rows at the end are left out."""
     with service.lock:

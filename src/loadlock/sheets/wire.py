@@ -17,8 +17,8 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import orjson
 
-from loadlock.delivery.destinations._sheets_pace import Pace
 from loadlock.errors import LoadlockError, RefusedError, UnavailableError, UsageError
+from loadlock.sheets.pace import Pace
 
 GOOGLE = "https://sheets.googleapis.com"
 SCOPE = "https://www.googleapis.com/auth/spreadsheets"

@@ -1,0 +1,228 @@
+"""Upsert and mirror into a Google sheet: rows meet by their keys, and what people have in the sheet stays theirs."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadlock.delivery.base import Job, Target
+from loadlock.delivery.deliver import Delivery
+from loadlock.delivery.destinations import _sheets_arrange, _sheets_turn
+from loadlock.delivery.destinations.gsheets import GoogleSheets
+from loadlock.errors import RefusedError, StoppedError
+from loadlock.model import Receipt, VerifyLevel, WriteMode
+from loadlock.testing.contracts.destinations import Case, columns, deliver, job, part
+from loadlock.testing.sheets import Quotas, Settings, SheetsEmulator
+
+LOADER = "loader@tests.iam.gserviceaccount.com"
+NO_QUOTAS = Quotas(reads_per_user=0, writes_per_user=0, reads_per_project=0, writes_per_project=0)
+GIVEN = columns("id:integer", "name:text", "on:date", key=("id",))
+HEADER: list[Any] = ["name", "note", "id", "on"]
+"""The sheet's columns: another order than ours, one is a person's."""
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[SheetsEmulator]:
+    with SheetsEmulator(settings=Settings(quotas=NO_QUOTAS)) as running:
+        yield running
+
+
+class Sheet:
+    def __init__(self, emulator: SheetsEmulator, folder: Path, rows: Sequence[Sequence[Any]]) -> None:
+        self.emulator = emulator
+        self.id = emulator.add_spreadsheet(tabs={"People": rows, "Other": [["x"]]}, share={LOADER: "writer"})
+        key = emulator.write_key(folder / "key.json", LOADER)
+        self.options: dict[str, Any] = {"credentials": str(key), "endpoint": emulator.url, "requests_per_minute": 0}
+
+    def case(self, **options: Any) -> Case:
+        target = Target(url=f"gsheets://{self.id}/People", table="People", options={**self.options, **options})
+        return Case(destination=GoogleSheets(), target=target, count=lambda: None)
+
+    def job(self, mode: WriteMode, run: str, given: Any = GIVEN, **more: Any) -> Job:
+        options = more.pop("options", {})
+        return job(self.case(**options), given, mode, run, **more)
+
+    def deliver(self, mode: WriteMode, rows: Sequence[tuple[Any, ...]], run: str = "run1", **more: Any) -> Receipt:
+        work = self.job(mode, run, **more)
+        return deliver(self.case(), work, [part(work.columns, rows)])
+
+    def rows(self) -> list[list[Any]]:
+        return self.emulator.rows(self.id, "People")
+
+    def write(self, at: str, *rows: Sequence[Any]) -> None:
+        """What a person types."""
+        self.emulator.write(self.id, f"People!{at}", rows)
+
+    @property
+    def writes(self) -> int:
+        return sum(entry.method.endswith(("pdate", "append")) for entry in self.emulator.log)
+
+
+@pytest.fixture
+def make(emulator: SheetsEmulator, tmp_path: Path) -> Callable[..., Sheet]:
+    return lambda *rows: Sheet(emulator, tmp_path, rows or [HEADER])
+
+
+@pytest.fixture
+def sheet(make: Callable[..., Sheet]) -> Sheet:
+    return make(HEADER, ["a", "mine", 1, 45000], ["b", None, 2, None], ["c", "=C4*2", 3, 45001])
+
+
+def test_an_upsert_changes_rows_where_they_are_and_adds_new_ones_below(sheet: Sheet) -> None:
+    receipt = sheet.deliver(WriteMode.UPSERT, [(4, "d", None), (3, "C", None), (2, "b", None)])
+    assert (receipt.inserted, receipt.updated, receipt.unchanged, receipt.level) == (1, 1, 1, VerifyLevel.CONTENT)
+    assert sheet.rows() == [
+        HEADER,
+        ["a", "mine", 1, 45000],
+        ["b", None, 2, None],
+        ["C", "=C4*2", 3, None],
+        ["d", None, 4, None],
+    ]
+
+
+def test_keys_meet_by_their_value_not_by_how_a_person_typed_them(make: Callable[..., Sheet]) -> None:
+    sheet = make(["id", "name", "on"], ["1", "a", None], [2.0, "b", None])
+    receipt = sheet.deliver(WriteMode.UPSERT, [(1, "A", None), (2, "b", None)])
+    assert (receipt.inserted, receipt.updated, receipt.unchanged) == (0, 1, 1)
+    assert sheet.rows() == [["id", "name", "on"], [1, "A", None], [2, "b", None]]
+
+
+def test_a_key_that_stands_twice_in_the_sheet_is_refused_before_anything_is_written(sheet: Sheet) -> None:
+    sheet.write("A5", ["again", None, 2])
+    before = sheet.writes
+    with pytest.raises(RefusedError, match=r"1 keys \(id\) stand more than once in the sheet: rows 3, 5"):
+        sheet.deliver(WriteMode.UPSERT, [(2, "x", None)])
+    assert sheet.writes == before
+
+
+def test_rows_without_a_key_are_left_alone(make: Callable[..., Sheet]) -> None:
+    sheet = make(HEADER, ["a", None, 1], [None, "a heading"], ["no key", None, None], ["b", None, 2])
+    sheet.deliver(WriteMode.UPSERT, [(2, "B", None), (3, "c", None)])
+    assert [row[0] for row in sheet.rows()] == ["name", "a", None, "no key", "B", "c"]
+    with pytest.raises(RefusedError, match=r"1 rows have values and no key \(rows 4\)"):
+        sheet.deliver(WriteMode.MIRROR, [(2, "B", None)], "run2", options={"foreign": "keep_in_place"})
+
+
+@pytest.mark.parametrize("people", [False, True])
+def test_scattered_changes_are_brought_into_order_and_pasted_at_once(
+    make: Callable[..., Sheet], monkeypatch: pytest.MonkeyPatch, people: bool
+) -> None:
+    for module in (_sheets_turn, _sheets_arrange):
+        monkeypatch.setattr(module, "MOST_PASTES", 5)
+    note = [f"note {n}" for n in range(60)] if people else [None] * 60
+    sheet = make(HEADER, *[["old", note[n], n, 45000] for n in range(60)])
+    sheet.write("A31", ["=1+2"])
+    changed = random.Random(1).sample([n for n in range(60) if n != 29], 25)
+    rows = [(n, "new", None) for n in [*changed, *range(100, 110)]]
+    receipt = sheet.deliver(WriteMode.UPSERT, rows)
+    assert (receipt.inserted, receipt.updated, receipt.equal) == (10, 25, True)
+    expected: list[list[Any]] = [
+        ["new", note[n], n, None] if n in changed else ["old", note[n], n, 45000] for n in range(60)
+    ]
+    expected[29][0] = 3
+    assert sheet.rows() == [HEADER, *expected, *[["new", None, n, None] for n in range(100, 110)]]
+    assert sheet.emulator.rows(sheet.id, "People!A31:A31", formulas=True) == [["=1+2"]]
+    assert list(sheet.emulator.tabs(sheet.id)) == ["People", "Other"]
+
+
+def test_a_mirror_holds_the_batch_and_nothing_else(make: Callable[..., Sheet]) -> None:
+    sheet = make(HEADER, ["a", None, 1, 45000], ["b", None, 2, None], ["c", None, 3, None])
+    receipt = sheet.deliver(WriteMode.MIRROR, [(4, "d", None), (2, "b", None), (3, "C", None)])
+    assert (receipt.inserted, receipt.updated, receipt.unchanged, receipt.deleted) == (1, 1, 1, 1)
+    assert sheet.rows() == [HEADER, ["d", None, 4, None], ["b", None, 2, None], ["C", None, 3, None]]
+
+
+def test_a_mirror_beside_a_person_s_values_keeps_each_row_in_its_place(sheet: Sheet) -> None:
+    with pytest.raises(
+        RefusedError, match="values in other columns, which would stand beside other rows after a mirror"
+    ):
+        sheet.deliver(WriteMode.MIRROR, [(3, "c", None)])
+    receipt = sheet.deliver(
+        WriteMode.MIRROR, [(4, "d", None), (3, "C", None)], "run2", options={"foreign": "keep_in_place"}
+    )
+    assert (receipt.inserted, receipt.updated, receipt.deleted, receipt.equal) == (1, 1, 2, True)
+    assert sheet.rows() == [
+        HEADER,
+        [None, "mine", None, None],
+        [None, None, None, None],
+        ["C", "=C4*2", 3, None],
+        ["d", None, 4, None],
+    ]
+
+
+@pytest.mark.parametrize("mode", [WriteMode.REPLACE, WriteMode.MIRROR])
+def test_what_people_changed_is_not_overwritten_unasked(make: Callable[..., Sheet], mode: WriteMode) -> None:
+    sheet = make(HEADER)
+    sheet.deliver(mode, [(1, "a", None), (2, "b", None)])
+    sheet.write("A3", ["B"])
+    before = sheet.writes
+    with pytest.raises(StoppedError, match="the delivered columns were changed since run run1") as caught:
+        sheet.deliver(mode, [(1, "a", None), (2, "b", None), (3, "c", None)], "run2")
+    assert "edits: overwrite" in (caught.value.hint or "")
+    assert (sheet.writes, sheet.rows()[2][0]) == (before, "B")
+    sheet.deliver(mode, [(1, "a", None), (2, "b", None)], "run3", options={"edits": "overwrite"})
+    assert sheet.rows()[2][0] == "b"
+    sheet.deliver(mode, [(5, "e", None)], "run4")
+    assert len(sheet.rows()) == 2
+
+
+@pytest.mark.parametrize("mode", [WriteMode.APPEND, WriteMode.UPSERT])
+def test_what_people_changed_is_told(make: Callable[..., Sheet], mode: WriteMode) -> None:
+    sheet = make(HEADER)
+    sheet.deliver(mode, [(1, "a", None), (2, "b", None)])
+    sheet.write("A4", ["theirs", None, 9])
+    work = sheet.job(mode, "run2")
+    with Delivery(sheet.case().destination, work) as delivery:
+        notes = delivery.open().notes
+        delivery.abandon()
+    assert any("changed since run run1: 3 rows stand there now, 2 then" in note for note in notes), notes
+
+
+def test_rows_are_moved_and_sorted_by_people_without_harm_to_an_upsert(make: Callable[..., Sheet]) -> None:
+    sheet = make(HEADER)
+    sheet.deliver(WriteMode.UPSERT, [(1, "a", None), (2, "b", None)])
+    sheet.write("A2", ["b", "x", 2], ["a", "y", 1])
+    receipt = sheet.deliver(WriteMode.UPSERT, [(1, "A", None)], "run2")
+    assert (receipt.updated, sheet.rows()[2]) == (1, ["A", "y", 1, None])
+
+
+def test_a_format_that_a_person_chose_stays(make: Callable[..., Sheet]) -> None:
+    sheet = make(HEADER)
+    sheet.deliver(WriteMode.REPLACE, [(1, "a", 45000)])
+    mine = {"numberFormat": {"type": "DATE", "pattern": "dd.mm."}}
+    area = {"sheetId": 0, "startRowIndex": 1, "endRowIndex": 2, "startColumnIndex": 3, "endColumnIndex": 4}
+    cell = {"cell": {"userEnteredFormat": mine}, "fields": "userEnteredFormat"}
+    sheet.emulator.edit(sheet.id, [{"repeatCell": {"range": area, **cell}}])
+    sheet.deliver(WriteMode.REPLACE, [(1, "a", 45001), (2, "b", 45002)], "run2")
+    tab = sheet.emulator.service.books[sheet.id].tabs[0]
+    patterns = [tab.attributes.at(row, 3)["userEnteredFormat"]["numberFormat"]["pattern"] for row in (1, 2)]
+    assert patterns == ["dd.mm.", "yyyy-mm-dd"]
+
+
+def test_a_column_that_people_move_while_rows_are_on_their_way_is_found(sheet: Sheet) -> None:
+    work = sheet.job(WriteMode.UPSERT, "run1")
+    with Delivery(sheet.case().destination, work) as delivery:
+        delivery.open()
+        delivery.load([(1, part(GIVEN, [(2, "B", None)]))], lambda _: None)
+        sheet.emulator.edit(
+            sheet.id,
+            [{"insertDimension": {"range": {"sheetId": 0, "dimension": "COLUMNS", "startIndex": 1, "endIndex": 2}}}],
+        )
+        delivery.publish()
+        assert delivery.verify().equal
+    assert sheet.rows()[2] == ["B", None, None, 2, None]
+
+
+def test_a_later_verify_finds_the_rows_by_their_keys(sheet: Sheet) -> None:
+    rows = [(2, "B", None), (7, "g", None)]
+    sheet.deliver(WriteMode.UPSERT, rows)
+    for text, equal in (("B", True), ("changed", False)):
+        sheet.write("A3", [text])
+        with Delivery(sheet.case().destination, sheet.job(WriteMode.UPSERT, "run1")) as again:
+            again.open()
+            receipt = again.verify_again(lambda: [part(GIVEN, rows)], lambda table: table)
+        assert (receipt.level, receipt.equal, receipt.read_back) == (VerifyLevel.CONTENT, equal, 2)
