@@ -7,18 +7,18 @@ and is resumed does not append its rows a second time.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from loadlock.delivery.base import DeliveryColumn, Job, Opened, Published, Session, TableInfo, Target
+from loadlock.delivery.base import DeliveryColumn, Job, Opened, Published, Session, TableInfo, Target, Undone, Written
 from loadlock.delivery.destinations import _file_merge as merging
+from loadlock.delivery.destinations._file_undo import FileUndo, fingerprint, read_record
 from loadlock.delivery.destinations._local import (
     LINEAGE_NAMES,
     PathLock,
@@ -100,19 +100,7 @@ def inspect_file(target: Target, form: FileFormat) -> TableInfo | None:
 
 def last_record(target: Target) -> dict[str, Any] | None:
     """The record of a publish that was not read back yet, or None."""
-    return _read_record(hidden_path(target_path(target), "done"))
-
-
-def _read_record(path: Path) -> dict[str, Any] | None:
-    with suppress(OSError, ValueError):
-        record = json.loads(path.read_text(encoding="utf-8"))
-        return record if isinstance(record, dict) else None
-    return None
-
-
-def _fingerprint(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        return {"size": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+    return read_record(hidden_path(target_path(target), "done"))
 
 
 class FileSession(Session):
@@ -134,6 +122,7 @@ class FileSession(Session):
         self._by_file: Counter[int] = Counter()
         self._published: Published | None = None
         self._marks: dict[str, Any] = {}
+        self._undo = FileUndo(path=self._path, job=job, label=label)
         self._is_open = False
         self._is_read_back = False
 
@@ -154,11 +143,11 @@ class FileSession(Session):
 
     def _find_record(self) -> None:
         """Was this delivery published by a run that was cut off? Other records are of runs that are over."""
-        record = _read_record(self._record)
+        record = read_record(self._record)
         if record is None or not self._path.exists():
             return
         with os_errors(f"can't read {self._label}"):
-            same = record.get("delivery_id") == self._job.delivery_id and record["file"] == _fingerprint(self._path)
+            same = record.get("delivery_id") == self._job.delivery_id and record["file"] == fingerprint(self._path)
         if same:
             self._published = published_from(record)
             self._marks = record["file_marks"]
@@ -217,6 +206,7 @@ class FileSession(Session):
         with os_errors(f"can't write {self._label}"):
             published = self._complete()
             self._rename(published, rows, digest)
+            self._undo.prune()
         self._published = published
         return published
 
@@ -265,9 +255,10 @@ class FileSession(Session):
         record = {
             **delivery_row(self._job, str(self._path), published, rows=rows, digest=digest),
             "published_at": datetime.now(UTC).isoformat(),
-            "file": _fingerprint(self._new),
+            "file": fingerprint(self._new),
             "file_marks": self._marks,
         }
+        self._undo.keep(record)
         with self._record.open("w", encoding="utf-8") as file:
             json.dump(record, file)
             file.flush()
@@ -315,6 +306,34 @@ class FileSession(Session):
         rows = self._form.count(self._path) if self._path.exists() else 0
         yield pa.table({"count": pa.array([rows], pa.int64())})
         self._is_read_back = True
+
+    def written(self, sent: Callable[[], Iterable[pa.Table]]) -> Written:
+        """The delivery's rows as they are in the file now; looked for only where its bytes have changed."""
+        import pyarrow as pa
+
+        self._ready()
+        with os_errors(f"can't read {self._label}"):
+            record = self._undo.record()
+            untouched = self._undo.untouched(record)
+        published = published_from(record)
+        rows = published.inserted + published.updated + published.unchanged
+        if untouched:
+            return Written(expected=rows, rows=iter(()), all_sent=True, untouched=True)
+        self._published, self._marks = published, record["file_marks"]
+        if self._job.mode == WriteMode.UPSERT:
+            for number, table in enumerate(sent()):
+                files = pa.nulls(table.num_rows, pa.int32())
+                self._spool.write(str(number), spooled(table.append_column(FILE, files)))
+        find = self._finder(self._job.columns)
+        return Written(expected=rows, rows=find() if find else iter(()), all_sent=True, untouched=False)
+
+    def undo(self) -> Undone:
+        record = self._undo.record()
+        with os_errors(f"can't write {self._label}"):
+            self._undo.bring_back()
+        self._published = None
+        counts = published_from(record)
+        return Undone(deleted=counts.inserted, restored=counts.updated, brought_back=counts.deleted)
 
     def abandon(self) -> None:
         if self._is_open and self._published is None:

@@ -265,6 +265,9 @@ class ServerUndo(ServerTarget[TableT, ConnectionT]):
         return undone
 
     @abstractmethod
+    def begin(self) -> None: ...
+
+    @abstractmethod
     def _commit(self) -> None: ...
 
     def _take_away(self) -> Undone:

@@ -26,8 +26,8 @@ def control_row(connection: sqlite3.Connection, column: str, value: str) -> dict
     if not known:
         return None
     rows = connection.execute(
-        f"select {', '.join(DELIVERY_COLUMNS)} from main.{CONTROL_TABLE} where {column} = ? and (mode <> '{ROLLBACK}' or {column} = 'delivery_id')"
-        " order by published_at desc, _rowid_ desc limit 1",
+        f"select {', '.join(DELIVERY_COLUMNS)} from main.{CONTROL_TABLE} where {column} = ?"
+        f" and mode <> '{ROLLBACK}' order by published_at desc, _rowid_ desc limit 1",
         [value],
     ).fetchall()
     return dict(zip(DELIVERY_COLUMNS, rows[0], strict=True)) if rows else None

@@ -36,7 +36,9 @@ class CsvFile:
     summary: ClassVar[str] = "a CSV file"
     schemes: ClassVar[tuple[str, ...]] = (".csv", ".tsv")
     capabilities: ClassVar[Capabilities] = Capabilities(
-        modes=frozenset({WriteMode.APPEND, WriteMode.REPLACE, WriteMode.UPSERT}), transactions=False
+        modes=frozenset({WriteMode.APPEND, WriteMode.REPLACE, WriteMode.UPSERT}),
+        transactions=False,
+        undoes=frozenset({WriteMode.APPEND, WriteMode.REPLACE, WriteMode.UPSERT}),
     )
 
     @dataclass(frozen=True, kw_only=True)

@@ -66,7 +66,7 @@ class DuckDB:
         modes=frozenset(WriteMode),
         transactional_ddl=True,
         joint_children=True,
-        undoes=frozenset({WriteMode.APPEND, WriteMode.REPLACE, WriteMode.UPSERT}),
+        undoes=frozenset(WriteMode),
         concurrent_readers=False,
     )
 

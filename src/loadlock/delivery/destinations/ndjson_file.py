@@ -38,7 +38,9 @@ class NdjsonFile:
     summary: ClassVar[str] = "a JSON file: one object a line, or one array for .json"
     schemes: ClassVar[tuple[str, ...]] = (".ndjson", ".jsonl", ".json")
     capabilities: ClassVar[Capabilities] = Capabilities(
-        modes=frozenset({WriteMode.APPEND, WriteMode.REPLACE, WriteMode.UPSERT}), transactions=False
+        modes=frozenset({WriteMode.APPEND, WriteMode.REPLACE, WriteMode.UPSERT}),
+        transactions=False,
+        undoes=frozenset({WriteMode.APPEND, WriteMode.REPLACE, WriteMode.UPSERT}),
     )
 
     def label(self, target: Target) -> str:

@@ -26,7 +26,9 @@ class ParquetFile:
     summary: ClassVar[str] = "a Parquet file"
     schemes: ClassVar[tuple[str, ...]] = (".parquet",)
     capabilities: ClassVar[Capabilities] = Capabilities(
-        modes=frozenset({WriteMode.APPEND, WriteMode.REPLACE, WriteMode.UPSERT}), transactions=False
+        modes=frozenset({WriteMode.APPEND, WriteMode.REPLACE, WriteMode.UPSERT}),
+        transactions=False,
+        undoes=frozenset({WriteMode.APPEND, WriteMode.REPLACE, WriteMode.UPSERT}),
     )
 
     @dataclass(frozen=True, kw_only=True)

@@ -55,7 +55,8 @@ class PostgresDestination:
             control = name.beside(CONTROL_TABLE)
             if catalog.find_table(connection, control) is None:
                 return None
-            sql = f"select * from {control.sql(quote)} where target = $1 and mode <> 'rollback' order by published_at desc limit 1"
+            where = "target = $1 and mode <> 'rollback'"
+            sql = f"select * from {control.sql(quote)} where {where} order by published_at desc limit 1"
             cursor = connection.execute(sql.encode(), (str(name),))
             names = [column.name for column in cursor.description or ()]
             row = cursor.fetchone()

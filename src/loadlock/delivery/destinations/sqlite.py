@@ -62,7 +62,7 @@ class SQLite:
         modes=frozenset(WriteMode),
         transactional_ddl=True,
         joint_children=True,
-        undoes=frozenset({WriteMode.APPEND, WriteMode.REPLACE, WriteMode.UPSERT}),
+        undoes=frozenset(WriteMode),
         concurrent_readers=False,
     )
 
