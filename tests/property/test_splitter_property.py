@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadlock.intake._csv_exact import Shape
+from loadlock.intake._csv_exact import FieldParser, Shape
 from loadlock.intake._csv_join import LOOK_LINES
 from loadlock.intake.splitter import Records, Rules, Splitter, Status
 
@@ -97,8 +97,9 @@ class Reference:
         return not self._text(*line[:2]).strip(" \t\r" + self.shape.delimiter.decode())
 
     def _row_like(self, line: tuple[int, int, int]) -> bool:
+        values, fault = self.parse(self._text(*line[:2]))
         count = self.data[line[0] : line[1]].count(self.shape.delimiter) + 1
-        return count == self.fields and not self._is_blank(line)
+        return (count if fault or values is None else len(values)) == self.fields and not self._is_blank(line)
 
     def _quotes(self, line: tuple[int, int, int]) -> int:
         return self.data[line[0] : line[1]].count(self.shape.quote) if self.shape.quote else 0
@@ -245,3 +246,31 @@ def test_the_look_ahead_decides_alike_for_any_block_size() -> None:
         expected = Reference(data, 3, shape).records()
         for block in (7, 100, 1000):
             assert split_in_blocks(splitter, data, block) == expected
+
+
+FAULTY_CELLS = [b"a", b'"x"', b'"', b'""', b'"p;q,r\ts"', b'p"q', b'"k"z', b' "s" ', b' "s" t', b'"u', b'v"', b'" "w"']
+FAULTY_CELLS += [b"", b" ", b'"y""z"', b'"y"" z', b" " * 65 + b'"n"', b'"n"' + b" " * 64, b'"n"' + b"\t" * 65]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.lists(st.sampled_from(FAULTY_CELLS), min_size=1, max_size=5), min_size=1, max_size=8),
+    st.sampled_from([b",", b";", b"\t", b""]),
+    st.sampled_from([b'"', b"'"]),
+)
+def test_a_fault_of_quotes_is_named_as_by_the_parser_of_single_records(
+    cells: list[list[bytes]], delimiter: bytes, quote: bytes
+) -> None:
+    lines = [(delimiter or b",").join(row).replace(b'"', quote) for row in cells]
+    shape = Shape(delimiter=delimiter, quote=quote)
+    # 99 fields: no two lines make a record, and no line is a row
+    records = Splitter(shape, Rules(fields=99)).split(b"\n".join(lines), final=True)
+    parser = FieldParser(shape)
+    kinds = {"stray_quote": Status.STRAY_QUOTE, "open_quote": Status.OPEN_QUOTE, None: Status.FIELD_COUNT}
+    for index, (start, end) in enumerate(zip(records.start.tolist(), records.end.tolist(), strict=True)):
+        raw = b"\n".join(lines)[start:end]
+        if b"\n" in raw or records.status[index] == Status.BLANK:
+            continue
+        found = parser.parse(raw)
+        assert records.status[index] == kinds[found.fault], raw
+        assert records.where.get(index, 0) == found.where, raw

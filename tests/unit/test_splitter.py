@@ -103,6 +103,18 @@ def test_blank_lines_and_lines_of_delimiters_are_no_records() -> None:
     assert statuses(b"\n,,\n  \n , ,\t\n1,2,3\n,,3\n") == ["BLANK"] * 4 + ["PLAIN"] * 2
 
 
+def test_many_lines_that_begin_and_end_empty_are_told_from_blank_ones() -> None:
+    lines = [b",a,b,", b", \t,,", b",\xc3\xa4,,", b"   ", b',"",,'] * 1000
+    records = Splitter(Shape(), Rules(fields=4)).split(b"\n".join(lines), final=True)
+    assert [Status(kind).name for kind in records.status.tolist()] == [
+        "PLAIN",
+        "BLANK",
+        "PLAIN",
+        "BLANK",
+        "PLAIN",
+    ] * 1000
+
+
 def test_a_quoted_empty_field_is_no_blank_line() -> None:
     assert statuses(b'""\n\n"a"\n', 1) == ["PLAIN", "BLANK", "PLAIN"]
 

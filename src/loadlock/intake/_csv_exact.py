@@ -36,6 +36,11 @@ class Shape:
         return standard and single and (self.delimiter + self.quote).isascii()
 
     @property
+    def plain_quotes(self) -> bool:
+        """Whether quotes and delimiters are single bytes that nothing escapes."""
+        return not self.escape and len(self.delimiter) <= 1 and len(self.quote) == 1
+
+    @property
     def padding(self) -> bytes:
         """White space that may stand between delimiter and quote (never the delimiter itself)."""
         return bytes(byte for byte in _SPACE if byte not in self.delimiter)
@@ -94,23 +99,6 @@ class FieldParser:
             if end >= len(raw):
                 return Fields(values, quoted, padded, fault, where)
             at = end + len(shape.delimiter)
-
-    def first_fault(self, raw: bytes) -> tuple[str, int] | None:
-        """The first quote fault and its field (1-based), without making values; None = none, or not to be told quickly."""
-        delimiter, quote = self._shape.delimiter, self._shape.quote
-        if self._shape.escape or len(delimiter) != 1 or not quote:
-            return None
-        at, fields = 0, 0
-        while (found := raw.find(quote, at)) >= 0:
-            stop = raw.rfind(delimiter, at, found)
-            if stop >= 0:
-                fields += raw.count(delimiter, at, stop) + 1
-                at = stop + 1
-            match = self._field.match(raw, at)
-            if match is None:
-                return self._fault(raw, at), fields + 1
-            at, fields = match.end() + 1, fields + 1
-        return None
 
     def _take_plain(self, raw: bytes, at: int, values: list[bytes]) -> int:
         """Take the fields before the next one with a quote at once; returns where that one starts, or beyond the end."""

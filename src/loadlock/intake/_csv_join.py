@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from loadlock.intake._csv_clean import CleanQuotes
 from loadlock.intake._csv_exact import FieldParser
 from loadlock.intake._csv_lines import Flags, Lines, Positions
 from loadlock.intake._csv_quotes import Quotes
@@ -32,44 +31,41 @@ class Joined:
 class Joining:
     """The lines of one buffer. `rowlike` says which of them may be records at all."""
 
-    def __init__(
-        self, lines: Lines, quotes: Quotes | CleanQuotes, delimiters: Positions, rowlike: Flags, rules: Rules
-    ) -> None:
-        self.lines, self.quotes, self.delimiters, self.rules = lines, quotes, delimiters, rules
-        self._odd = np.flatnonzero((quotes.count & 1).astype(bool) & rowlike)
-        alike = (delimiters + 1 == rules.fields) & rowlike
+    def __init__(self, lines: Lines, quotes: Quotes, rowlike: Flags, rules: Rules) -> None:
+        self.lines, self.quotes, self.rules = lines, quotes, rules
+        self._odd = np.flatnonzero(quotes.odd & rowlike)
+        alike = (quotes.delimiters + 1 == rules.fields) & rowlike
         self._rows_before = np.concatenate([[0], np.cumsum(alike)])
         """Number of lines before each line that have the wanted number of fields by themselves."""
 
     def join(self, data: bytes, parser: FieldParser, *, final: bool) -> Joined:
         """Go through the lines with an odd number of quotes, each with the next one or alone."""
         joinable, fields, padded, misfit = self._joinable(data, parser)
-        odd, paired, alone = self._odd.tolist(), [], []
-        at, cut = 0, None
-        while at < len(odd):
-            if (
-                at + 2 == len(odd)
-                and misfit[at]
-                and self._may_close_later(odd[at + 1], odd[at], len(data), final=final)
-            ):
-                cut = odd[at]
+        odd, paired = self._odd, []
+        free, count, cut = 0, len(odd), None
+        for at in np.flatnonzero(joinable | misfit).tolist():
+            if at < free:
+                continue
+            unsure = at + 2 == count and misfit[at]
+            if unsure and self._may_close_later(int(odd[at + 1]), int(odd[at]), len(data), final=final):
+                count, cut = at, int(odd[at])
                 break
-            if joinable[at] or (misfit[at] and not self._opens_another(at, joinable)):
+            if joinable[at] or not self._opens_another(at, joinable):
                 paired.append(at)
-                at += 2
-            elif at + 1 == len(odd) and self._may_close_later(odd[at], odd[at], len(data), final=final):
-                cut = odd[at]
-                break
-            else:
-                alone.append(odd[at])
-                at += 1
+                free = at + 2
+        if cut is None and free < count:
+            last = int(odd[-1])
+            if self._may_close_later(last, last, len(data), final=final):
+                count, cut = count - 1, last
         chosen = np.array(paired, dtype=np.int64)
+        alone = np.ones(count, dtype=bool)
+        alone[chosen] = alone[chosen + 1] = False
         return Joined(
-            first=self._odd[chosen],
-            last=self._odd[chosen + 1],
+            first=odd[chosen],
+            last=odd[chosen + 1],
             fields=fields[chosen],
             padded=padded[chosen],
-            alone=np.array(alone, dtype=np.int64),
+            alone=odd[:count][alone],
             cut=cut,
         )
 
@@ -81,16 +77,17 @@ class Joining:
         odd, count = self._odd, len(self._odd)
         good, padded, misfit = (np.zeros(count, dtype=bool) for _ in range(3))
         counted = np.zeros(count, dtype=np.int64)
-        total = np.concatenate([[0], np.cumsum(self.delimiters)])
         # neighbours share a line, so every second pair is checked at a time; the second half only where it may matter
         for parity in (0, 1):
             pairs = np.arange(parity, count - 1, 2)
-            if not len(pairs) or (parity and good[0 : count - 1 : 2].all()):
+            if parity and good[0 : count - 1 : 2].all():
+                continue
+            pairs = pairs[self._one_record(odd[pairs], odd[pairs + 1])]
+            if not len(pairs):
                 continue
             first, last = odd[pairs], odd[pairs + 1]
             check = self.quotes.check(first, last)
-            fields = total[last + 1] - total[first] - check.covered + 1
-            placed = check.good & self._one_record(first, last)
+            fields, placed = check.outside + 1, check.good
             good[pairs] = placed & self._right_count(fields, first, last)
             for pair in np.flatnonzero(placed & ~good[pairs] & (fields > (self.rules.fields or 0))).tolist():
                 raw = data[self.lines.start[first[pair]] : self.lines.end[last[pair]]]

@@ -1,4 +1,8 @@
-"""Whether the quotes of lines or groups of lines stand where quotes may stand, and how many delimiters they cover."""
+"""Whether the quotes of lines or groups of lines stand where quotes may stand, and how many delimiters they cover.
+
+Lines whose quotes are all right are settled by a few passes over bits; only the quotes of the others are looked at one
+by one, all at once.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from loadlock.intake._csv_bits import (
+    Bits,
+    Ranks,
+    are_set,
+    bits_at,
+    bits_of,
+    of_next,
+    of_previous,
+    places,
+    running_parity,
+    within,
+)
 from loadlock.intake._csv_exact import PAD_LIMIT, Shape
-from loadlock.intake._csv_lines import Flags, Lines, Octets, Positions, View
+from loadlock.intake._csv_lines import Flags, Lines, Positions, View
 
 
 @dataclass(frozen=True)
@@ -18,110 +34,159 @@ class QuoteCheck:
     """Each field is quoted as a whole or not at all."""
     padded: Flags
     """White space stands between a delimiter and a quote."""
-    covered: Positions
-    """Number of delimiters inside quotes."""
+    outside: Positions
+    """Number of delimiters outside of quotes."""
+    fault_field: Positions
+    """Where not good: the field, from 1, with the first fault ..."""
+    never_closed: Flags
+    """... and whether that is a quote that is opened in its place and never closed."""
 
 
 class Quotes:
-    """The quotes of a buffer."""
+    """The quotes of a buffer; one entry for each line, read on its own."""
 
     def __init__(self, view: View, lines: Lines, shape: Shape) -> None:
-        self._view = view
-        self._lines = lines
+        self._view, self._lines = view, lines
+        self._size = size = int(lines.next[-1]) if len(lines) else 0
+        octets = view.octets[:size]
+        delimiters = bits_of(octets == view.delimiter) if view.delimiter >= 0 else bits_of(np.zeros(size, dtype=bool))
+        self._delimiters = Ranks(delimiters)
+        self._quotes = bits_of(octets == view.quote) if view.quote >= 0 else np.zeros_like(delimiters)
         self._padding = np.zeros(256, dtype=bool)
         self._padding[np.frombuffer(shape.padding, dtype=np.uint8)] = True
-        used = int(lines.next[-1]) if len(lines) else 0
-        octets = view.octets[:used]
-        self.positions: Positions = np.flatnonzero(octets == view.quote) if view.quote >= 0 else np.empty(0, np.int64)
-        self._upto = np.searchsorted(self.positions, lines.next)
-        self.count = np.diff(self._upto, prepend=0)
-        self.delimiters, self._before = self._count_delimiters(octets)
-        """Number of delimiters in each line (in quotes or not), and in all before each quote."""
+        none = np.zeros(len(lines), dtype=bool)
+        self.odd: Flags = none
+        """An odd number of quotes: one of them is open at the line's end."""
+        self.padded: Flags = none
+        """Quotes in place, but only because white space may stand beside them."""
+        self.faulty: Flags = none
+        """An even number of quotes that are not all in place."""
+        self.fault_field: Positions = np.zeros(0, dtype=np.int64)
+        """Of lines that are `odd` or `faulty`: the field, from 1, with the first fault ..."""
+        self.never_closed: Flags = none
+        """... and whether it is a quote in its place that is never closed. Empty where no line is."""
+        self.delimiters = self._delimiters_between(self._delimiters, slice(None))
+        """Number of delimiters: those outside of quotes where the line's quotes are in place, else all of them."""
+        if self._quotes.any():
+            self._look(delimiters)
 
-    def _count_delimiters(self, octets: Octets) -> tuple[Positions, Positions]:
-        lines, quotes = len(self._lines), len(self.positions)
-        if self._view.delimiter < 0 or not lines:
-            return np.zeros(lines, dtype=np.int64), np.zeros(quotes, dtype=np.int64)
-        # one pass over the bytes, cut at line starts and quotes; where both fall together the quote counts as zero
-        starts = self._lines.start
-        line_at = np.arange(lines) + self._upto - self.count
-        bounds = np.empty(lines + quotes, dtype=np.int64)
-        of_quotes = np.ones(lines + quotes, dtype=bool)
-        of_quotes[line_at] = False
-        bounds[line_at], bounds[of_quotes] = starts, self.positions
-        before = np.concatenate([[0], np.cumsum(sums(octets == self._view.delimiter, bounds), dtype=np.int64)])
-        ends = np.append(line_at[1:], lines + quotes)
-        return before[ends] - before[line_at], before[:-1][of_quotes]
+    def _look(self, delimiters: Bits) -> None:
+        """Settle the lines whose quotes are plainly in place, then judge the others quote by quote."""
+        lines = self._lines
+        inside = running_parity(self._quotes)
+        open_after = are_set(inside, lines.next - 1)
+        self.odd = open_after ^ np.concatenate([[False], open_after[:-1]])
+        unsettled = self.odd.copy()
+        if unsettled.any():
+            # each line is read on its own: what one leaves open ends with it
+            inside ^= running_parity(bits_at(lines.next[unsettled] - 1, self._size))
+        unsettled[self._lines_out_of_place(inside, delimiters)] = True
+        chosen: Positions | slice = np.flatnonzero(~unsettled) if unsettled.any() else slice(None)
+        self.delimiters[chosen] = self._delimiters_between(Ranks(delimiters & ~inside), chosen)
+        if unsettled.any():
+            self._look_closely(np.flatnonzero(unsettled))
+
+    def _look_closely(self, chosen: Positions) -> None:
+        count = len(self._lines)
+        found = self.check(chosen, chosen)
+        good = chosen[found.good]
+        self.delimiters[good] = found.outside[found.good]
+        self.padded = _flags(count, good[found.padded[found.good]])
+        self.faulty = _flags(count, chosen[~found.good]) & ~self.odd
+        self.never_closed = _flags(count, chosen[found.never_closed])
+        self.fault_field = np.zeros(count, dtype=np.int64)
+        self.fault_field[chosen] = found.fault_field
+
+    def _delimiters_between(self, ranks: Ranks, chosen: Positions | slice) -> Positions:
+        found: Positions = ranks.before(self._lines.end[chosen]) - ranks.before(self._lines.start[chosen])
+        return found
+
+    def _lines_out_of_place(self, inside: Bits, delimiters: Bits) -> Positions:
+        """The lines with a quote that opens or closes beside something else than a delimiter, a quote or the line's end."""
+        view, lines, quotes = self._view, self._lines, self._quotes
+        last = delimiters
+        if view.delimiter_last != view.delimiter:
+            last = bits_of(view.octets[: self._size] == view.delimiter_last)
+        before = of_previous(last | quotes) | bits_at(lines.start, self._size)
+        behind = of_next(delimiters | quotes) | bits_at(np.maximum(lines.end - 1, 0), self._size)
+        misplaced = quotes & ((inside & ~before) | (~inside & ~behind))
+        if not misplaced.any():
+            return np.empty(0, dtype=np.int64)
+        return np.searchsorted(lines.next, places(misplaced), "right")
+
+    # ---- quote by quote
 
     def check(self, first: Positions, last: Positions) -> QuoteCheck:
-        """Check groups of lines `first` to `last` (ascending, apart, each with an even number of quotes, at least 2)."""
-        begin = self._upto[first] - self.count[first]
-        pairs = (self._upto[last] - begin) // 2
-        chosen = self._chosen(begin, pairs)
-        opening, closing = self.positions[chosen][0::2], self.positions[chosen][1::2]
-        left = np.repeat(self._lines.start[first], pairs)
-        right = np.repeat(self._lines.end[last], pairs)
-        open_good = self._open_good(opening, left)
-        close_good = self._close_good(closing, right)
-        good = open_good & close_good
-        group_at = np.cumsum(pairs) - pairs
-        padded = np.zeros(len(first), dtype=bool)
-        if not good.all():
-            good = self._with_padding(good, opening, closing, left, right)
-            plain = open_good & close_good
-            padded = np.logical_or.reduceat(good & ~plain, group_at)
-        return QuoteCheck(np.logical_and.reduceat(good, group_at), padded, self._covered(chosen, group_at))
-
-    def _chosen(self, begin: Positions, pairs: Positions) -> Positions | slice:
-        """Which quotes belong to the groups, in order."""
-        total = int(pairs.sum()) * 2
-        if total == len(self.positions):
-            return slice(None)
-        shift = begin - (np.cumsum(pairs) - pairs) * 2
-        chosen: Positions = np.arange(total) + np.repeat(shift, pairs * 2)
-        return chosen
-
-    def _open_good(self, opening: Positions, left: Positions) -> Flags:
-        """At the start of a field, or the second half of a doubled quote (the first half closes, so it is a quote)."""
-        before = self._view.octets[np.maximum(opening - 1, 0)]
-        result: Flags = (
-            (before == self._view.delimiter_last) | (before == self._view.quote) | (opening == left)
-            if self._view.delimiter_last >= 0
-            else (before == self._view.quote) | (opening == left)
+        """Check groups of lines `first` to `last` (ascending, apart, each with a quote), each read on its own."""
+        lines = self._lines
+        left, right, after = lines.start[first], lines.end[last], lines.next[last]
+        at = places(self._quotes & within(left, after, self._size))
+        upto = np.searchsorted(at, after)
+        begin = np.concatenate([[0], upto[:-1]])
+        count = upto - begin
+        group = np.repeat(np.arange(len(first)), count)
+        opens = ((np.arange(len(at)) - begin[group]) & 1) == 0
+        good, padded = self._judge(at, opens, left[group], right[group])
+        before = self._delimiters.before(at)
+        # from each closing quote the delimiters since its opening one are covered, and so on for all behind it
+        covered = np.cumsum(np.where(opens, 0, before - np.concatenate([[0], before[:-1]])))
+        covered_before = np.concatenate([[0], covered])
+        start = self._delimiters.before(left)
+        total = self._delimiters.before(right) - start
+        bad_at, never_closed = self._first_faults(at, good, opens, (begin, upto))
+        field = 1 + before[bad_at] - start - (covered_before[bad_at] - covered_before[begin])
+        return QuoteCheck(
+            good=np.logical_and.reduceat(good, begin) & ((count & 1) == 0),
+            padded=np.logical_or.reduceat(padded, begin),
+            outside=total - (covered_before[upto] - covered_before[begin]),
+            fault_field=field,
+            never_closed=never_closed,
         )
-        return result
 
-    def _close_good(self, closing: Positions, right: Positions) -> Flags:
-        octets = self._view.octets
-        behind = octets[np.minimum(closing + 1, len(octets) - 1)]
-        result: Flags = (
-            (behind == self._view.delimiter) | (behind == self._view.quote) | (closing + 1 == right)
-            if self._view.delimiter >= 0
-            else (behind == self._view.quote) | (closing + 1 == right)
-        )
-        return result
+    @staticmethod
+    def _first_faults(
+        at: Positions, good: Flags, opens: Flags, bounds: tuple[Positions, Positions]
+    ) -> tuple[Positions, Flags]:
+        """The opening quote of the first fault of each group (any of its quotes where all is well); whether it stays open."""
+        begin, upto = bounds
+        bad = np.flatnonzero(~good)
+        next_bad = np.append(bad, len(at))[np.searchsorted(bad, begin)]
+        stays_open = next_bad >= upto
+        first = np.where(stays_open, upto - 1, next_bad)
+        # the fault of a closing quote is one of the field that its opening quote began
+        return np.where(opens[first], first, first - 1), stays_open
 
-    def _with_padding(
-        self, good: Flags, opening: Positions, closing: Positions, left: Positions, right: Positions
-    ) -> Flags:
-        """`good`, with the pairs that become good when white space outside the quotes is passed over."""
-        octets = self._view.octets
-        before, behind = np.maximum(opening - 1, 0), np.minimum(closing + 1, len(octets) - 1)
-        beside = self._padding[octets[before]] | self._padding[octets[behind]]
+    def _judge(self, at: Positions, opens: Flags, left: Positions, right: Positions) -> tuple[Flags, Flags]:
+        """For each quote whether it is in place, and whether only because white space may stand beside it."""
+        view, octets = self._view, self._view.octets
+        before = octets[np.maximum(at - 1, 0)]
+        behind = octets[np.minimum(at + 1, len(octets) - 1)]
+        # the second half of a doubled quote opens; the first half closes, so it is a quote
+        opening = (before == view.quote) | self._delimits(before, view.delimiter_last) | (at == left)
+        closing = (behind == view.quote) | self._delimits(behind, view.delimiter) | (at + 1 == right)
+        good = np.where(opens, opening, closing)
+        beside = self._padding[np.where(opens, before, behind)]
         doubtful = np.flatnonzero(~good & beside)
-        if not len(doubtful):
-            return good
-        start = self._skip(opening[doubtful], left[doubtful], -1)
-        end = self._skip(closing[doubtful] + 1, right[doubtful], +1)
-        before, behind = octets[np.maximum(start - 1, 0)], octets[np.minimum(end, len(octets) - 1)]
-        touching = (before == self._view.quote) & (start == opening[doubtful])
-        doubled = (behind == self._view.quote) & (end == closing[doubtful] + 1)
-        fine = ((start == left[doubtful]) | self._delimits(before, self._view.delimiter_last) | touching) & (
-            (end == right[doubtful]) | self._delimits(behind, self._view.delimiter) | doubled
-        )
-        good = good.copy()
-        good[doubtful] = fine
-        return good
+        padded = np.zeros(len(at), dtype=bool)
+        if len(doubtful):
+            padded[doubtful] = np.where(
+                opens[doubtful],
+                self._padded_opening(at[doubtful], left[doubtful]),
+                self._padded_closing(at[doubtful], right[doubtful]),
+            )
+        return good | padded, padded
+
+    def _padded_opening(self, at: Positions, left: Positions) -> Flags:
+        start = self._skip(at, left, -1)
+        before = self._view.octets[np.maximum(start - 1, 0)]
+        found: Flags = (start == left) | self._delimits(before, self._view.delimiter_last)
+        return found
+
+    def _padded_closing(self, at: Positions, right: Positions) -> Flags:
+        end = self._skip(at + 1, right, +1)
+        behind = self._view.octets[np.minimum(end, len(self._view.octets) - 1)]
+        found: Flags = (end == right) | self._delimits(behind, self._view.delimiter)
+        return found
 
     @staticmethod
     def _delimits(octets: object, delimiter: int) -> Flags:
@@ -140,18 +205,8 @@ class Quotes:
             at += space * step
         return at
 
-    def _covered(self, chosen: Positions | slice, group_at: Positions) -> Positions:
-        """Delimiters between each opening quote and its closing one, summed by group."""
-        before = self._before[chosen]
-        inside: Positions = np.add.reduceat(before[1::2] - before[0::2], group_at)
-        return inside
 
-
-def sums(flags: Flags, bounds: Positions) -> Positions | Octets:
-    """Number of set flags between each bound and the next. Adding up bytes is several times faster, where none overflows."""
-    ones = flags.view(np.uint8)
-    found = np.add.reduceat(ones, bounds, dtype=np.uint8)
-    if int(found.sum(dtype=np.int64)) == np.count_nonzero(flags[bounds[0] :]):
-        return found
-    wide: Positions = np.add.reduceat(ones, bounds, dtype=np.int64)
-    return wide
+def _flags(size: int, places: Positions) -> Flags:
+    flags = np.zeros(size, dtype=bool)
+    flags[places] = True
+    return flags

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from loadlock.intake._csv_clean import clean_quotes
+from loadlock.intake._csv_bits import Ranks, bits_of
 from loadlock.intake._csv_exact import Fields
 from loadlock.intake._csv_join import Joining
 from loadlock.intake._csv_lines import LF, Flags, Lines, Positions, View, find_lines, lone_returns, view_of
@@ -16,6 +16,8 @@ from loadlock.intake._csv_records import BOM, Records, Status
 if TYPE_CHECKING:
     from loadlock.intake.splitter import Splitter
 
+_MANY = 1000
+"""Lines in doubt from which on one pass over the whole buffer is faster than a look at each."""
 _Entry = TypeVar("_Entry")
 
 
@@ -25,9 +27,9 @@ class Split:
     def __init__(self, splitter: Splitter, data: bytes, view: View, lines: Lines, final: bool) -> None:
         self.rules, self.parser, self.shape = splitter.rules, splitter.parser, splitter.shape
         self.data, self.view, self.lines, self.final = data, view, lines, final
-        self.quotes = clean_quotes(view, lines, self.shape.record_end) or Quotes(view, lines, self.shape)
-        self.delimiters = self.quotes.delimiters
         self._pass_boms()
+        self.quotes = Quotes(view, lines, self.shape)
+        self.delimiters = self.quotes.delimiters
         size = len(lines)
         self.status = np.zeros(size, dtype=np.uint8)
         self.fields = self.delimiters + 1
@@ -72,27 +74,36 @@ class Split:
                 if self.data.startswith(self.rules.comment, int(lines.start[index])) and not self.status[index]:
                     self.status[index] = Status.COMMENT
         blank = (length == 0) & (self.status == 0)
-        edges = np.frombuffer(self.shape.blank_bytes, dtype=np.uint8)
         if len(self.view.octets):
-            octets = self.view.octets
-            first = octets[np.minimum(lines.start, len(octets) - 1)]
-            last = octets[np.maximum(lines.end - 1, 0)]
-            edge = np.zeros(256, dtype=bool)
-            edge[edges] = True
-            if len(self.shape.delimiter) > 1:
-                edge[[self.view.delimiter, self.view.delimiter_last]] = True
-            maybe = edge[first] & edge[last] & (length > 0) & (self.quotes.count == 0) & (self.status == 0)
-            blank |= maybe & (self.delimiters * len(self.shape.delimiter) == length)
-            for index in np.flatnonzero(maybe & ~blank).tolist():
-                raw = self.data[lines.start[index] : lines.end[index]]
-                if self.delimiters[index] and len(self.shape.delimiter) > 1:
-                    raw = raw.replace(self.shape.delimiter, b"")
-                blank[index] = not raw.translate(None, self.shape.blank_bytes)
+            self._mark_white(blank)
         self.status[blank] = Status.BLANK
+
+    def _mark_white(self, blank: Flags) -> None:
+        """Add the lines of white space and delimiters only to those that are blank."""
+        lines, octets, delimiter = self.lines, self.view.octets, self.shape.delimiter
+        length = lines.end - lines.start
+        white = np.zeros(256, dtype=bool)
+        white[np.frombuffer(self.shape.blank_bytes, dtype=np.uint8)] = True
+        if len(delimiter) > 1:
+            white[[self.view.delimiter, self.view.delimiter_last]] = True
+        first = octets[np.minimum(lines.start, len(octets) - 1)]
+        last = octets[np.maximum(lines.end - 1, 0)]
+        maybe = white[first] & white[last] & (length > 0) & (self.status == 0)
+        blank |= maybe & (self.delimiters * len(delimiter) == length)
+        unsure = np.flatnonzero(maybe & ~blank)
+        if len(unsure) > _MANY and len(delimiter) == 1:
+            others = Ranks(bits_of(~white[octets]))
+            blank[unsure] = others.before(lines.end[unsure]) == others.before(lines.start[unsure])
+            return
+        for index in unsure.tolist():
+            raw = self.data[lines.start[index] : lines.end[index]]
+            if self.delimiters[index] and len(delimiter) > 1:
+                raw = raw.replace(delimiter, b"")
+            blank[index] = not raw.translate(None, self.shape.blank_bytes)
 
     def _join_lines(self) -> Flags:
         """Join lines with an odd number of quotes to records of several lines; returns which odd lines stay alone."""
-        joining = Joining(self.lines, self.quotes, self.delimiters, self.status == 0, self.rules)
+        joining = Joining(self.lines, self.quotes, self.status == 0, self.rules)
         joined = joining.join(self.data, self.parser, final=self.final)
         if joined.cut is not None:
             # everything from there on is for the next call
@@ -109,16 +120,20 @@ class Split:
         return alone
 
     def _check_single_lines(self, doubtful: Flags) -> None:
-        """Take delimiters in quotes off the field count of lines with an even number of quotes; mark misplaced quotes."""
-        count = self.quotes.count
-        chosen = np.flatnonzero((count > 0) & ((count & 1) == 0) & self.head & (self.status == 0))
-        chosen = chosen[chosen < self.size]
-        if not len(chosen):
-            return
-        check = self.quotes.check(chosen, chosen)
-        self.fields[chosen] -= check.covered
-        self.status[chosen[check.padded & check.good]] = Status.EXACT
-        doubtful[chosen[~check.good]] = True
+        """Mark lines whose quotes are misplaced, or in place only because white space may stand beside them."""
+        chosen = self.head & (self.status == 0)
+        chosen[self.size :] = False
+        self.status[chosen & self.quotes.padded] = Status.EXACT
+        doubtful |= chosen & self.quotes.faulty
+        if self.shape.plain_quotes and "stray_quotes" not in self.rules.tolerate:
+            self._refuse_quotes(np.flatnonzero(doubtful))
+            doubtful[:] = False
+
+    def _refuse_quotes(self, lines: Positions) -> None:
+        """Lines that no other reading could save: misplaced quotes, or one that is never closed."""
+        self.status[lines] = np.where(self.quotes.never_closed[lines], Status.OPEN_QUOTE, Status.STRAY_QUOTE)
+        self.fields[lines] = 0
+        self.where.update(zip(lines.tolist(), self.quotes.fault_field[lines].tolist(), strict=True))
 
     def _mark_unusual(self, doubtful: Flags) -> None:
         """Rows that Arrow's parser would read otherwise: escapes, long delimiters, line ends that end no record."""
@@ -194,25 +209,18 @@ class Split:
     def _judge_exactly(self, index: int) -> None:
         """Parse one record on its own and decide."""
         raw = self.data[self.lines.start[index] : self.lines.end[self.last[index]]]
-        literal = "stray_quotes" in self.rules.tolerate
-        if not literal and (fault := self.parser.first_fault(raw)) is not None:
-            self._refuse_quote(index, *fault)
-            return
         found = self.parser.parse(raw)
         if found.fault is not None:
-            values = self._literal(raw) if literal else None
+            values = self._literal(raw) if "stray_quotes" in self.rules.tolerate else None
             if values is None:
-                self._refuse_quote(index, found.fault, found.where)
+                self.status[index] = Status.STRAY_QUOTE if found.fault == "stray_quote" else Status.OPEN_QUOTE
+                self.fields[index], self.where[index] = 0, found.where
             else:
                 self._accept(index, list(values), "stray_quotes")
             return
         self.fields[index] = len(found.values)
         self._count("padded_quotes", found.padded)
         self._fit(index, raw, found)
-
-    def _refuse_quote(self, index: int, fault: str, where: int) -> None:
-        self.status[index] = Status.STRAY_QUOTE if fault == "stray_quote" else Status.OPEN_QUOTE
-        self.fields[index], self.where[index] = 0, where
 
     def _literal(self, raw: bytes) -> list[bytes] | None:
         return None if self.rules.fields is None else self.parser.parse_literal(raw, self.rules.fields)
@@ -312,5 +320,6 @@ class Split:
 
 def _renumber(found: dict[int, _Entry], head: Positions, keep: Flags) -> dict[int, _Entry]:
     """Entries by first line → entries by record, where `keep` says so."""
-    lines = [line for line in found if keep[line]]
-    return dict(zip(np.searchsorted(head, lines).tolist(), (found[line] for line in lines), strict=True))
+    lines = np.fromiter(found, dtype=np.int64, count=len(found))
+    kept = lines[keep[lines]]
+    return dict(zip(np.searchsorted(head, kept).tolist(), map(found.__getitem__, kept.tolist()), strict=True))

@@ -50,6 +50,10 @@ def is_ascii_compatible(name: str) -> bool:
 
 
 def _has_ascii_trail(codec: str) -> bool:
+    high = bytes(range(0x80, 0x100))
+    if len(high.decode(codec, "replace")) == len(high) and len((high[:1] + b"A").decode(codec, "replace")) == 2:
+        # one character each: a single-byte code page
+        return False
     for lead in range(0x80, 0x100):
         pairs = (bytes((lead, trail)).decode(codec, "replace") for trail in range(0x20, 0x80))
         if any(not text.endswith(chr(trail)) for trail, text in enumerate(pairs, start=0x20)):
