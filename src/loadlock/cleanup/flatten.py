@@ -34,6 +34,10 @@ class Flattened:
     """Rows beyond one a record: table rows = raw rows - records with a problem + exploded."""
     unnamed: dict[str, int] = field(default_factory=dict)
     """Columns that are there and not wanted → how many values they have."""
+    staged: int | None = None
+    """Where rows were chosen: how many were asked for."""
+    original: pa.Table | None = None
+    """The table before values were corrected, where some were."""
 
 
 def flatten(raw: pa.Table, spec: Flatten, wanted: Sequence[str] | None = None, *, strict: bool = False) -> Flattened:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from loadlock.cleanup import queries
+from loadlock.cleanup.amending import Amendment
 from loadlock.cleanup.binding import Bound, bind, drift
 from loadlock.cleanup.counting import Counted, count_part, examples_of
 from loadlock.cleanup.filling import filled
@@ -44,19 +45,22 @@ class CleanPart:
     exploded: int
 
 
-def clean(raw: pa.Table, plan: Plan, *, file_index: int) -> CleanPart:
-    """Clean one raw part of the file with this index. Bad rows become rejects; only a broken plan raises."""
+def clean(raw: pa.Table, plan: Plan, *, file_index: int, amend: Amendment | None = None) -> CleanPart:
+    """Clean one raw part of the file with this index, as operators amended it. Bad rows become rejects; only a broken
+    plan raises."""
     import duckdb
 
     try:
+        raw = raw if amend is None else amend.records(raw)
         flat = flat_rows(raw, plan)
+        flat = flat if amend is None else amend.rows(flat, raw)
         rows = flat.table
         bound = bind(plan.inputs, rows.column_names)
         part = staged_part(rows, plan, bound, nested=JSON_RECORD in raw.column_names)
         part = filled(part, rows, plan.fills, plan.decisions, file_index)
         for step in plan.steps:
             part = step.run(part)
-        return _Part(plan, flat, part, file_index).cleaned(raw, bound)
+        return _Part(plan, flat, part, file_index, amend or Amendment()).cleaned(raw, bound)
     except duckdb.Error as error:
         raise LoadlockError(
             f"cleanup failed: {str(error).strip().splitlines()[0]}", hint="Please report this with the pipeline."
@@ -100,8 +104,9 @@ def _first_present(column: pa.Array, rows: pa.Table, entry: Input) -> pa.Array:
 class _Part:
     """One part on its way through the plan's queries."""
 
-    def __init__(self, plan: Plan, flat: Flattened, part: pa.Table, file_index: int) -> None:
+    def __init__(self, plan: Plan, flat: Flattened, part: pa.Table, file_index: int, amend: Amendment) -> None:
         self.plan = plan
+        self.amend = amend
         self.flat = flat
         self.rows = flat.table
         self.part = part
@@ -112,18 +117,19 @@ class _Part:
         plan, problems, exploded = self.plan, self.flat.problems, self.flat.exploded
         checks = run_checks(plan, [self.column(name) for name in plan.finals])
         bad = flags(self.main[queries.BAD]) | checks.rejecting(self.rows.num_rows)
+        marked = Marked(self.column)
+        spared, hits = self.amend.spared(self.rows, all_hits(plan, marked, checks))
+        bad[spared] = False
         skipped = ~bad & ~flags(whole(self.main[queries.SKIP]).is_null())
         keep = ~bad & ~skipped
-        marked = Marked(self.column)
-        hits = all_hits(plan, marked, checks)
         changed = [marked.rows(place) for place in plan.changed_in]
         texts = self.texts(np.unique(np.concatenate([np.flatnonzero(bad), *examples_of(plan, changed, self.part)])))
         table = self.clean_table(keep)
         rejects = self.rejects(raw, problems, row_rejects(
-            self.rows, np.flatnonzero(bad), hits, texts, file_index=self.file_index
+            self.as_staged, np.flatnonzero(bad), hits, texts, file_index=self.file_index
         ))  # fmt: skip
         tallies = count_part(plan, Counted(
-            staged=raw.num_rows, exploded=exploded, clean=table, rejected=rejects.num_rows, skipped=int(skipped.sum()),
+            staged=self.staged(raw), exploded=exploded, clean=table, rejected=rejects.num_rows, skipped=int(skipped.sum()),
             part=self.part, changed=changed, hits=hits, texts=texts, records=problems, bound=bound,
             found=self.found(bound), unnamed=self.unnamed(),
         ))  # fmt: skip
@@ -133,9 +139,18 @@ class _Part:
             dropped=self.dropped(skipped),
             tallies=tallies,
             digest=self.digest(keep),
-            staged=raw.num_rows,
+            staged=self.staged(raw),
             exploded=exploded,
         )
+
+    @property
+    def as_staged(self) -> pa.Table:
+        """The rows without corrections."""
+        return self.rows if self.flat.original is None else self.flat.original
+
+    def staged(self, raw: pa.Table) -> int:
+        """The rows that were to be cleaned."""
+        return raw.num_rows if self.flat.staged is None else self.flat.staged
 
     def texts(self, rows: np.ndarray[Any, Any]) -> Texts:
         """The texts of the rows at these indexes."""
