@@ -19,6 +19,7 @@ from loadlock.delivery.destinations.gsheets import GoogleSheets
 from loadlock.errors import DoesNotFitError, RefusedError
 from loadlock.model import Receipt, VerifyLevel, WriteMode
 from loadlock.testing.contracts.destinations import Case, DestinationContract, columns, deliver, job, part
+from loadlock.testing.contracts.undo import UndoContract
 from loadlock.testing.sheets import Quotas, Settings, SheetsEmulator, session
 
 LOADER = "loader@tests.iam.gserviceaccount.com"
@@ -45,14 +46,21 @@ def rows_of(emulator: SheetsEmulator, target: Target) -> list[list[Any]] | None:
     return emulator.rows(sheet, "People") if "People" in emulator.tabs(sheet) else None
 
 
-class TestGoogleSheets(DestinationContract):
-    @pytest.fixture
-    def case(self, emulator: SheetsEmulator, target: Target) -> Case:
-        def count() -> int | None:
-            rows = rows_of(emulator, target)
-            return None if rows is None else max(0, len(rows) - 1)
+@pytest.fixture
+def case(emulator: SheetsEmulator, target: Target) -> Case:
+    def count() -> int | None:
+        rows = rows_of(emulator, target)
+        return None if rows is None else max(0, len(rows) - 1)
 
-        return Case(destination=GoogleSheets(), target=target, count=count)
+    return Case(destination=GoogleSheets(), target=target, count=count)
+
+
+class TestGoogleSheets(DestinationContract):
+    pass
+
+
+class TestGoogleSheetsTakenBack(UndoContract):
+    pass
 
 
 class Sheet:

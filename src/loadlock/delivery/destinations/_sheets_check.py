@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from loadlock.delivery.destinations._sheets_state import Names, State, Tab
+from loadlock.delivery.destinations._sheets_state import Names, State, Tab, pushed_out
 from loadlock.errors import DoesNotFitError, RefusedError
 from loadlock.sheets.address import letters
 from loadlock.sheets.wire import Json
@@ -38,6 +38,8 @@ class Need:
     """Cells of the staging tab."""
     before: int
     """Cells of the hidden tab that keeps the state before."""
+    undo: int = 0
+    """Of how many deliveries it is kept."""
 
 
 def check_tab(tab: Tab, places: Sequence[int], label: str) -> None:
@@ -95,8 +97,8 @@ def check_room(state: State, room: Room, live: Tab, need: Need, names: Names, la
 def _check_cells(state: State, room: Room, live: Tab, need: Need, names: Names, label: str) -> None:
     tabs = [tab for tab in state.tabs if tab.sheet_id not in (live.sheet_id, names.stage)]
     others = sum(tab.cells for tab in tabs)
-    earlier = sum(tab.cells for tab in tabs if tab.title == names.before_title)
-    # the kept state of the delivery before goes in the request that keeps this one's
+    earlier = sum(tab.cells for tab in pushed_out(state, live.sheet_id, names, need.undo))
+    # kept states that are pushed out go in the request that keeps this one's
     kept = max(need.before, earlier)
     needed = others - earlier + kept + need.rows * need.columns + need.staged
     if needed <= room.max_cells:

@@ -30,8 +30,8 @@ class Plan:
     stage: Tab
     kept: int
     """Rows below the header whose state before is kept; 0 = nothing is."""
-    earlier: Tab | None
-    """What was kept of the delivery before."""
+    earlier: tuple[Tab, ...]
+    """Kept states of earlier deliveries that are pushed out."""
     cleared: tuple[tuple[int, int], ...]
     pastes: tuple[Stretch, ...]
     formatted: tuple[int, int]
@@ -77,9 +77,9 @@ def header(sheet_id: int, names: Sequence[str]) -> Json:
 
 
 def _kept(plan: Plan) -> Iterator[Json]:
-    """The state before into a hidden tab, in place of that of the delivery before."""
-    if plan.earlier is not None:
-        yield {"deleteSheet": {"sheetId": plan.earlier.sheet_id}}
+    """The state before into a hidden tab."""
+    for tab in plan.earlier:
+        yield {"deleteSheet": {"sheetId": tab.sheet_id}}
     if not plan.kept:
         return
     names = plan.names

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from loadlock.delivery.base import DeliveryColumn, Job, Opened, Published, Session, Undone, Written
+from loadlock.delivery.base import DeliveryColumn, Job, Opened, Published, Session, Undone, UndoneError, Written
 from loadlock.delivery.destinations import _sheets_back as back
 from loadlock.delivery.destinations import _sheets_publish as publishing
 from loadlock.delivery.destinations import _sheets_undo as undoing
@@ -80,6 +80,8 @@ class SheetsSession(Session):
         state = read_state(self._wire)
         aim = self._looked(state)
         names = self._names = Names.of(self._job, self._wire.spreadsheet, aim.tab.sheet_id)
+        if names.undone in state.metadata:
+            raise UndoneError(f"{self._label}: run {self._job.run} was taken back before")
         if self._settled(state):
             return Opened(table=aim.info, created=False, staged=True, published=self._published)
         self._preflight(state, aim)
@@ -169,6 +171,7 @@ class SheetsSession(Session):
             columns=aim.tab.columns,
             staged=rows * len(aim.columns),
             before=self._kept(last) * len(aim.columns),
+            undo=self._job.undo,
         )
         check_room(state, self._ways.room, aim.tab, need, names, self._label)
 

@@ -22,7 +22,7 @@ LOCK_SECONDS = 900.0
 """A lock that was not renewed for so long belongs to nobody."""
 STAGE_PREFIX = "__loadlock_"
 BEFORE_PREFIX = "__loadlock_before_"
-"""Title of the hidden tab that keeps a tab's state before its last delivery."""
+"""What the titles of the hidden tabs begin with that keep a tab's state before a delivery."""
 KEPT_MARKERS = 20
 MARKER_CHARS = 24_000
 """Of the 30,000 characters of a tab's metadata."""
@@ -181,13 +181,16 @@ class Names:
     stage_family: str
     """What the titles of all staging tabs of this target begin with."""
     before: int
+    """The hidden tab that keeps the state before this delivery."""
     before_title: str
+    before_family: str
 
     @classmethod
     def of(cls, job: Job, spreadsheet: str, sheet_id: int) -> Names:
         target = f"{spreadsheet}\0{sheet_id}"
         stage = number(target, job.delivery_id, "stage")
         family = f"{STAGE_PREFIX}{number(target):08x}_"
+        before, befores = number(target, job.delivery_id, "before"), f"{BEFORE_PREFIX}{number(target):08x}_"
         return cls(
             lock=number(target, "lock"),
             marker=number(target, job.delivery_id, "marker"),
@@ -195,8 +198,9 @@ class Names:
             stage=stage,
             stage_title=f"{family}{stage:08x}",
             stage_family=family,
-            before=number(target, job.delivery_id, "before"),
-            before_title=f"{BEFORE_PREFIX}{number(target):08x}",
+            before=before,
+            before_title=f"{befores}{before:08x}",
+            before_family=befores,
         )
 
 
@@ -206,6 +210,17 @@ def new_sheet_id(state: State, spreadsheet: str, title: str) -> int:
     while state.by_id(found := number(spreadsheet, title.casefold(), "live", str(turn))) is not None:
         turn += 1
     return found
+
+
+def pushed_out(state: State, sheet_id: int, names: Names, undo: int) -> list[Tab]:
+    """The hidden tabs with states before that go when one more delivery of `undo` is kept."""
+    kept = {
+        int(value["before"]["sheet"])
+        for _, value in state.markers(sheet_id)[max(0, len(state.markers(sheet_id)) - undo + 1) :]
+        if value.get("before") and undo > 1
+    }
+    family = [tab for tab in state.tabs if tab.title.startswith(names.before_family)]
+    return [tab for tab in family if tab.sheet_id not in kept]
 
 
 def create(mark: int, value: Json, sheet_id: int | None) -> Json:

@@ -13,7 +13,15 @@ from loadlock.delivery.destinations._sheets_merge import Merge, Stretch, merge, 
 from loadlock.delivery.destinations._sheets_publish import Plan
 from loadlock.delivery.destinations._sheets_rows import last_row, runs
 from loadlock.delivery.destinations._sheets_stage import Stage, published_record
-from loadlock.delivery.destinations._sheets_state import KEPT_MARKERS, MARKER_CHARS, Names, State, packed, tab_markers
+from loadlock.delivery.destinations._sheets_state import (
+    KEPT_MARKERS,
+    MARKER_CHARS,
+    Names,
+    State,
+    packed,
+    pushed_out,
+    tab_markers,
+)
 from loadlock.delivery.destinations._sheets_survey import Survey, joined
 from loadlock.delivery.sqltext import delivery_row, inserted_by_file
 from loadlock.errors import RefusedError, StoppedError
@@ -60,7 +68,6 @@ class Turn:
         aim, way = self.aim, self.way
         markers = state.markers(aim.tab.sheet_id)
         record = self._record(markers, digest)
-        earlier = next((tab for tab in state.tabs if tab.title == way.names.before_title), None)
         return Plan(
             live=aim.tab,
             made=aim.made,
@@ -69,7 +76,7 @@ class Turn:
             places=aim.places,
             stage=self.stage.tab,
             kept=self.kept,
-            earlier=earlier,
+            earlier=tuple(pushed_out(state, aim.tab.sheet_id, way.names, way.job.undo)),
             cleared=self.cleared,
             pastes=self.pastes,
             formatted=(self._formatted_from(markers), self.end),
@@ -88,7 +95,8 @@ class Turn:
             "end": self.end,
             "total": self.total,
             "seq": 1 + (int(markers[-1][1].get("seq", 0)) if markers else 0),
-            "before": {"rows": self.kept} if job.undo or job.mode == WriteMode.APPEND else None,
+            "before": {"sheet": self.way.names.before, "rows": self.kept} if job.undo else None,
+            "undo": job.undo,
         }
         if self.way.manifest is not None:
             more["manifest"] = self.way.manifest

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+NOT_KEPT = "what is needed to take it back was not kept, or newer batches pushed it out"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Case:
     """The delivery to be taken back."""
@@ -52,15 +55,18 @@ class Undo:
         """The rows that the delivery wrote, as they are now. Of a replaced sheet all rows: what people added since would go."""
         case = self.case
         reader = Reader(wire=case.wire, aim=case.aim, record=self.record, escaped=case.escaped)
-        rows: Iterator[pa.Table]
+        sent_rows, whole = int(self.record["rows_sent"]), case.job.mode.takes_all
         if case.job.mode == WriteMode.APPEND:
-            rows = reader.placed(case.job.columns)
-        elif self.record["base"] is not None:
-            rows = reader.placed(case.job.columns, last_row(case.wire, case.aim.tab, case.aim.places, 0))
-        else:
+            return Written(expected=sent_rows, rows=reader.placed(case.job.columns), all_sent=True)
+        if self.record["base"] is None:
             self.keys = BatchKeys.of(sent(), case.aim.columns, case.job.key)
+        if survey(case.wire, case.aim, (), escaped=case.escaped).total == self.record["total"]:
+            return Written(expected=sent_rows, rows=iter(()), all_sent=True, untouched=True)
+        if self.keys is not None:
             rows = reader.by_key(case.job.columns, self.keys)
-        return Written(expected=int(self.record["rows_sent"]), rows=rows, all_sent=True)
+        else:
+            rows = reader.placed(case.job.columns, last_row(case.wire, case.aim.tab, case.aim.places, 0))
+        return Written(expected=sent_rows, rows=rows, all_sent=True, untouched=False if whole else None)
 
     def carry_out(self) -> Undone:
         """All in one request; read back afterwards."""
@@ -163,21 +169,16 @@ def begin(case: Case, state: State) -> Undo:
 def _kept(case: Case, state: State, record: Json) -> Tab | None:
     """The tab that kept the state before; None where nothing had to be kept. Raises where it is not there."""
     later = [value for _, value in state.markers(case.aim.tab.sheet_id) if value["seq"] > record["seq"]]
+    tab, rows = state.by_id(case.names.before), int((record.get("before") or {"rows": 0})["rows"])
+    pushed_out = bool(later) and len(later) >= int(later[-1].get("undo", 0))
+    if record.get("before") is None or pushed_out or (rows and tab is None):
+        raise RefusedError(
+            f"{case.label}: run {case.job.run}: {NOT_KEPT}",
+            hint="Set `undo: N` to keep what the last N batches need; the sheet's version history is in the menu File.",
+        )
     if later:
         raise RefusedError(
-            f"{case.label}: run {later[0]['run']} delivered after it; the last delivery goes first",
+            f"{case.label}: run {later[0]['run']} delivered after run {case.job.run}",
             hint="Roll back the later batches first, newest first.",
-        )
-    if record.get("before") is None:
-        raise RefusedError(
-            f"{case.label}: the state before run {case.job.run} was not kept (`undo: none`)",
-            hint="Use the sheet's version history: File > Version history.",
-        )
-    rows = int(record["before"]["rows"])
-    tab = state.by_id(case.names.before)
-    if rows and tab is None:
-        raise RefusedError(
-            f"{case.label}: the hidden sheet {case.names.before_title!r} with the state before is gone",
-            hint="Use the sheet's version history: File > Version history.",
         )
     return tab if rows else None

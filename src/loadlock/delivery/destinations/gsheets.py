@@ -21,6 +21,8 @@ from loadlock.model import WriteMode
 from loadlock.sheets.address import EXAMPLE, canonical, parse
 from loadlock.sheets.wire import Wire, connect
 
+MODES = frozenset({WriteMode.APPEND, WriteMode.REPLACE, WriteMode.UPSERT, WriteMode.MIRROR})
+
 
 class GoogleSheets:
     """A tab of a Google spreadsheet, shared with the account that delivers."""
@@ -29,7 +31,8 @@ class GoogleSheets:
     summary: ClassVar[str] = "a sheet of a Google spreadsheet"
     schemes: ClassVar[tuple[str, ...]] = ("gsheets",)
     capabilities: ClassVar[Capabilities] = Capabilities(
-        modes=frozenset({WriteMode.APPEND, WriteMode.REPLACE, WriteMode.UPSERT, WriteMode.MIRROR}),
+        modes=MODES,
+        undoes=MODES,
         nulls=False,
         row_limit=True,
         text_chars=CELL_CHARS,
