@@ -83,11 +83,14 @@ class Pipeline:
         )
         return run_pipeline(self.spec, options, path=self.path)
 
-    def preview(self, *, rows: int = 10) -> Preview:
-        """Sample rows before and after cleanup; touches nothing."""
+    def preview(self, *, rows: int | None = None, whole: bool = False) -> Preview:
+        """Rows before and after cleanup that show each rule and problem at work; touches nothing.
+
+        The first 64 MiB of the files are looked at, or the `whole`.
+        """
         from loadlock.workflow.preview import preview
 
-        return preview(self.spec, rows=rows)
+        return preview(self.spec, rows=rows, whole=whole)
 
 
 @overload

@@ -146,7 +146,10 @@ def test_a_kind_that_is_none_is_refused() -> None:
 def test_preview_shows_and_touches_nothing(folder: Path) -> None:
     before = sorted(path.name for path in folder.rglob("*"))
     preview = Pipeline.load(folder / "orders.yaml").preview(rows=2)
-    assert [entry["after"] for entry in preview.rows] == [{"id": 1, "name": "Ann"}, {"id": 3, "name": "cy"}]
+    assert [(entry["fate"], entry["after"]) for entry in preview.rows] == [
+        ("clean", {"id": 1, "name": "Ann"}),
+        ("rejected", {"id": None, "name": "Bob"}),
+    ]
     assert [reject["row"] for reject in preview.rejects] == [2]
     assert sorted(path.name for path in folder.rglob("*")) == before
 

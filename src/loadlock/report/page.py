@@ -18,25 +18,27 @@ _SHOWN = 120
 
 def write_report(document: dict[str, Any], path: Path) -> None:
     """Write the page beside and rename it into place. Raises WorkspaceError where the folder can't be written."""
-    text = render(document)
+    write_page(render(document), path)
+
+
+def write_page(text: str, path: Path) -> None:
+    """Write a page beside and rename it into place. Raises WorkspaceError where the folder can't be written."""
     beside = path.with_name(f".{path.name}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         beside.write_text(text, encoding="utf-8")
         beside.replace(path)
     except OSError as exc:
-        raise WorkspaceError(f"the report {path} can't be written: {exc.strerror}") from exc
+        raise WorkspaceError(f"the page {path} can't be written: {exc.strerror}") from exc
 
 
 def render(document: dict[str, Any]) -> str:
     """The page as text. Values of the data are escaped; nothing is loaded from outside."""
-    from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined)
-    template = environment.from_string(resources.files("loadlock.report").joinpath("template.html").read_text("utf-8"))
+    template = template_of("template.html")
     balance = document["balance"]
-    return template.render(
+    page: str = template.render(
         d=_Lenient(document),
         delivered=balance["inserted"] + balance["updated"] + balance["unchanged"],
         rejected=sum(balance["rejected"].values()),
@@ -46,13 +48,27 @@ def render(document: dict[str, Any]) -> str:
         rules=_rules(document),
         columns=_columns(document),
         bar=lambda share, css="good": Markup(bar(share, css)),  # noqa: S704 — a number and a fixed word
-        n=lambda number: f"{number:,}",
         percent=lambda part, whole: f"{part * 100 / whole:.2f} %" if whole else "0 %",
         size=_size,
-        show=_show,
+        show=shown_value,
         words=_words,
         version=__version__,
     )
+    return page
+
+
+def template_of(name: str) -> Any:
+    """A page's template. Whatever is put into it is escaped; `style` and `n` (a number for people) are there already."""
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    def own(file: str) -> str:
+        return resources.files("loadlock.report").joinpath(file).read_text("utf-8")
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined)
+    environment.globals["style"] = Markup(own("style.css"))  # noqa: S704 — our own file
+    environment.globals["n"] = lambda number: f"{number:,}"
+    return environment.from_string(own(name))
 
 
 class _Lenient(dict[str, Any]):
@@ -122,7 +138,7 @@ def _words(text: str) -> Any:
     )
 
 
-def _show(value: object) -> str:
+def shown_value(value: object) -> str:
     """A value as a person can see it: null, white space and control characters made visible, long text cut."""
     if value is None:
         return "null"

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from loadlock.cleanup.amending import Amendment
 from loadlock.cleanup.batch import BatchVerdict, digest_of_losers, judge_batch, loser_rejects, lost, no_rows
 from loadlock.cleanup.discover import column_names
 from loadlock.cleanup.kernel import clean
@@ -47,6 +49,8 @@ class CleanWork:
     scope: str
     refused: Mapping[int, str] = field(default_factory=dict)
     """Files of which no row is taken (`drift: reject`) → why."""
+    amendments: Mapping[int, Amendment] = field(default_factory=dict)
+    """By the number of the raw part: what operators decided on its rows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,12 +123,13 @@ def clean_parts(
 def _clean_part(work: CleanWork, raw: PartRecord) -> list[PartRecord]:
     ref = raw.ref
     assert ref.file_index is not None
-    table, index = work.staging.read(ref), ref.file_index
+    table, index, seq = work.staging.read(ref), ref.file_index, ref.key.seq
+    amend = work.amendments.get(seq)
     if reason := work.refused.get(index):
+        table = table if amend is None else amend.records(table)
         result = refuse(table, work.plan, file_index=index, reason=reason)
     else:
-        result = clean(table, work.plan, file_index=index)
-    seq = ref.key.seq
+        result = clean(table, work.plan, file_index=index, amend=amend)
     records = []
     info: dict[str, Any] = {
         "digest": to_hex(result.digest),
@@ -157,19 +162,24 @@ def judge(
     """What only the whole batch can tell: unique values, repeated keys, batch checks; None if nothing is asked."""
     if not work.plan.needs_batch:
         return None
+    return judged(work.staging, work.plan, [record.ref for record in parts], workspace.temp)
+
+
+def judged(staging: Staging, plan: Plan, parts: Sequence[PartRef], temp: Path) -> BatchVerdict:
+    """The verdict over all rows of these clean parts; DuckDB spills to the folder `temp`."""
     import duckdb
 
     config: dict[str, Any] = {
         "memory_limit": QUERY_MEMORY,
-        "temp_directory": str(workspace.temp),
+        "temp_directory": str(temp),
         "preserve_insertion_order": "false",
     }
     with duckdb.connect(config=config) as connection:
-        if refs := [record.ref for record in parts if record.ref.rows]:
-            work.staging.bind(connection, "rows", refs)
+        if refs := [ref for ref in parts if ref.rows]:
+            staging.bind(connection, "rows", refs)
         else:
-            connection.register("rows", no_rows(work.plan))
-        return judge_batch(work.plan, lambda query: connection.sql(query).to_arrow_table())
+            connection.register("rows", no_rows(plan))
+        return judge_batch(plan, lambda query: connection.sql(query).to_arrow_table())
 
 
 def settle(

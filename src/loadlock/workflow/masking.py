@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from loadlock.cleanup.rejecting import hide
+from loadlock.cleanup.sampling import SampleRow
 from loadlock.pipeline.model import Pipeline
 from loadlock.rows import HIDDEN, JSON_RECORD
 
@@ -22,29 +24,33 @@ def hidden_problem(problem: Mapping[str, Any], names: Collection[str]) -> dict[s
     return {**problem, "value": HIDDEN, "message": hide(problem["message"], problem["value"])}
 
 
-def masked_rows(rows: list[dict[str, Any]], pipeline: Pipeline) -> list[dict[str, Any]]:
-    """Rows before and after cleanup, hiding also a JSON record that holds such values."""
-    columns = _masked(pipeline)
-    if not columns:
-        return rows
-    before = _before(columns)
-    hide_in = {"before": before, "after": set(columns)}
-    return [
-        row | {side: None if row[side] is None else hidden(row[side], names) for side, names in hide_in.items()}
-        for row in rows
-    ]
+def sample_document(file: str, row: SampleRow, columns: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
+    """A row before and after cleanup with what it shows, as JSON; `columns` = what `masked_columns` gave."""
+    before = _before(columns) | {row.reads[name] for name in columns if name in row.reads} if columns else set()
+    return {
+        "file": file,
+        "row": row.row,
+        **({"sub": row.sub} if row.sub else {}),
+        "fate": row.fate,
+        "before": hidden(row.before, before),
+        "after": hidden(row.after, columns),
+        "reads": row.reads,
+        "shows": [
+            {**asdict(mark.sort), **{k: v for k, v in asdict(mark).items() if k != "sort"}} for mark in row.marks
+        ],
+    }
 
 
 def masked_rejects(rejects: Iterable[dict[str, Any]], pipeline: Pipeline) -> list[dict[str, Any]]:
     """Rejects without problems' values of masked columns, their staged values, and the raw text, which holds them too."""
-    columns = _masked(pipeline)
+    columns = masked_columns(pipeline)
     if not columns:
         return list(rejects)
     before = _before(columns)
     return [_masked_reject(reject, set(columns) | before, before) for reject in rejects]
 
 
-def _masked(pipeline: Pipeline) -> dict[str, tuple[str, ...]]:
+def masked_columns(pipeline: Pipeline) -> dict[str, tuple[str, ...]]:
     """Masked column → the files' columns it is read from."""
     return {column.name: column.source or (column.name,) for column in pipeline.columns or () if column.mask}
 

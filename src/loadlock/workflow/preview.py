@@ -1,182 +1,241 @@
-"""`preview` and `guess`: look into the files, touch nothing."""
+"""`preview`: the files taken through the rules, in a folder that is thrown away; rows that show everything at work."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from loadlock.cleanup.discover import column_names
-from loadlock.cleanup.flatten import flatten
+from loadlock.cleanup.batch import NOT_UNIQUE, loser_rejects
 from loadlock.cleanup.kernel import clean
 from loadlock.cleanup.plan import Plan
-from loadlock.cleanup.profile import profile
 from loadlock.cleanup.refusing import drift_of, refuse
-from loadlock.cleanup.survey import decide, survey
+from loadlock.cleanup.sampling import SampleRow, Sort, sample, sorts_of
+from loadlock.cleanup.survey import Decision, decide, survey
 from loadlock.cleanup.tallies import Tallies
-from loadlock.intake.files import Keep, Location, is_address
-from loadlock.intake.read import read_file
-from loadlock.model import FileReport
-from loadlock.pipeline.guess import propose, to_yaml
-from loadlock.pipeline.model import Flatten, Pipeline, Source
-from loadlock.quarantine.read import RejectFilter, reject_rows
-from loadlock.rows import FILE, JSON_RECORD, PROVENANCE, ROW, SUB
-from loadlock.workflow.inputs import find_inputs, open_inputs
-from loadlock.workflow.masking import masked_rejects, masked_rows
+from loadlock.engines.local import LocalEngine
+from loadlock.model import PartKey, PartKind, PartRef
+from loadlock.pipeline.model import Column, Pipeline
+from loadlock.quarantine.read import reject_rows
+from loadlock.rows import FILE, PROVENANCE
+from loadlock.staging.parquet import ParquetStaging
+from loadlock.workflow import sample_rejects
+from loadlock.workflow.cleaning import judged
+from loadlock.workflow.masking import masked_columns, masked_rejects, sample_document
 from loadlock.workflow.planning import make_plan
+from loadlock.workflow.sample_intake import BATCH, Taken, take
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SAMPLE_BYTES = 2 << 20
-"""Source bytes looked at from each file by `preview`."""
+LEAST_ROWS = 10
+MOST_ROWS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preview:
-    """A sample of a pipeline's files before and after cleanup."""
+    """A pipeline's files before and after cleanup, by rows that show each rule and each problem at work."""
 
     rows: list[dict[str, Any]]
-    """`{file, row, before, after}`; before as staged, after as delivered."""
+    """`{file, row, fate, before, after, reads, shows}`; before as staged, after as the rules leave it."""
     rejects: list[dict[str, Any]]
+    """Some of each sort, of all stages."""
+    problems: list[dict[str, Any]]
+    """`{stage, code, column, rows}`, most rows first."""
     tallies: Tallies
     decisions: list[dict[str, Any]]
     files: list[str]
+    received: int
+    """Records read."""
     looked_at: int
-    """Rows cleaned for this preview."""
+    """Of these the rows that were taken through the rules."""
+    whole: bool
+    """Whether that was all of the files; otherwise checks over the batch were not made."""
+    stops: list[str]
+    """Why a run would stop before publishing, as far as these rows tell."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `preview --json`."""
+        return {**vars(self), "tallies": self.tallies.to_json()}
 
 
-def preview(pipeline: Pipeline, *, rows: int = 10) -> Preview:
-    """Clean the head of every file in memory; no workspace, no destination."""
-    samples = list(_samples(pipeline))
-    plan = _plan(pipeline, [table for _, table, _ in samples])
-    counts: dict[str, int] = {}
-    for index, (_, table, _) in enumerate(samples):
-        for name, number in survey(table, plan, file_index=index).items():
-            counts[name] = counts.get(name, 0) + number
-    plan, decisions = decide(plan, counts)
-    shown: list[dict[str, Any]] = []
-    rejected: list[pa.Table] = []
-    tallies = Tallies()
-    for index, (name, table, rejects) in enumerate(samples):
-        names = _names(table, pipeline.source.flatten)
-        whole_files = pipeline.source.drift == "reject" and JSON_RECORD not in table.column_names
-        reason = drift_of(plan, names) if whole_files and pipeline.columns is not None else None
-        result = (
-            refuse(table, plan, file_index=index, reason=reason) if reason else clean(table, plan, file_index=index)
-        )
-        tallies = tallies + result.tallies
-        rejected += [rejects, result.rejects]
-        share = max(1, rows // len(samples))
-        shown += _before_and_after(name, table, result.clean, share)
-    return Preview(
-        rows=masked_rows(shown[:rows], pipeline),
-        rejects=masked_rejects(reject_rows(rejected, batch="", run="", wanted=RejectFilter(limit=rows)), pipeline),
-        tallies=tallies,
-        decisions=[vars(decision) for decision in decisions],
-        files=[name for name, _, _ in samples],
-        looked_at=sum(table.num_rows for _, table, _ in samples),
-    )
+def preview(pipeline: Pipeline, *, rows: int | None = None, whole: bool = False) -> Preview:
+    """Take the files (the first 64 MiB of them, or the `whole`) through the rules; no workspace, no destination.
+
+    `rows` = how many to show at most; None: as many as show each rule and problem once, at least 10, at most 100.
+    """
+    with TemporaryDirectory(prefix="loadlock-preview-") as folder, LocalEngine(temp_folder=Path(folder)) as engine:
+        staging = ParquetStaging(Path(folder))
+        taken = take(pipeline, staging, whole=whole)
+        return _Look(pipeline, staging, engine, taken, Path(folder)).shown(rows)
 
 
-def _samples(pipeline: Pipeline) -> Iterator[tuple[str, pa.Table, pa.Table]]:
-    options = replace(pipeline.source.options, part_bytes=SAMPLE_BYTES)
-    with closing(Keep.in_folder()) as keep:
-        found = find_inputs(pipeline.source, Path(pipeline.base_folder))
-        for source in open_inputs(found, pipeline.source, keep):
-            for part in read_file(source, options).parts:
-                yield source.file.name, part.rows, part.rejects
-                break
+def write_page(document: dict[str, Any], path: Path, *, pipeline: str) -> None:
+    """The document of a preview, with `--batch` or without, as a page. Raises WorkspaceError where it can't be written."""
+    from loadlock.report.preview_page import write_preview
 
-
-def _plan(pipeline: Pipeline, tables: Sequence[pa.Table]) -> Plan:
-    found: dict[str, None] = {}
-    for table in tables:
-        found.update(dict.fromkeys(_names(table, pipeline.source.flatten)))
-    return make_plan(pipeline, list(found), run_time=datetime.now(UTC))
-
-
-def _names(table: pa.Table, spec: Flatten) -> list[str]:
-    if JSON_RECORD in table.column_names:
-        return column_names(table, spec)
-    return [name for name in table.column_names if name not in PROVENANCE]
-
-
-def _before_and_after(name: str, raw: pa.Table, cleaned: pa.Table, rows: int) -> list[dict[str, Any]]:
-    """The first rows that cleanup changed, then the first others."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    after = cleaned.slice(0, rows).to_pylist()
-    wanted = pa.array([row[ROW] for row in after], pa.int64())
-    before = {row[ROW]: row for row in raw.filter(pc.is_in(raw[ROW], wanted)).to_pylist()}
-    return [
-        {
-            "file": name,
-            "row": row[ROW],
-            "before": {key: value for key, value in before[row[ROW]].items() if key not in PROVENANCE},
-            "after": {key: value for key, value in row.items() if key not in (FILE, ROW, SUB)},
-        }
-        for row in after
-    ]
+    write_preview(document, path, pipeline=pipeline)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Guess:
-    """A proposed pipeline, with the evidence as comments."""
+class _Cleaned:
+    """What became of one raw part; few of its rejects."""
 
-    yaml: str
-    reports: list[FileReport]
-
-
-def guess(
-    source: Source,
-    *,
-    base_folder: Path,
-    pipeline_folder: Path,
-    name: str | None = None,
-) -> Guess:
-    """Profile the whole files and propose a pipeline that runs as it is, from `pipeline_folder`."""
-    found_files = find_inputs(source, base_folder)
-    reports: list[FileReport] = []
-
-    def tables(keep: Keep) -> Iterator[pa.Table]:
-        for file in open_inputs(found_files, source, keep):
-            result = read_file(file, source.options)
-            for part in result.parts:
-                yield _flat(part.rows, source.flatten)
-            reports.append(result.report())
-
-    with closing(Keep.in_folder()) as keep:
-        found = profile(tables(keep))
-    proposal = propose(
-        found,
-        name=name or _name(found_files),
-        files=_seen_from(pipeline_folder, base_folder, source.files),
-        reports=reports,
-    )
-    return Guess(yaml=to_yaml(proposal), reports=reports)
+    ref: PartRef
+    tallies: Tallies
+    rejects: pa.Table
+    clean: PartRef | None
 
 
-def _flat(table: pa.Table, spec: Flatten) -> pa.Table:
-    if JSON_RECORD in table.column_names:
-        table = flatten(table, spec, None).table
-    return table.select([column for column in table.column_names if column not in (*PROVENANCE, SUB)])
+class _Look:
+    """The files on their way through the rules."""
+
+    def __init__(
+        self, pipeline: Pipeline, staging: ParquetStaging, engine: LocalEngine, taken: Taken, folder: Path
+    ) -> None:
+        self.pipeline = pipeline
+        self.staging = staging
+        self.engine = engine
+        self.taken = taken
+        self.folder = folder
+        self.tallies = Tallies()
+        self.rejects = taken.rejects
+        self.seen: set[Sort] = set()
+        self.picked: list[tuple[int, SampleRow]] = []
+        """(file, row) as they were found."""
+
+    def shown(self, rows: int | None) -> Preview:
+        plan, decisions = self._plan()
+        refused = self._refused(plan)
+        judge = plan.needs_batch and self.taken.whole
+        limit = MOST_ROWS if rows is None else rows
+        cleaned: list[PartRef] = []
+        work = partial(_clean, self.staging, plan, refused, judge)
+        for part in self.engine.map(work, self.taken.parts):
+            self.tallies = self.tallies + part.tallies
+            self.rejects.keep(part.rejects)
+            cleaned += [part.clean] if part.clean is not None else []
+            if part.ref.file_index not in refused:
+                self._pick(part.ref, plan, part.tallies, limit)
+        self._fill(plan, refused, min(limit, LEAST_ROWS if rows is None else rows))
+        stops = self._judge(plan, cleaned) if judge else []
+        return self._preview(plan, decisions, limit, stops)
+
+    def _plan(self) -> tuple[Plan, list[Decision]]:
+        """Compiled for the columns found, with everything decided that the rows can decide."""
+        names = list(dict.fromkeys(name for header in self.taken.headers.values() for name in header))
+        now = datetime.now(UTC)
+        pipeline = self.pipeline
+        plan = make_plan(pipeline, names, run_time=now)
+        if pipeline.columns is not None and pipeline.source.drift == "evolve" and (more := plan.unnamed([names])):
+            columns = (*pipeline.columns, *(Column(name=name) for name in more))
+            plan = make_plan(replace(pipeline, columns=columns), names, run_time=now)
+        counts: dict[str, int] = {}
+        for found in self.engine.map(partial(_survey, self.staging, plan), self.taken.parts):
+            for name, number in found.items():
+                counts[name] = counts.get(name, 0) + number
+        return decide(plan, counts)
+
+    def _refused(self, plan: Plan) -> dict[int, str]:
+        """With `drift: reject` the files whose columns are not the pipeline's (records of JSON are judged one by one)."""
+        if self.pipeline.source.drift != "reject" or self.pipeline.columns is None:
+            return {}
+        headers = {index: names for index, names in self.taken.headers.items() if index not in self.taken.nested}
+        return {index: reason for index, names in headers.items() if (reason := drift_of(plan, names))}
+
+    def _pick(self, ref: PartRef, plan: Plan, tallies: Tallies, limit: int) -> None:
+        """Rows that show what was not seen before."""
+        new = [sort for sort in sorts_of(tallies) if sort not in self.seen]
+        if new and len(self.picked) < limit:
+            self.seen.update(new)
+            index = ref.file_index or 0
+            found = sample(self.staging.read(ref), plan, file_index=index, wanted=new)
+            self.picked += [(index, row) for row in found[: limit - len(self.picked)]]
+
+    def _fill(self, plan: Plan, refused: dict[int, str], least: int) -> None:
+        """Some rows of every part, where few show something."""
+        for number, ref in enumerate(self.taken.parts):
+            missing, index = least - len(self.picked), ref.file_index or 0
+            if missing <= 0:
+                return
+            if index in refused:
+                continue
+            known = {(at, row.row, row.sub) for at, row in self.picked}
+            share = -(-missing // (len(self.taken.parts) - number))
+            rows = sample(self.staging.read(ref), plan, file_index=index, wanted=(), plain=share + len(known))
+            more = [(index, row) for row in rows if (index, row.row, row.sub) not in known]
+            self.picked += more[:share]
+
+    def _judge(self, plan: Plan, cleaned: Sequence[PartRef]) -> list[str]:
+        """What the batch as a whole tells: rows that are not unique become rejects, failed checks are reasons to stop."""
+        import pyarrow.compute as pc
+
+        verdict = judged(self.staging, plan, cleaned, self.folder)
+        losers = verdict.losers.filter(pc.equal(verdict.losers["reason"], NOT_UNIQUE))
+        self.rejects.count({("cleanup", NOT_UNIQUE, column): rows for column, rows in _by_column(losers).items()})
+        few = losers.slice(0, sample_rejects.EACH)
+        for ref in self.taken.parts if few.num_rows else ():
+            if ref.file_index in few[FILE].to_pylist():
+                raw = self.staging.read(ref)
+                self.rejects.keep(loser_rejects(raw, few, file_index=ref.file_index or 0, plan=plan))
+        return [finding.message for finding in verdict.findings if not finding.passed and finding.severity != "warn"]
+
+    def _preview(self, plan: Plan, decisions: list[Decision], limit: int, stops: list[str]) -> Preview:
+        self.rejects.count({("cleanup", code, column or ""): rows for code, column, rows in self.tallies.codes})
+        received = self.tallies.staged + self.taken.rejected
+        names = masked_columns(self.pipeline)
+        rejects = reject_rows(self.rejects.tables, batch="", run="")
+        return Preview(
+            rows=[
+                sample_document(self.taken.files[index], row, names) for index, row in sorted(self.picked, key=_place)
+            ],
+            rejects=masked_rejects(rejects, self.pipeline)[: max(limit, len(self.rejects.counts))],
+            problems=self.rejects.summary(),
+            tallies=self.tallies,
+            decisions=[vars(decision) for decision in decisions],
+            files=self.taken.files,
+            received=received,
+            looked_at=self.tallies.staged,
+            whole=self.taken.whole,
+            stops=[*self._missing(plan), *self._failed(received), *stops],
+        )
+
+    def _missing(self, plan: Plan) -> list[str]:
+        if not self.taken.headers or self.taken.nested:
+            return []
+        missing = plan.missing_sources([*self.taken.headers.values(), list(PROVENANCE)])
+        return [f"no file has a column for {', '.join(missing)}"] if missing else []
+
+    def _failed(self, received: int) -> list[str]:
+        rejected = self.taken.rejected + self.tallies.rejected
+        over = self.pipeline.budget.exceeded(rejected, received)
+        failed = [f"{message} ({rows:,} rows)" for message, rows in self.tallies.failures()]
+        return [*([over] if over else []), *failed]
 
 
-def _seen_from(folder: Path, base_folder: Path, files: Sequence[str]) -> list[str]:
-    """The files as written, relative to the folder where the pipeline will lie."""
-    seen = []
-    for written in files:
-        whole = base_folder / written
-        as_written = is_address(written) or Path(written).is_absolute()
-        seen.append(written if as_written else os.path.relpath(whole, folder))
-    return seen
+def _place(entry: tuple[int, SampleRow]) -> tuple[int, int, int]:
+    return entry[0], entry[1].row, entry[1].sub
 
 
-def _name(files: Sequence[Location]) -> str:
-    return "".join(c if c.isalnum() else "_" for c in files[0].name.split(".")[0].lower()).strip("_") or "batch"
+def _survey(staging: ParquetStaging, plan: Plan, ref: PartRef) -> dict[str, int]:
+    return survey(staging.read(ref), plan, file_index=ref.file_index or 0) if plan.needs_survey else {}
+
+
+def _clean(staging: ParquetStaging, plan: Plan, refused: dict[int, str], judge: bool, ref: PartRef) -> _Cleaned:
+    index, raw = ref.file_index or 0, staging.read(ref)
+    reason = refused.get(index)
+    result = refuse(raw, plan, file_index=index, reason=reason) if reason else clean(raw, plan, file_index=index)
+    written = None
+    if judge:
+        key = PartKey(batch=BATCH, scope="preview", kind=PartKind.CLEAN, seq=ref.key.seq)
+        written = staging.write(key, result.clean, file_index=index)
+    return _Cleaned(ref=ref, tallies=result.tallies, rejects=sample_rejects.few(result.rejects), clean=written)
+
+
+def _by_column(losers: pa.Table) -> dict[str, int]:
+    grouped = losers.group_by("column").aggregate([([], "count_all")]).to_pylist()
+    return {row["column"]: row["count_all"] for row in grouped}

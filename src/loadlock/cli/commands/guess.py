@@ -30,7 +30,7 @@ def command(
 
     from loadlock.errors import UsageError
     from loadlock.pipeline.options import source_with_options
-    from loadlock.workflow.preview import guess
+    from loadlock.workflow.guessing import guess
 
     if output is not None and Path(output).exists() and not force:
         raise UsageError(f"{output} exists", hint="Name another file, or --force.")
