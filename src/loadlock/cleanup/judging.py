@@ -12,7 +12,7 @@ from loadlock.cleanup.draft import Draft
 from loadlock.cleanup.expressions import result_type
 from loadlock.cleanup.plan import BatchCheck, DriftCheck, Finding, PythonCheck, UniqueCheck, WinnerRule
 from loadlock.digest import quote
-from loadlock.model import Severity, WriteMode
+from loadlock.model import Severity
 from loadlock.pipeline.model import CheckUse
 
 DRIFT = "drift"
@@ -198,12 +198,12 @@ def keys_of(draft: Draft) -> tuple[tuple[str, ...], ...]:
             draft.mistake(
                 f"destinations[{number}]", f"a rule leaves {name!r} out", "Leave it out here too, or keep it."
             )
-        if spec.mode not in (WriteMode.UPSERT, WriteMode.MIRROR):
+        if spec.mode is None or not spec.mode.by_key:
             continue
         for name in spec.key:
             if name not in known:
                 draft.mistake(f"destinations[{number}].key", f"there is no column {name!r}", "Name declared columns.")
-        if spec.key and set(spec.key) <= known:
+        if spec.mode.has_unique_key and spec.key and set(spec.key) <= known:
             keys.append(spec.key)
     return tuple(dict.fromkeys(keys))
 

@@ -14,7 +14,7 @@ from loadlock.pipeline._reading import Reading
 from loadlock.pipeline.model import DestinationSpec
 from loadlock.pipeline.yaml_positions import join
 
-NEEDS_KEY = frozenset({WriteMode.UPSERT, WriteMode.INSERT_ONLY, WriteMode.DELETE_INSERT, WriteMode.MIRROR})
+NEEDS_KEY = frozenset(mode for mode in WriteMode if mode.by_key)
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://")
 
@@ -58,6 +58,11 @@ def _destination(value: Any, path: str, reading: Reading) -> DestinationSpec:
         lineage=found["lineage"],
         verify=found["verify"],
         on_child_reject=found["on_child_reject"],
+        max_delete_percent=found["max_delete_percent"],
+        undo=found["undo"],
+        before=found["before"] or (),
+        after=found["after"] or (),
+        analyze=found["analyze"],
         options=options,
     )
     _check(spec, path, component, reading)
@@ -125,7 +130,9 @@ def _check(spec: DestinationSpec, path: str, component: type[Any] | None, readin
         _unknown_kind(spec.url, join(path, "url"), reading)
     if spec.mode in NEEDS_KEY and not spec.key:
         notes.wrong(
-            join(path, "mode"), f"mode {spec.mode} needs a key", "Add `key:` with the columns that tell rows apart."
+            join(path, "mode"),
+            f"mode {spec.mode} needs a key",
+            "Add `key:` with the columns that tell rows apart.",
         )
     if component is not None:
         _check_kind(spec, path, component, reading)
@@ -148,6 +155,8 @@ def _check_kind(spec: DestinationSpec, path: str, component: type[Any], reading:
         notes.wrong(path, f"a destination of kind {component.name} needs a table", "Add `table: schema.table`.")
     if is_file and spec.table:
         notes.wrong(join(path, "table"), "a file has no table", "Remove the line.")
+    if (spec.before or spec.after) and not component.capabilities.hooks:
+        notes.wrong(path, f"a destination of kind {component.name} runs no SQL", "Leave `before:` and `after:` out.")
     modes = component.capabilities.modes
     if spec.mode and spec.mode not in modes:
         remedy = f"One of: {', '.join(sorted(modes))}."

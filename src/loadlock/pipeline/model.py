@@ -128,6 +128,15 @@ class DestinationSpec:
     verify: bool = True
     on_child_reject: str = "keep"
     """`keep` | `reject_parent`: what becomes of a row where the destination refuses a row of its child tables."""
+    max_delete_percent: float = 20.0
+    """A mirror that would delete more of the table's rows is stopped."""
+    undo: int | None = None
+    """Of how many batches what a rollback needs is kept; None: 1 for tables, 0 for files."""
+    before: tuple[str, ...] = ()
+    """SQL statements in the publishing transaction, before the rows change."""
+    after: tuple[str, ...] = ()
+    """SQL statements in the publishing transaction, behind the rows."""
+    analyze: bool = True
     options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -149,6 +158,8 @@ class Pipeline:
     keep_unique: str = "first"
     """Winner of `unique`."""
     destinations: tuple[DestinationSpec, ...] = ()
+    supersedes: str | None = None
+    """`name`: a file takes the place of the rows that a file of the same name brought before."""
     base_folder: str = "."
     """Folder that relative paths of files, lookups and Python rules start from."""
     text: str = ""
@@ -162,7 +173,7 @@ class Pipeline:
         File globs, the destination's address and the folder are left out: they don't change clean rows.
         """
         document = asdict(self)
-        for name in ("text", "base_folder", "destinations", "name"):
+        for name in ("text", "base_folder", "destinations", "name", "supersedes"):
             document.pop(name)
         document["source"].pop("files")
         document["source"].pop("keep")

@@ -143,6 +143,7 @@ def _assemble(value: Any, reading: Reading, text: str) -> Pipeline:
         keep_duplicates=keep["duplicates"],
         keep_unique=keep["unique"],
         destinations=read_destinations(found, reading),
+        supersedes=found["supersedes"],
         base_folder=str(reading.base_folder),
         text=text,
         lookups=reading.lookups,

@@ -23,6 +23,7 @@ _KIND_SCHEMAS: dict[str, dict[str, Any]] = {
     "flag": {"type": "boolean"},
     "header": {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 100}, {"type": "boolean"}, {"const": "auto"}]},
     "lineage": {"enum": ["columns", True, False]},
+    "undo": {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 1000}, {"const": "none"}]},
 }
 _OPTION_TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean", "None": "null"}
 _LITERAL = re.compile(r"Literal\[(.*)\]")

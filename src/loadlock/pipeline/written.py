@@ -20,7 +20,7 @@ class Key:
     """One key of a mapping in the pipeline file.
 
     `kind`: `text`, `texts` (a text or a list of texts), `integer`, `number`, `flag` (true or false), `choice`, `choices`
-    (one or a list), `header` (integer or flag), `lineage`; `raw` is read elsewhere and described by `shape` in the schema.
+    (one or a list), `header` (integer or flag), `lineage`, `undo`; `raw` is read elsewhere and described by `shape` in the schema.
     """
 
     kind: str
@@ -60,6 +60,11 @@ PIPELINE = {
     "destination": Key(kind="raw", shape="destination", doc="Where the clean rows go."),
     "destinations": Key(
         kind="raw", shape="destinations", doc="Several destinations, each with its own columns and mode."
+    ),
+    "supersedes": Key(
+        kind="choice",
+        choices=("name",),
+        doc="`name`: a corrected file takes the place of the rows that a file of the same name brought before.",
     ),
     "profiles": Key(
         kind="raw",
@@ -209,6 +214,29 @@ DESTINATION = {
         default="keep",
         doc="What becomes of a row where the destination refuses a row of its child tables.",
     ),
+    "max_delete_percent": Key(
+        kind="number",
+        minimum=0,
+        default=20,
+        doc="Mode mirror: stop where more of the table's rows would be deleted; also for an empty batch.",
+    ),
+    "undo": Key(
+        kind="undo",
+        doc="Of how many of the newest batches what `rollback` needs is kept beside the target, or `none`. Left out: 1 for"
+        " tables, none for files.",
+        examples=(1, "none"),
+    ),
+    "before": Key(
+        kind="texts",
+        doc="SQL statements (one, or a list) run in the publishing transaction before the rows change.",
+        examples=("set local work_mem = '256MB'",),
+    ),
+    "after": Key(
+        kind="texts",
+        doc="SQL statements run in the publishing transaction behind the rows: where one fails, nothing is published.",
+        examples=("insert into shop.loads (at) values (now())",),
+    ),
+    "analyze": Key(kind="flag", default=True, doc="Make fresh statistics of the table after publishing."),
     "options": Key(
         kind="raw", shape="options", doc="Options of this kind of destination; they may stand beside `url` too."
     ),
@@ -399,6 +427,14 @@ def _lineage(value: Any, key: Key) -> bool:
     raise WrongValueError(f"this must be `columns` or false, not {describe(value)}", "Write `columns` or `false`.")
 
 
+def _undo(value: Any, key: Key) -> int:
+    if value == "none":
+        return 0
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 1000:
+        return value
+    raise WrongValueError(f"this must be a number of batches or `none`, not {describe(value)}", "Write 1, 2 ... or `none`.")
+
+
 def _choice(value: Any, key: Key) -> str:
     if isinstance(value, str) and value in key.choices:
         return value
@@ -422,6 +458,7 @@ _CONVERT: dict[str, Callable[[Any, Key], Any]] = {
     "flag": _flag,
     "header": _header,
     "lineage": _lineage,
+    "undo": _undo,
     "choice": _choice,
     "choices": _choices,
 }

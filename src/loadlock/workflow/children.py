@@ -33,11 +33,10 @@ from loadlock.workflow.delivering import (
     make_job,
     patiently,
     published_of,
-    refused_rows,
-    write_refused,
 )
 from loadlock.workflow.destinations import BoundDestination
 from loadlock.workflow.overtaken import Overtaken
+from loadlock.workflow.refused import refused_rows, write_refused
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -135,7 +134,7 @@ class ChildDeliveries:
     def check(self) -> None:
         """Before anything is touched: can each child table take its columns, and is there anything to deliver?"""
         for child in self._outcomes:
-            bound, job = child.bound, self._job(child)
+            bound, job = child.bound, self.job(child)
             found = any(part.ref.rows for part in child.parts)
             if bound.target.table is None and bound.mode == WriteMode.REPLACE:
                 # what lies in a file that is replaced does not matter
@@ -155,7 +154,7 @@ class ChildDeliveries:
     def open(self, parent: Outcome, delivery: Delivery) -> None:
         """Open the child tables that share the parent's transaction."""
         for child in self._wanted(parent):
-            made = delivery.child(self._job(child), refused_limit=self._limit)
+            made = delivery.child(self.job(child), refused_limit=self._limit)
             child.joined = made is not None
             if made is not None:
                 self._open[child.bound.label] = made
@@ -212,11 +211,11 @@ class ChildDeliveries:
             delivery.open()
             if entry["receipt"]:
                 delivery.recall(published_of(entry["receipt"]))
-            rows = partial(self._delivered, child)
+            rows = partial(self.delivered, child)
             receipts.append(compared(delivery, rows, later[child.parent.bound.label]))
         return receipts
 
-    def _delivered(self, child: ChildOutcome) -> Iterator[pa.Table]:
+    def delivered(self, child: ChildOutcome) -> Iterator[pa.Table]:
         """The child rows that the destination took."""
         refused = refused_rows(self.work, child.scope)
         for _, table in self._tables(child):
@@ -225,14 +224,15 @@ class ChildDeliveries:
     def _wanted(self, parent: Outcome | None = None) -> list[ChildOutcome]:
         return [child for child in self._outcomes if child.wanted and (parent is None or parent is child.parent)]
 
-    def _job(self, child: ChildOutcome) -> Job:
+    def job(self, child: ChildOutcome) -> Job:
+        """The job of one child table."""
         job = make_job(self.work, child.bound, child.shape.columns)
         if job.mode != WriteMode.UPSERT:
             return job
         return replace(job, parent_key=tuple(column.name for column in child.shape.key))
 
     def _begin(self, child: ChildOutcome, refused_limit: int | None, *, create: bool = True) -> Delivery:
-        job = self._job(child)
+        job = self.job(child)
         job = job if create else replace(job, create=False)
         delivery = Delivery(child.bound.destination, job, refused_limit=refused_limit)
         self._open[child.bound.label] = delivery

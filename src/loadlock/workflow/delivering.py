@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from loadlock.cleanup.plan import Plan
 from loadlock.delivery.base import DeliveryColumn, Job, Published
-from loadlock.delivery.deliver import DEFAULT_RETRY, Delivery, RefusedRow
+from loadlock.delivery.deliver import DEFAULT_RETRY, Delivery
 from loadlock.delivery.retry import LostTransactionError
 from loadlock.engines.base import Engine
-from loadlock.errors import Mistake, PipelineError, UsageError, VerifyError
+from loadlock.errors import LoadlockError, Mistake, PipelineError, StoppedError, UsageError, VerifyError
 from loadlock.faults import point
 from loadlock.ledger.base import PartRecord
-from loadlock.model import Balance, Chunk, PartKey, PartKind, Problem, Receipt, Stage
-from loadlock.quarantine.read import count_rejects, fill_raw
-from loadlock.rows import FILE, IDENTITY, LENGTH, LINE, OFFSET, ROW, Place, reject, reject_table
+from loadlock.model import Balance, Chunk, PartKind, Problem, Receipt
+from loadlock.rows import FILE, IDENTITY, ROW
 from loadlock.workflow.cleaning import Cleaned, CleanWork, without
 from loadlock.workflow.destinations import BoundDestination
+from loadlock.workflow.left import is_unknown, keep_left, left_scope, without_left
 from loadlock.workflow.overtaken import Overtaken
+from loadlock.workflow.refused import refused_rows, write_refused
 from loadlock.workflow.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -75,6 +77,10 @@ class DeliveryWork:
     raw: list[PartRecord]
     clean_work: CleanWork
     wait_seconds: float = 0.0
+    force: bool = False
+    """Guards of the destination (how much a mirror may delete) do not stop it."""
+    elsewhere: Mapping[int, pa.Table] = field(default_factory=dict)
+    """By the destination's index: rows (identity) that it has already."""
 
 
 class Companions(Protocol):
@@ -139,18 +145,24 @@ class Deliveries:
                 delivery.recall(published_of(receipt))
             elif opened.published is None:
                 raise UsageError(f"{outcome.bound.label} holds no delivery of run {self.work.run}")
-            rows = partial(self._delivered, outcome)
+            scope = left_scope(self.work.run, outcome.bound.index)
+            if receipt and is_unknown(self.work.workspace, self.work.batch, scope, outcome.bound.mode, receipt):
+                note = "which rows were left out, since they were in the table, is not known: nothing to compare"
+                receipts.append(replace(delivery.unread(), notes=(note,)))
+                continue
+            rows = partial(self.delivered, outcome)
             receipts.append(compared(delivery, rows, later[outcome.bound.label]))
         return receipts
 
-    def _delivered(self, outcome: Outcome) -> Iterator[pa.Table]:
+    def delivered(self, outcome: Outcome) -> Iterator[pa.Table]:
         """The rows that a destination took."""
-        refused = refused_rows(self.work, f"{self.work.run}-d{outcome.bound.index}")
-        for _, table in self._tables(outcome):
-            yield without(table, refused)
+        work, index = self.work, outcome.bound.index
+        refused = refused_rows(work, f"{work.run}-d{index}")
+        rows = (without(table, refused) for _, table in self._tables(outcome))
+        yield from without_left(work.workspace, work.batch, left_scope(work.run, index), outcome.bound.spec.key, rows)
 
     def _begin(self, outcome: Outcome, refused_limit: int | None, *, create: bool = True) -> Delivery:
-        job = _job(self.work, outcome.bound)
+        job = job_of(self.work, outcome.bound)
         job = replace(job, rows=self._row_count(outcome)) if create else replace(job, create=False)
         delivery = Delivery(outcome.bound.destination, job, on_rows=self._advance, refused_limit=refused_limit)
         self._open[outcome.bound.index] = delivery
@@ -228,7 +240,11 @@ class Deliveries:
         work, spec = self.work, outcome.bound.spec
         records = [record for record in work.cleaned.parts if record.ref.rows]
         read = partial(
-            _destination_part, work.clean_work, work.cleaned.losers, spec.filter, delivered_names(work, outcome.bound)
+            _destination_part,
+            work.clean_work,
+            (work.cleaned.losers, work.elsewhere.get(outcome.bound.index)),
+            spec.filter,
+            delivered_names(work, outcome.bound),
         )
         for record, (table, filtered) in zip(records, work.engine.map(read, records), strict=True):
             outcome.filtered += filtered
@@ -253,7 +269,14 @@ class Deliveries:
         """Make one destination's new state visible, with the child tables that share its transaction. The ledger keeps what
         was counted, for the read-back after a crash."""
         delivery = self._open[outcome.bound.index]
-        outcome.published = delivery.publish()
+        try:
+            outcome.published = delivery.publish()
+        except StoppedError:
+            # a guard said no: whoever goes on sends the rows again
+            with suppress(LoadlockError):
+                delivery.abandon()
+            raise
+        keep_left(self.work.workspace, self.work.batch, left_scope(self.work.run, outcome.bound.index), delivery)
         if self.companions is not None:
             self.companions.published(outcome)
         point("delivery.published")
@@ -283,15 +306,6 @@ def compared(delivery: Delivery, rows: Callable[[], Iterable[pa.Table]], later: 
     if receipt.equal is False and (doubt := later.doubt(delivery.job)):
         return replace(receipt, equal=None, notes=(*notes, doubt))
     return replace(receipt, notes=notes)
-
-
-def refused_rows(work: DeliveryWork, scope: str) -> pa.Table | None:
-    """The identity of the rows that a destination refused; None where it refused none."""
-    import pyarrow as pa
-
-    records = work.workspace.ledger.parts(work.batch, scope, PartKind.REJECTS)
-    tables = [work.workspace.staging.read(record.ref, columns=list(IDENTITY)) for record in records]
-    return pa.concat_tables(tables) if tables else None
 
 
 def check_equal(label: str, receipt: Receipt) -> None:
@@ -325,7 +339,7 @@ def published_of(receipt: Mapping[str, Any]) -> Published:
     return Published(**counts, digest=receipt["digest"])
 
 
-def _job(work: DeliveryWork, bound: BoundDestination) -> Job:
+def job_of(work: DeliveryWork, bound: BoundDestination) -> Job:
     """The job of one destination from the plan's columns."""
     types = dict(work.plan.columns)
     required = work.plan.required
@@ -348,7 +362,12 @@ def make_job(work: DeliveryWork, bound: BoundDestination, columns: tuple[Deliver
         key=bound.spec.key,
         create=bound.spec.create,
         lineage=bound.spec.lineage,
+        max_delete_percent=None if work.force else bound.spec.max_delete_percent,
         wait_seconds=work.wait_seconds,
+        undo=bound.undo,
+        before=bound.spec.before,
+        after=bound.spec.after,
+        analyze=bound.spec.analyze,
     )
 
 
@@ -369,10 +388,16 @@ def delivered_names(work: DeliveryWork, bound: BoundDestination) -> list[str]:
 
 
 def _destination_part(
-    work: CleanWork, losers: pa.Table | None, condition: str | None, columns: list[str], record: PartRecord
+    work: CleanWork,
+    gone: tuple[pa.Table | None, pa.Table | None],
+    condition: str | None,
+    columns: list[str],
+    record: PartRecord,
 ) -> tuple[pa.Table, int]:
-    table = without(work.staging.read(record.ref), losers)
+    """`gone`: the rows that lost, and those that the destination has already."""
+    table = without(work.staging.read(record.ref), gone[0])
     before = table.num_rows
+    table = without(table, gone[1])
     if condition is not None:
         table = matching(table, condition)
     return table.select([*columns, *IDENTITY]), before - table.num_rows
@@ -397,50 +422,3 @@ def matching(table: pa.Table, condition: str) -> pa.Table:
     with duckdb.connect(config={"threads": "1", "enable_external_access": "false"}) as connection:
         connection.register("rows", table)
         return connection.sql(f"select * from rows where ({condition})").to_arrow_table()
-
-
-def write_refused(work: DeliveryWork, scope: str, refused: list[RefusedRow]) -> PartRecord:
-    """The destination's rejects at rest, with the place of each row from staging."""
-    places = _places(work, refused)
-    rows = [
-        reject(
-            Place(
-                file=row.file,
-                source_file=work.clean_work.files[row.file].name,
-                row=row.row,
-                sub=row.sub,
-                **places.get((row.file, row.row), {}),
-            ),
-            problems=row.problems,
-            stage=Stage.DELIVERY,
-            values=row.values,
-        )
-        for row in refused
-    ]
-    table = fill_raw(reject_table(rows), work.clean_work.store, work.clean_work.files)
-    key = PartKey(batch=work.batch, scope=scope, kind=PartKind.REJECTS, seq=1)
-    ref = work.workspace.staging.write(key, table)
-    return PartRecord(ref=ref, info={"counts": [[*code, rows] for code, rows in count_rejects(table).items()]})
-
-
-def _places(work: DeliveryWork, refused: list[RefusedRow]) -> dict[tuple[int, int], dict[str, Any]]:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    wanted: dict[int, set[int]] = {}
-    for row in refused:
-        wanted.setdefault(row.file, set()).add(row.row)
-    found: dict[tuple[int, int], dict[str, Any]] = {}
-    for record in work.raw:
-        rows = wanted.get(record.ref.file_index or 0)
-        if not rows or not record.ref.rows:
-            continue
-        table = work.workspace.staging.read(record.ref, columns=[ROW, LINE, OFFSET, LENGTH])
-        near = table.filter(pc.is_in(table[ROW], pa.array(sorted(rows), pa.int64())))
-        for place in near.to_pylist():
-            found[(record.ref.file_index or 0, place[ROW])] = {
-                "line": place[LINE],
-                "offset": place[OFFSET],
-                "length": place[LENGTH],
-            }
-    return found

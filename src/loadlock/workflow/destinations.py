@@ -19,6 +19,8 @@ from loadlock.pipeline.model import DestinationSpec, Pipeline
 from loadlock.pipeline.secrets import label, resolve
 from loadlock.registry import address_of, components, options_of
 
+GUARDS = ("max_delete_percent", "undo", "before", "after", "analyze")
+"""Settings of a destination that decide whether it is delivered, not what."""
 CHILD_MODES = frozenset({WriteMode.APPEND, WriteMode.REPLACE})
 """For an upsert of child tables the destination must know which parents a batch holds: a child row has no key of its own."""
 
@@ -36,6 +38,12 @@ class BoundDestination:
     """For people and the ledger; no secret."""
     children: tuple[BoundDestination, ...] = ()
     """The child tables, in the order of `flatten.children`."""
+
+    @property
+    def undo(self) -> int:
+        """Of how many batches what a rollback needs is kept."""
+        default = 1 if self.target.table is not None and self.destination.capabilities.undoes else 0
+        return default if self.spec.undo is None else self.spec.undo
 
 
 def bind_destinations(pipeline: Pipeline, *, environment: Mapping[str, str] | None = None) -> list[BoundDestination]:
@@ -91,7 +99,7 @@ def _child(parent: BoundDestination, name: str) -> BoundDestination:
         table = parse_table(name)
         table = table if table.schema else parse_table(target.table).beside(table.table)
         target = replace(target, table=table.written())
-    spec = replace(parent.spec, table=target.table, columns=None, filter=None, key=())
+    spec = replace(parent.spec, table=target.table, columns=None, filter=None, key=(), before=(), after=())
     return replace(parent, spec=spec, target=target, label=parent.destination.label(target))
 
 
@@ -120,8 +128,8 @@ def _bind(index: int, spec: DestinationSpec, base_folder: Path, environment: Map
     if mode not in destination.capabilities.modes:
         known = ", ".join(sorted(destination.capabilities.modes))
         raise UsageError(f"{component.name} has no mode {mode}", hint=f"It knows {known}.")
-    if mode == WriteMode.UPSERT and not spec.key:
-        raise UsageError("mode upsert needs a key", hint="Name its columns by --key (or `key:`).")
+    if mode.by_key and not spec.key:
+        raise UsageError(f"mode {mode} needs a key", hint="Name its columns by --key (or `key:`).")
     target = Target(url=url, table=table, options=_anchored_options(component, spec.options, base_folder))
     return BoundDestination(
         index=index,
@@ -185,6 +193,8 @@ def plan_digest(pipeline: Pipeline, bound: list[BoundDestination]) -> str:
     for destination in bound:
         way = asdict(destination.spec)
         way["url"] = destination.label
+        for name in GUARDS:
+            way.pop(name, None)
         ways.append(way)
     document = json.dumps([pipeline.compiled_digest(), ways], sort_keys=True, default=str)
     return hashlib.sha256(document.encode()).hexdigest()

@@ -7,8 +7,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from loadlock.cleanup.amending import Amendment
+from loadlock.cleanup.batch import BatchVerdict
 from loadlock.cleanup.plan import Plan
 from loadlock.engines.base import Engine
 from loadlock.engines.memory import Housekeeper, give_back
@@ -46,6 +48,9 @@ from loadlock.workflow.run_record import reject_scopes
 from loadlock.workflow.take_in import Intake, doubts, take_in
 from loadlock.workflow.workspace import Workspace
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunSettings:
@@ -53,6 +58,7 @@ class RunSettings:
 
     wait_seconds: float = 0.0
     report: bool = True
+    force: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,6 +187,7 @@ class Runner:
             batch=task.batch.batch,
             scope=self.run,
             refused=refused_files(self.staged, plan, task.pipeline),
+            amendments=self._amendments(),
         )
         self.work = work
         done = {record.ref.key.seq for record in ledger.parts(task.batch.batch, self.run, PartKind.CLEAN)}
@@ -190,11 +197,11 @@ class Runner:
         cleaning.clean_parts(task.engine, work, missing, self._listed)
         give_back()
         parts = ledger.parts(task.batch.batch, self.run, PartKind.CLEAN)
-        verdict = cleaning.judge(task.workspace, work, self.raw, parts)
+        verdict = self._judge(work, parts)
         point("cleanup.judged")
         ledger.drop_parts(task.batch.batch, f"{self.run}-batch")
-        settled = cleaning.settle(task.engine, work, self.raw, parts, verdict)
-        self.cleaned = compared(settled, plan, ledger, task.record)
+        settled = cleaning.settle(task.engine, work, self._counted(), parts, verdict)
+        self.cleaned = self._compared(settled, plan)
         if self.cleaned.losers is not None:
             # nobody needs them before the publish: they are written while the destination loads
             self._losers = Later(partial(cleaning.write_losers, work, self.raw, self.cleaned.losers))
@@ -202,10 +209,38 @@ class Runner:
         give_back()
         self.balance = cleanup_balance(self.balance, self.cleaned)
         self._check_balance(Stage.CLEANUP)
-        check_after(self.staged, plan, task.pipeline, self.cleaned.tallies.found)
         self._check_guards()
         self._become(RunStatus.CLEANED)
         point("cleaned.recorded")
+
+    # --- what a replay does in another way
+
+    def _amendments(self) -> dict[int, Amendment]:
+        """What operators decided on rows, by raw part."""
+        return {}
+
+    def _judge(self, work: cleaning.CleanWork, parts: list[PartRecord]) -> BatchVerdict | None:
+        """What only the whole batch can tell."""
+        return cleaning.judge(self.task.workspace, work, self.raw, parts)
+
+    def _counted(self) -> list[PartRecord]:
+        """The raw parts with the rows that are to be accounted for."""
+        return self.raw
+
+    def _compared(self, cleaned: cleaning.Cleaned, plan: Plan) -> cleaning.Cleaned:
+        check_after(self.staged, plan, self.task.pipeline, cleaned.tallies.found)
+        return compared(cleaned, plan, self.ledger, self.task.record)
+
+    def _elsewhere(self) -> dict[int, pa.Table]:
+        """Rows that a destination (by index) has already."""
+        return {}
+
+    def _mark(self, deliveries: Deliveries) -> None:
+        """Say which rows must not be delivered, before any is."""
+
+    def _told(self, document: dict[str, Any]) -> dict[str, Any]:
+        """The run's document as it is kept."""
+        return document
 
     def _listed(self, records: list[PartRecord]) -> None:
         self.ledger.add_parts(records)
@@ -258,6 +293,8 @@ class Runner:
             raw=self.raw,
             clean_work=self.work,
             wait_seconds=task.settings.wait_seconds,
+            force=task.settings.force,
+            elsewhere=self._elsewhere(),
         )
         bound = task.bound
         if not plan.columns:
@@ -270,6 +307,7 @@ class Runner:
             ChildDeliveries(self.deliveries, self._over_budget, self._refusable()) as children,
         ):
             children.check()
+            self._mark(self.deliveries)
             if self.deliveries.load(refused_limit=self._refusable()):
                 self._become(RunStatus.LOADED)
             for outcome in self.deliveries.outcomes:
@@ -380,6 +418,7 @@ class Runner:
             document["tallies"] = self.cleaned.tallies.to_json()
         if document["destinations"]:
             document["receipt"] = document["destinations"][0]["receipt"]
+        document = self._told(document)
         if task.settings.report:
             document["report"] = self._report(document)
         return document

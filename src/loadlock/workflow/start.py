@@ -262,7 +262,7 @@ def _go(
             keep=keep,
             bound=bound,
             record=record,
-            settings=RunSettings(wait_seconds=options.wait_seconds, report=options.report),
+            settings=RunSettings(wait_seconds=options.wait_seconds, report=options.report, force=options.force),
         )
         document = Runner(task, options.progress).go()
     return RunResult(document=document, workspace=workspace.root)
