@@ -31,6 +31,8 @@ class Capabilities:
     transactions: bool = True
     """Rows and receipt commit together."""
     transactional_ddl: bool = False
+    early: bool = False
+    """A direct load may begin before the batch is judged: nothing remains of one that is given up, and it is in nobody's way."""
     nulls: bool = True
     """Null and empty text are told apart on reading back."""
     joint_children: bool = False

@@ -12,6 +12,8 @@ from contextlib import suppress
 
 _M_ARENA_MAX = -8
 _ARENAS = 2
+_FIRST = 6
+"""Parts until the heap has found its size."""
 
 
 def choose_allocator() -> None:
@@ -45,7 +47,8 @@ def give_back() -> None:
 
 
 class Housekeeper:
-    """Gives memory back after every `parts` parts, so that a long stage needs no more than a short one."""
+    """Gives memory back after each of the first parts, later after every `parts` parts: a long stage needs no more than a
+    short one."""
 
     def __init__(self, *, parts: int = 3) -> None:
         self.parts = parts
@@ -54,5 +57,5 @@ class Housekeeper:
     def part_done(self) -> None:
         """Call after each part."""
         self._done += 1
-        if self._done % self.parts == 0:
+        if self._done <= _FIRST or self._done % self.parts == 0:
             give_back()

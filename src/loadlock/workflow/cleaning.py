@@ -76,6 +76,14 @@ class Cleaned:
     def digest_hex(self) -> str:
         return to_hex(self.digest)
 
+    @classmethod
+    def pending(cls) -> Cleaned:
+        """What is there before anything is clean."""
+        return cls(
+            parts=[], losers=None, tallies=Tallies(), digest=0, digests={},
+            staged=0, exploded=0, clean=0, rejected=0, skipped=0, superseded=0,
+        )  # fmt: skip
+
 
 def discover(workspace: Workspace, engine: Engine, raw: Sequence[PartRecord], plan_source: Any) -> list[str]:
     """The union of the raw parts' columns, in order of first appearance (flattened, for JSON)."""
@@ -130,6 +138,8 @@ def _clean_part(work: CleanWork, raw: PartRecord) -> list[PartRecord]:
         result = refuse(table, work.plan, file_index=index, reason=reason)
     else:
         result = clean(table, work.plan, file_index=index, amend=amend)
+    # parts are written while others are cleaned: the raw rows need not wait for that
+    del table
     records = []
     info: dict[str, Any] = {
         "digest": to_hex(result.digest),
@@ -188,14 +198,17 @@ def settle(
     raw: Sequence[PartRecord],
     parts: list[PartRecord],
     verdict: BatchVerdict | None,
+    lost_digests: Callable[[pa.Table], Mapping[int, int] | None] | None = None,
 ) -> Cleaned:
     """Count everything, and take the losers out of the digest.
 
-    The counts of clean rows come from the parts at rest; those of rejects and skipped rows from the kernel.
+    The counts of clean rows come from the parts at rest; those of rejects and skipped rows from the kernel. `lost_digests`
+    = who may know the digest of the losers of each part (by seq); else it is worked out from the parts.
     """
     losers = verdict.losers if verdict is not None and verdict.losers.num_rows else None
     findings = [] if verdict is None else [vars(finding) for finding in verdict.findings]
-    return _cleaned(engine, work, raw, parts, losers, findings)
+    known = lost_digests(losers) if lost_digests is not None and losers is not None else None
+    return _cleaned(engine, work, raw, parts, losers, findings, known)
 
 
 def write_losers(work: CleanWork, raw: Sequence[PartRecord], losers: pa.Table) -> list[PartRecord]:
@@ -212,10 +225,13 @@ def _cleaned(
     parts: list[PartRecord],
     losers: pa.Table | None,
     findings: list[dict[str, Any]],
+    lost_digests: Mapping[int, int] | None = None,
 ) -> Cleaned:
     digests = {record.ref.key.seq: int(record.info["digest"], 16) for record in parts}
     if losers is not None:
-        for seq, lost in engine.map(partial(_lost_digest, work, losers), _touched(raw, parts, losers)):
+        if lost_digests is None:
+            lost_digests = dict(engine.map(partial(_lost_digest, work, losers), _touched(raw, parts, losers)))
+        for seq, lost in lost_digests.items():
             digests[seq] = (digests[seq] - lost) % MODULUS
     tallies = Tallies()
     for record in parts:

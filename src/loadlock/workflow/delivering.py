@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from loadlock.workflow.children import ChildOutcome
+    from loadlock.workflow.early import EarlyRows
 
 T = TypeVar("T")
 
@@ -109,8 +110,16 @@ class Deliveries:
     Use as a context manager: whatever happens, sessions are closed and locks released.
     """
 
-    def __init__(self, work: DeliveryWork, bound: list[BoundDestination], advance: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        work: DeliveryWork,
+        bound: list[BoundDestination],
+        advance: Callable[[int], None],
+        early: EarlyRows | None = None,
+    ) -> None:
+        """`early` = the rows as they come, where the load begins before all are clean."""
         self.work = work
+        self.early = early
         self.outcomes = [Outcome(bound=destination) for destination in bound]
         self.companions: Companions | None = None
         self._advance = advance
@@ -120,6 +129,10 @@ class Deliveries:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the sessions; what was not published is undone."""
         for delivery in self._open.values():
             delivery.close()
 
@@ -208,7 +221,7 @@ class Deliveries:
             point("delivery.opened")
             spec = outcome.bound.spec
             whole = spec.columns is None and spec.filter is None and not outcome.unwanted
-            digests = work.cleaned.digests if whole else {}
+            digests = self.early.digests if self.early else work.cleaned.digests if whole else {}
             delivery.load(self._wanted(outcome, delivery), done=partial(self._acknowledged, index), digests=digests)
             point("delivery.loaded")
             work.workspace.ledger.drop_parts(work.batch, scope)
@@ -238,6 +251,10 @@ class Deliveries:
     def _tables(self, outcome: Outcome) -> Iterator[tuple[int, pa.Table]]:
         """The clean parts as this destination wants them, read ahead by the engine."""
         work, spec = self.work, outcome.bound.spec
+        if self.early is not None:
+            columns = [*delivered_names(work, outcome.bound), *IDENTITY]
+            yield from ((seq, table.select(columns)) for seq, table in self.early.tables())
+            return
         records = [record for record in work.cleaned.parts if record.ref.rows]
         read = partial(
             _destination_part,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,25 +12,19 @@ from typing import TYPE_CHECKING, Any
 from loadlock.cleanup.amending import Amendment
 from loadlock.cleanup.batch import BatchVerdict
 from loadlock.cleanup.plan import Plan
-from loadlock.engines.base import Engine
 from loadlock.engines.memory import Housekeeper, give_back
 from loadlock.errors import (
     BalanceError,
     InterruptedRunError,
     LoadlockError,
     StoppedError,
-    UnavailableError,
 )
 from loadlock.faults import point
-from loadlock.intake.base import ByteSource
-from loadlock.intake.files import Keep
-from loadlock.ledger.base import BatchRecord, PartRecord, RunRecord
+from loadlock.ledger.base import PartRecord
 from loadlock.model import Balance, BatchStatus, PartKind, RunStatus, Severity, Stage
-from loadlock.pipeline.model import Pipeline
 from loadlock.workflow import cleaning
 from loadlock.workflow.children import ChildDeliveries
 from loadlock.workflow.delivering import Deliveries, DeliveryWork
-from loadlock.workflow.destinations import BoundDestination
 from loadlock.workflow.document import (
     cleanup_balance,
     destination_documents,
@@ -40,41 +34,17 @@ from loadlock.workflow.document import (
     run_document,
 )
 from loadlock.workflow.drifting import compared
+from loadlock.workflow.early import EarlyLoad, can_begin
 from loadlock.workflow.later import Later
 from loadlock.workflow.planning import Staged, check_after, check_before, plan_of, refused_files
 from loadlock.workflow.progress import Progress
 from loadlock.workflow.receive import REPLACING
 from loadlock.workflow.run_record import reject_scopes
+from loadlock.workflow.run_task import RunTask, check_none, end_of
 from loadlock.workflow.take_in import Intake, doubts, take_in
-from loadlock.workflow.workspace import Workspace
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunSettings:
-    """How a run is to be done; none of this changes its result."""
-
-    wait_seconds: float = 0.0
-    report: bool = True
-    force: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunTask:
-    """What a run works on."""
-
-    workspace: Workspace
-    engine: Engine
-    pipeline: Pipeline
-    batch: BatchRecord
-    sources: list[ByteSource]
-    keep: Keep
-    """Where the sources lie until they are staged."""
-    bound: list[BoundDestination]
-    record: RunRecord
-    settings: RunSettings
 
 
 class Runner:
@@ -90,6 +60,7 @@ class Runner:
         self.cleaned: cleaning.Cleaned | None = None
         self.decisions: list[dict[str, Any]] = []
         self.deliveries: Deliveries | None = None
+        self._early: EarlyLoad | None = None
         self._losers: Later[list[PartRecord]] | None = None
         self._begun = time.monotonic()
         self._housekeeper = Housekeeper()
@@ -106,7 +77,7 @@ class Runner:
             raise stopped from exc
         except LoadlockError as exc:
             exc.run = self.run
-            self._fail(_end_of(exc), str(exc))
+            self._fail(end_of(exc), str(exc))
             raise
         except BaseException as exc:
             self._fail(RunStatus.FAILED, f"{type(exc).__name__}: {exc}")
@@ -116,6 +87,9 @@ class Runner:
 
     def _fail(self, status: RunStatus, cause: str) -> None:
         """Record how the run ended; never hides the error that ended it."""
+        with suppress(Exception):
+            if self._early is not None:
+                self._early.give_up()
         with suppress(LoadlockError, OSError):
             self._list_losers()
         with suppress(LoadlockError, OSError):
@@ -194,13 +168,17 @@ class Runner:
         rows = sum(record.ref.rows for record in self.raw)
         self.progress.begin(Stage.CLEANUP, total=rows, unit="rows")
         missing = [record for record in self.raw if record.ref.key.seq not in done]
+        if not done and self._loads_early(plan):
+            pending = self._delivery_work(plan, cleaning.Cleaned.pending())
+            self._early = EarlyLoad(pending, task.bound, rows, self._refusable())
         cleaning.clean_parts(task.engine, work, missing, self._listed)
         give_back()
         parts = ledger.parts(task.batch.batch, self.run, PartKind.CLEAN)
         verdict = self._judge(work, parts)
         point("cleanup.judged")
         ledger.drop_parts(task.batch.batch, f"{self.run}-batch")
-        settled = cleaning.settle(task.engine, work, self._counted(), parts, verdict)
+        known = None if self._early is None else self._early.rows.lost_digests
+        settled = cleaning.settle(task.engine, work, self._counted(), parts, verdict, known)
         self.cleaned = self._compared(settled, plan)
         if self.cleaned.losers is not None:
             # nobody needs them before the publish: they are written while the destination loads
@@ -231,6 +209,10 @@ class Runner:
         check_after(self.staged, plan, self.task.pipeline, cleaned.tallies.found)
         return compared(cleaned, plan, self.ledger, self.task.record)
 
+    def _loads_early(self, plan: Plan) -> bool:
+        """Whether the destination may load while parts are still cleaned."""
+        return can_begin(plan, self.task.bound, self.raw)
+
     def _elsewhere(self) -> dict[int, pa.Table]:
         """Rows that a destination (by index) has already."""
         return {}
@@ -245,6 +227,8 @@ class Runner:
     def _listed(self, records: list[PartRecord]) -> None:
         self.ledger.add_parts(records)
         point("cleanup.part_listed")
+        if self._early is not None:
+            self._early.rows.add(records[-1])
         rows = sum(record.info["staged"] for record in records if record.ref.key.kind == PartKind.CLEAN)
         self._advance(Stage.CLEANUP, rows, rows)
 
@@ -282,33 +266,26 @@ class Runner:
     def _deliver(self, plan: Plan) -> None:
         task = self.task
         assert self.cleaned is not None
-        work = DeliveryWork(
-            workspace=task.workspace,
-            engine=task.engine,
-            run=self.run,
-            batch=task.batch.batch,
-            pipeline=task.pipeline.name,
-            plan=plan,
-            cleaned=self.cleaned,
-            raw=self.raw,
-            clean_work=self.work,
-            wait_seconds=task.settings.wait_seconds,
-            force=task.settings.force,
-            elsewhere=self._elsewhere(),
-        )
+        work = self._delivery_work(plan, self.cleaned)
         bound = task.bound
         if not plan.columns:
-            _check_none(self.cleaned.clean)
+            check_none(self.cleaned.clean)
             self.progress.say("no file has a record or a header: nothing was delivered")
             bound = []
         self.progress.begin(Stage.DELIVERY, total=self.cleaned.clean * len(bound), unit="rows")
+        early = None if self._early is None else self._early.finish(work)
+        self._early = None
+        if early is not None:
+            sent = sum(outcome.sent for outcome in early.outcomes)
+            self._advance(Stage.DELIVERY, sent, sent)
         with (
-            Deliveries(work, bound, lambda rows: self._advance(Stage.DELIVERY, rows, rows)) as self.deliveries,
+            early or Deliveries(work, bound, lambda rows: self._advance(Stage.DELIVERY, rows, rows)) as self.deliveries,
             ChildDeliveries(self.deliveries, self._over_budget, self._refusable()) as children,
         ):
             children.check()
-            self._mark(self.deliveries)
-            if self.deliveries.load(refused_limit=self._refusable()):
+            if early is None:
+                self._mark(self.deliveries)
+            if early is None and self.deliveries.load(refused_limit=self._refusable()):
                 self._become(RunStatus.LOADED)
             for outcome in self.deliveries.outcomes:
                 self.balance = self.balance.with_(rejected_delivery=outcome.refused)
@@ -337,6 +314,23 @@ class Runner:
             self.balance = self.deliveries.outcomes[0].balance(cleanup_balance(self._received(), self.cleaned))
         self._check_balance(Stage.DELIVERY)
         self.progress.end(Stage.DELIVERY)
+
+    def _delivery_work(self, plan: Plan, cleaned: cleaning.Cleaned) -> DeliveryWork:
+        task = self.task
+        return DeliveryWork(
+            workspace=task.workspace,
+            engine=task.engine,
+            run=self.run,
+            batch=task.batch.batch,
+            pipeline=task.pipeline.name,
+            plan=plan,
+            cleaned=cleaned,
+            raw=self.raw,
+            clean_work=self.work,
+            wait_seconds=task.settings.wait_seconds,
+            force=task.settings.force,
+            elsewhere=self._elsewhere(),
+        )
 
     def _supersede(self) -> None:
         """Batches whose rows this one took the place of are not delivered any more."""
@@ -429,20 +423,3 @@ class Runner:
         path: Path = self.task.workspace.reports / f"{self.run}.html"
         write_report(document, path)
         return str(path)
-
-
-def _check_none(rows: int) -> None:
-    """A batch without a column has no row either, or its records hold nothing but the arrays of child tables."""
-    if rows:
-        raise StoppedError(
-            f"{rows:,} records have no column of their own, only arrays that go to child tables",
-            hint="Declare a column, such as `columns: {row: {from: _row, type: integer}}`.",
-        )
-
-
-def _end_of(error: LoadlockError) -> RunStatus:
-    if isinstance(error, UnavailableError):
-        return RunStatus.INTERRUPTED
-    if error.exit_code == StoppedError.exit_code:
-        return RunStatus.STOPPED
-    return RunStatus.FAILED

@@ -27,8 +27,9 @@ from loadlock.workflow.inputs import Again
 from loadlock.workflow.progress import Progress, Silent
 from loadlock.workflow.receive import Wish, receive
 from loadlock.workflow.result import RunResult
-from loadlock.workflow.run import Runner, RunSettings, RunTask
+from loadlock.workflow.run import Runner
 from loadlock.workflow.run_record import new_record
+from loadlock.workflow.run_task import RunSettings, RunTask
 from loadlock.workflow.settle import half_published
 from loadlock.workflow.workspace import Workspace, find_workspace
 

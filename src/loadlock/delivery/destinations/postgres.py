@@ -22,6 +22,7 @@ class PostgresDestination:
     capabilities: ClassVar[Capabilities] = Capabilities(
         modes=frozenset(WriteMode),
         transactional_ddl=True,
+        early=True,
         joint_children=True,
         undoes=frozenset(WriteMode),
         name_bytes=63,

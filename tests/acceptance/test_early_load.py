@@ -1,0 +1,146 @@
+"""Rows go to PostgreSQL while later parts are still cleaned: the result is the same, and nothing shows before the publish."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from loadlock.errors import StoppedError
+from loadlock.ledger.base import PartRecord
+from loadlock.pipeline.read import load_pipeline
+from loadlock.workflow import cleaning, early, run
+from loadlock.workflow.cleaning import CleanWork
+from loadlock.workflow.delivering import Deliveries, DeliveryWork
+from loadlock.workflow.result import RunResult
+from loadlock.workflow.start import Options, run_pipeline
+
+pytestmark = pytest.mark.postgres
+
+PARTS, ROWS = 6, 40
+COLUMNS = (
+    "columns: {id: {type: integer, unique: true}, name: {type: text, rules: [trim], unique: true}, n: {type: integer}}"
+)
+SELECT = "select id, name, n from t order by id nulls first, name"
+
+
+@pytest.fixture
+def server(postgres: str) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        yield connection
+
+
+def batch(folder: Path) -> None:
+    """One part a file: values that repeat within a file, in a later one, and of a row that lost; nulls; rejects."""
+    for part in range(PARTS):
+        first = part * ROWS
+        lines = ["id,name,n", *(f"{first + i},name {first + i},{i}" for i in range(ROWS))]
+        lines += [f"{first},again {part},1", f"{max(first - ROWS, 0)},before {part},2", f",no id {part},3"]
+        # the first row named so loses by its id: the second one is the first of its name
+        lines += [f"{first + 1},Rival {part},4", f"{9000 + part}, Rival {part} ,5"]
+        lines += [f"{first + 5},too,many,fields", f"x{part},no number,6"]
+        (folder / f"{part}.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def go(folder: Path, url: str, *, workspace: str = "ws", mode: str = "append", more: str = "") -> RunResult:
+    lines = ["pipeline: p", 'source: "*.csv"', COLUMNS, more, f'destination: {{url: "{url}", table: t, mode: {mode}}}']
+    (folder / "p.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    pipeline = load_pipeline(folder / "p.yaml")
+    return run_pipeline(pipeline, Options(workspace=folder / workspace, force=True, report=False))
+
+
+def outcome(result: RunResult) -> list[Any]:
+    document = result.document
+    return [document[name] for name in ("digest", "balance", "rejects", "files")] + [document["receipt"]["digest"]]
+
+
+@pytest.mark.parametrize("mode", ["append", "replace"])
+def test_the_result_is_that_of_a_load_after_the_judgement(
+    mode: str, tmp_path: Path, postgres: str, server: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch(tmp_path)
+    finished: list[Deliveries | None] = []
+    finish = early.EarlyLoad.finish
+
+    def tell(self: early.EarlyLoad, work: DeliveryWork) -> Deliveries | None:
+        finished.append(finish(self, work))
+        return finished[-1]
+
+    monkeypatch.setattr(early.EarlyLoad, "finish", tell)
+    first = go(tmp_path, postgres, mode=mode)
+    assert [found is not None for found in finished] == [True], "the load was not early"
+    rows = server.execute(SELECT).fetchall()
+    server.execute("drop table t")
+    monkeypatch.setattr(run, "can_begin", lambda *given: False)
+    second = go(tmp_path, postgres, workspace="late", mode=mode)
+    assert len(finished) == 1
+    assert server.execute(SELECT).fetchall() == rows
+    assert outcome(first) == outcome(second)
+    receipt = first.document["receipt"]
+    assert (receipt["level"], receipt["equal"], receipt["rows"]) == ("content", True, len(rows))
+    assert {row[1] for row in rows} >= {f"Rival {part}" for part in range(PARTS)}
+
+
+def test_rows_are_sent_before_the_last_part_is_clean_and_seen_only_after_the_publish(
+    tmp_path: Path, postgres: str, server: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch(tmp_path)
+    server.execute("create table t (id bigint, name text, n bigint)")
+    sent, seen = threading.Event(), []
+    clean_part, acknowledged = cleaning._clean_part, Deliveries._acknowledged
+
+    def wait_for_the_load(work: CleanWork, raw: PartRecord) -> list[PartRecord]:
+        if raw.ref.key.seq == PARTS:
+            assert sent.wait(30), "nothing was sent while a part was not clean"
+            seen.append(server.execute("select count(*) from t").fetchone())
+        return clean_part(work, raw)
+
+    def tell(*given: Any) -> None:
+        acknowledged(*given)
+        sent.set()
+
+    monkeypatch.setattr(cleaning, "_clean_part", wait_for_the_load)
+    monkeypatch.setattr(Deliveries, "_acknowledged", tell)
+    result = go(tmp_path, postgres)
+    assert seen == [(0,)]
+    assert server.execute("select count(*) from t").fetchone() == (result.document["balance"]["inserted"],)
+
+
+def test_a_batch_over_its_budget_leaves_nothing(tmp_path: Path, postgres: str, server: psycopg.Connection[Any]) -> None:
+    batch(tmp_path)
+    with pytest.raises(StoppedError, match="nothing was published"):
+        go(tmp_path, postgres, more="rejects: {budget: {rows: 15}}")
+    assert server.execute("select to_regclass('t')").fetchone() == (None,)
+    assert server.execute("select count(*) from pg_locks where locktype = 'advisory'").fetchone() == (0,)
+    assert go(tmp_path, postgres).document["receipt"]["equal"]
+
+
+def test_rows_that_the_table_refuses_are_rejects(
+    tmp_path: Path, postgres: str, server: psycopg.Connection[Any]
+) -> None:
+    batch(tmp_path)
+    server.execute("create table t (id bigint, name text, n bigint check (n <> 7))")
+    document = go(tmp_path, postgres).document
+    assert document["balance"]["rejected"]["delivery"] == PARTS
+    assert document["receipt"]["equal"]
+    assert server.execute("select count(*) from t").fetchone() == (document["balance"]["inserted"],)
+
+
+def test_with_too_many_rows_that_wait_the_load_begins_anew(
+    tmp_path: Path, postgres: str, server: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch(tmp_path)
+    monkeypatch.setattr(early, "MOST_HELD", 3)
+    document = go(tmp_path, postgres).document
+    assert document["receipt"]["equal"]
+    assert server.execute("select count(*) from t").fetchone() == (document["balance"]["inserted"],)
+
+
+def test_an_error_of_the_destination_is_told_after_the_judgement(tmp_path: Path, postgres: str) -> None:
+    batch(tmp_path)
+    with pytest.raises(StoppedError, match="nothing was published"):
+        go(tmp_path, f"{postgres}_nowhere", more="rejects: {budget: {rows: 15}}")
