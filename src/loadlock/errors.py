@@ -7,6 +7,7 @@
     │   └── SourceUnavailableError    its place can't be reached now (transient); 7
     ├── WorkspaceError                ledger or staging can't be used; 1
     ├── StoppedError                  a guard stopped the run: budget, check, drift, does not fit; 4
+    │   ├── ConflictError             a rollback would undo what others did since; 4
     │   └── BalanceError              rows in and rows out differ: nothing is published; 1
     ├── LockedError                   another run holds the destination table; 5
     ├── VerifyError                   the read-back differs from what was delivered; 6
@@ -24,6 +25,7 @@ and what to do; they never hold a secret.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 
 class LoadlockError(Exception):

@@ -60,8 +60,9 @@ RUN_TRANSITIONS: dict[RunStatus, frozenset[RunStatus]] = {
     # a run that ended early resumes at the stage where it stood
     RunStatus.WAITING: frozenset({*_PROGRESS, *_ENDS_EARLY}),
     RunStatus.STOPPED: frozenset({*_PROGRESS, *_ENDS_EARLY}),
-    RunStatus.INTERRUPTED: frozenset({*_PROGRESS, *_ENDS_EARLY}),
-    RunStatus.FAILED: frozenset({*_PROGRESS, *_ENDS_EARLY}),
+    # it may have published before it ended
+    RunStatus.INTERRUPTED: frozenset({*_PROGRESS, *_ENDS_EARLY, RunStatus.ROLLED_BACK}),
+    RunStatus.FAILED: frozenset({*_PROGRESS, *_ENDS_EARLY, RunStatus.ROLLED_BACK}),
     RunStatus.ROLLED_BACK: frozenset(),
 }
 

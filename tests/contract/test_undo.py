@@ -1,4 +1,4 @@
-"""The contract suite of rollbacks on every destination."""
+"""The contract suites of rollbacks and of SQL hooks on every destination."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ from loadlock.delivery.destinations.parquet_file import ParquetFile
 from loadlock.delivery.destinations.postgres import PostgresDestination
 from loadlock.delivery.destinations.sqlite import SQLite
 from loadlock.testing.contracts.destinations import Case
+from loadlock.testing.contracts.hooks import HooksContract
 from loadlock.testing.contracts.undo import UndoContract
 from loadlock.testing.databases import connect_mysql
 
 
 @pytest.mark.postgres
-class TestPostgres(UndoContract):
+class TestPostgres(UndoContract, HooksContract):
     @pytest.fixture
     def case(self, postgres: str) -> Case:
         def execute(sql: str) -> None:
@@ -41,7 +42,7 @@ class TestPostgres(UndoContract):
 
 
 @pytest.mark.mysql
-class TestMysql(UndoContract):
+class TestMysql(UndoContract, HooksContract):
     @pytest.fixture
     def database(self, mysql: str) -> str:
         return mysql
@@ -71,7 +72,7 @@ class TestMysqlLts(TestMysql):
         return mysql_lts
 
 
-class TestDuckDB(UndoContract):
+class TestDuckDB(UndoContract, HooksContract):
     @pytest.fixture
     def case(self, tmp_path: Path) -> Case:
         path = tmp_path / "shop.duckdb"
@@ -88,7 +89,7 @@ class TestDuckDB(UndoContract):
         return Case(destination=DuckDB(), target=target, count=count, execute=execute)
 
 
-class TestSQLite(UndoContract):
+class TestSQLite(UndoContract, HooksContract):
     @pytest.fixture
     def case(self, tmp_path: Path) -> Case:
         path = tmp_path / "shop.db"

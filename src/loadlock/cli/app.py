@@ -95,6 +95,7 @@ def _print_error(error: LoadlockError, *, kind: str) -> None:
         "run": error.run,
         "exit_code": error.exit_code,
     }
+    document |= getattr(error, "details", {})
     if mistakes := getattr(error, "mistakes", None):
         document["mistakes"] = [vars(mistake) for mistake in mistakes]
     click.echo(json.dumps(document, ensure_ascii=False))

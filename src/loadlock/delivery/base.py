@@ -40,6 +40,8 @@ class Capabilities:
     row_limit: bool = False
     """So many rows may be too many: `Job.rows` is wanted before anything is sent."""
     concurrent_readers: bool = True
+    hooks: bool = False
+    """Runs the SQL statements `before` and `after` in the publishing transaction."""
     undoes: frozenset[WriteMode] = frozenset()
     """Modes whose deliveries can be taken back (`undo.py`)."""
     name_bytes: int | None = None

@@ -74,6 +74,8 @@ class Undoing:
         self.label = destination.label(job.target)
         self._destination = destination
         self._temp = temp
+        self.joined = session is not None
+        """Whether the parent's `undo` takes this back too."""
         self._session = session or destination.session(job)
 
     def __enter__(self) -> Undoing:

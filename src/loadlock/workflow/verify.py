@@ -8,14 +8,13 @@ from typing import Any
 
 from loadlock.engines.local import LocalEngine
 from loadlock.errors import UsageError
-from loadlock.model import PartKind, RunStatus
-from loadlock.workflow import cleaning
+from loadlock.model import RunStatus
 from loadlock.workflow.children import ChildDeliveries
-from loadlock.workflow.delivering import Deliveries, DeliveryWork
+from loadlock.workflow.delivering import Deliveries
 from loadlock.workflow.destinations import bind_destinations
+from loadlock.workflow.earlier import earlier_work
 from loadlock.workflow.look import find
 from loadlock.workflow.overtaken import overtaken
-from loadlock.workflow.planning import Staged, plan_of
 from loadlock.workflow.start import Options, pipeline_of
 from loadlock.workflow.workspace import Workspace, find_workspace
 
@@ -47,28 +46,7 @@ def verify(name: str, options: Options, *, to: str | None = None) -> Verificatio
         if run.status not in DELIVERED or not (run.document or {}).get("destinations"):
             raise UsageError(f"run {run.run} is {run.status}: it has delivered nothing to verify")
         pipeline = pipeline_of(run, to=to)
-        raw = workspace.ledger.parts(batch.batch, f"g{batch.generation}", PartKind.RAW)
-        reports = workspace.ledger.file_reports(batch.batch, batch.generation)
-        plan = plan_of(Staged(workspace=workspace, engine=engine, raw=raw, reports=reports), pipeline, run)
-        work = cleaning.CleanWork(
-            staging=workspace.staging,
-            store=workspace.sources,
-            files={source.index: source for source in batch.files},
-            plan=plan,
-            batch=batch.batch,
-            scope=run.run,
-        )
-        delivery = DeliveryWork(
-            workspace=workspace,
-            engine=engine,
-            run=run.run,
-            batch=batch.batch,
-            pipeline=pipeline.name,
-            plan=plan,
-            cleaned=cleaning.reload(workspace, engine, work, raw),
-            raw=raw,
-            clean_work=work,
-        )
+        delivery = earlier_work(workspace, engine, batch, run, pipeline)
         bound = bind_destinations(pipeline, environment=options.environment)
         kept = (run.document or {})["destinations"]
         with ExitStack() as stack:

@@ -21,6 +21,7 @@ from loadlock.delivery.destinations._mysql_types import CatalogTable, read_sql
 from loadlock.delivery.destinations._mysql_wire import WireConnection, changed, connect, run, translated
 from loadlock.delivery.destinations._server_session import ServerSession
 from loadlock.delivery.destinations._server_target import LOCK_POLL_SECONDS
+from loadlock.delivery.hooks import ENDS, MYSQL_COMMITS, run_hooks
 from loadlock.delivery.names import TableName, check_names
 from loadlock.delivery.names import quote_backtick as quote
 from loadlock.delivery.sqltext import FILE_COLUMN

@@ -24,6 +24,7 @@ from loadlock.delivery.destinations._postgres_types import CatalogTable, Wire, r
 from loadlock.delivery.destinations._postgres_watch import Watch
 from loadlock.delivery.destinations._server_session import ServerSession
 from loadlock.delivery.destinations._server_target import LOCK_POLL_SECONDS
+from loadlock.delivery.hooks import run_hooks
 from loadlock.delivery.names import TableName, check_names
 from loadlock.delivery.names import quote_ansi as quote
 from loadlock.delivery.sqltext import FILE_COLUMN, STAGING_PREFIX, lock_number, staging_name

@@ -131,6 +131,7 @@ class ServerSession(ServerUndo[TableT, ConnectionT], Session):
                 self._run(self._start())
                 self._link.in_transaction = True
             with self._savepoint():
+                self._run_hooks(self._job.before)
                 for session in (*reversed(self._children), self):
                     session._save_replaced()
                     session._empty()
@@ -253,6 +254,7 @@ class ServerSession(ServerUndo[TableT, ConnectionT], Session):
                 for session, rows, digest in self._family:
                     made.append((session, session._loaded(rows)))
                     session._finish(made[-1][1], rows, digest)
+                self._run_hooks(self._job.after)
                 self._commit()
         except UnavailableError as error:
             if self._link.commit_sent:
@@ -282,10 +284,12 @@ class ServerSession(ServerUndo[TableT, ConnectionT], Session):
             self._run(self._start())
             self._link.in_transaction = True
             try:
+                self._run_hooks(self._job.before)
                 for session, rows, digest in self._family:
                     made.append((session, session._merge(rows)))
                     session._finish(made[-1][1], rows, digest)
                     session._rows = rows
+                self._run_hooks(self._job.after)
                 self._commit()
             except BaseException:
                 if not self._link.commit_sent:
@@ -303,7 +307,8 @@ class ServerSession(ServerUndo[TableT, ConnectionT], Session):
     def _is_published(self, made: list[tuple[ServerSession[TableT, ConnectionT], Published]]) -> Published:
         for session, published in made:
             session._published = published
-            session._analyze()
+            if session._job.analyze:
+                session._analyze()
         return made[0][1]
 
     def _finish(self, published: Published, rows: int, digest: str) -> None:

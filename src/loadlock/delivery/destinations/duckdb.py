@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -43,6 +44,7 @@ from loadlock.delivery.destinations._local import (
 )
 from loadlock.delivery.destinations._local_undo import rowid_marks, rowids_of
 from loadlock.delivery.fit import check_contract
+from loadlock.delivery.hooks import run_hooks
 from loadlock.delivery.names import check_names, parse_table, quote_ansi
 from loadlock.delivery.sqltext import delivery_row, published_from
 from loadlock.delivery.undo_sql import ROLLBACK
@@ -66,6 +68,7 @@ class DuckDB:
         modes=frozenset(WriteMode),
         transactional_ddl=True,
         joint_children=True,
+        hooks=True,
         undoes=frozenset(WriteMode),
         concurrent_readers=False,
     )
@@ -223,11 +226,13 @@ class DuckDBSession(Session):
         """Publish this table, then its children, in one transaction."""
         family = (self, *self._children)
         with publishing.transaction(self._connection):
+            self._run_hooks(self._job.before)
             for session in family:
                 session._keep()
             for session in reversed(self._children):
                 session._empty()
             made = [session._move() for session in family]
+            self._run_hooks(self._job.after)
         for session, published in zip(family, made, strict=True):
             session._published = published
 

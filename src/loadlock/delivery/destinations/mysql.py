@@ -21,6 +21,7 @@ class MysqlDestination:
     capabilities: ClassVar[Capabilities] = Capabilities(
         modes=frozenset(WriteMode),
         joint_children=True,
+        hooks=True,
         undoes=frozenset(WriteMode),
         name_bytes=64,
     )

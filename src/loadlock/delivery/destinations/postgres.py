@@ -24,6 +24,7 @@ class PostgresDestination:
         transactional_ddl=True,
         early=True,
         joint_children=True,
+        hooks=True,
         undoes=frozenset(WriteMode),
         name_bytes=63,
     )

@@ -37,6 +37,7 @@ from loadlock.delivery.destinations._local import (
 )
 from loadlock.delivery.destinations._sqlite_control import control_row, write_control_row
 from loadlock.delivery.fit import check_contract
+from loadlock.delivery.hooks import run_hooks
 from loadlock.delivery.names import check_names, parse_table, quote_ansi
 from loadlock.delivery.sqltext import delivery_row, published_from
 from loadlock.errors import BalanceError, LockedError, RefusedError, UnavailableError
@@ -62,6 +63,7 @@ class SQLite:
         modes=frozenset(WriteMode),
         transactional_ddl=True,
         joint_children=True,
+        hooks=True,
         undoes=frozenset(WriteMode),
         concurrent_readers=False,
     )
@@ -135,6 +137,7 @@ class SQLiteSession(Session):
         self._rows: writing.Rows | None = None
         self._published: Published | None = None
         self._chunks: set[str] = set()
+        self._hooked = False
         self._made = False
         """Whether this session made the file."""
 
@@ -210,7 +213,12 @@ class SQLiteSession(Session):
 
     def begin(self) -> None:
         """Empty what is replaced: children first, since they point to their parents."""
-        if self._published is None and self._job.mode == WriteMode.REPLACE:
+        if self._published is not None:
+            return
+        if not self._hooked:
+            self._hooked = True
+            run_hooks(self._job.before, self._run_one, self._label)
+        if self._job.mode == WriteMode.REPLACE:
             with _mapped(self._label):
                 for session in (*reversed(self._children), self):
                     session._ready().start()
@@ -227,6 +235,7 @@ class SQLiteSession(Session):
         family = (self, *self._children)
         with _mapped(self._label):
             made = [session._finish() for session in family]
+            run_hooks(self._job.after, self._run_one, self._label)
             point("target.before_commit")
             self._connection.execute("commit")
             point("target.committed")
