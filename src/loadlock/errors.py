@@ -96,6 +96,14 @@ class StoppedError(LoadlockError):
     exit_code = 4
 
 
+class ConflictError(StoppedError):
+    """A rollback would undo what others did since. `details` = the conflicts, as JSON."""
+
+    def __init__(self, message: str, *, hint: str | None = None, details: dict[str, Any] | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.details = details or {}
+
+
 class BalanceError(StoppedError):
     """Rows in and rows out of a stage differ. A defect or a damaged workspace: nothing is published."""
 

@@ -134,6 +134,12 @@ class Job:
     undo: int = 0
     """Of how many batches what is needed to take them back is kept, this one included; 0 = none."""
 
+    before: tuple[str, ...] = ()
+    """SQL statements in the publishing transaction, before the rows change; `after`: behind them."""
+    after: tuple[str, ...] = ()
+    analyze: bool = True
+    """Make fresh statistics after the publish."""
+
     @property
     def delivery_id(self) -> str:
         """Names this delivery in the control table: the same when a run is resumed."""

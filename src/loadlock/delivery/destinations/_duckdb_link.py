@@ -97,6 +97,14 @@ def mapped(label: str) -> Iterator[None]:
         raise RefusedError(f"{label}: {_first_line(error)}") from error
 
 
+def run_one(connection: Any, label: str, sql: str) -> None:
+    """Run one statement of the user."""
+    with mapped(label):
+        if len(connection.extract_statements(sql)) != 1:
+            raise RefusedError(f"{label}: a hook is one statement", hint="Write several as a list.")
+        connection.execute(sql).fetchall()
+
+
 def _is_lock(error: Exception) -> bool:
     # DuckDB gives the same class and no code for every fault of opening
     return "Could not set lock" in str(error)

@@ -76,6 +76,13 @@ class MysqlSession(ServerSession[CatalogTable, WireConnection]):
     def _start(self) -> str:
         return "start transaction"
 
+    def _run_hooks(self, statements: Sequence[str]) -> None:
+        run_hooks(statements, self._run_one, self._label, forbidden=ENDS | MYSQL_COMMITS)
+
+    def _run_one(self, sql: str) -> None:
+        with translated():
+            self._run(sql)
+
     # -- open ---------------------------------------------------------------------------------------------------------
 
     def _check_names(self) -> None:

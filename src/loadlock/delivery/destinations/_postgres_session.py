@@ -83,6 +83,14 @@ class PostgresSession(ServerSession[CatalogTable, "Connection"]):
     def _is_answer(self, error: Exception) -> bool:
         return getattr(error, "sqlstate", None) is not None
 
+    def _run_hooks(self, statements: Sequence[str]) -> None:
+        run_hooks(statements, self._run_one, self._label)
+
+    def _run_one(self, sql: str) -> None:
+        """In the extended protocol, which takes one statement: `...; commit` is refused."""
+        with translated():
+            self._connection.execute(sql.encode(), binary=True)
+
     # -- open ---------------------------------------------------------------------------------------------------------
 
     def _check_names(self) -> None:

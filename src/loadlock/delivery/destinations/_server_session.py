@@ -50,6 +50,10 @@ class ServerSession(ServerUndo[TableT, ConnectionT], Session):
     def _make_child(self, job: Job, name: TableName, label: str) -> ServerSession[TableT, ConnectionT]:
         """A session on the same connection."""
 
+    @abstractmethod
+    def _run_hooks(self, statements: Sequence[str]) -> None:
+        """SQL of the user, inside the transaction."""
+
     def _ready_to_merge(self) -> None:
         """Before the publishing transaction of a staged load begins."""
         return

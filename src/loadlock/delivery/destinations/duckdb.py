@@ -236,6 +236,9 @@ class DuckDBSession(Session):
         for session, published in zip(family, made, strict=True):
             session._published = published
 
+    def _run_hooks(self, statements: Sequence[str]) -> None:
+        run_hooks(statements, partial(link.run_one, self._connection, self._label), self._label)
+
     def _keep(self) -> None:
         """What this publish is about to change, for a rollback; the target is made where it is absent."""
         if shapes.inspect(self._connection, self._name) is None:

@@ -223,6 +223,16 @@ class SQLiteSession(Session):
                 for session in (*reversed(self._children), self):
                     session._ready().start()
 
+    def _run_one(self, sql: str) -> None:
+        assert self._connection is not None
+        with _mapped(self._label):
+            try:
+                self._connection.execute(sql).fetchall()
+            except sqlite3.Warning as error:
+                raise RefusedError(
+                    f"{self._label}: a hook is one statement", hint="Write several as a list."
+                ) from error
+
     def pledge(self, *, rows: int, digest: str) -> None:
         """What the parent's publish is to publish here."""
         self._pledged = (rows, digest)
