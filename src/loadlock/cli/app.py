@@ -6,9 +6,11 @@ import importlib
 import json
 import os
 import pkgutil
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -19,6 +21,7 @@ from loadlock.engines.memory import choose_allocator
 from loadlock.errors import InterruptedRunError, LoadlockError, UsageError
 
 FAILED = LoadlockError.exit_code
+STOPPED_HINT = "Run the same command again; `loadlock runs` shows a run that had begun, `loadlock resume` finishes it."
 
 
 class Commands(click.Group):
@@ -52,11 +55,13 @@ def app() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run a command; the exit code. With `--json` an error is one JSON document on standard output too."""
     choose_allocator()
+    with suppress(ValueError):  # in another thread than the main one signals are the caller's
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     verbose = "-v" in arguments or "--verbose" in arguments
     try:
         code = app.main(args=list(arguments), prog_name="loadlock", standalone_mode=False)
-    except click.exceptions.Abort:
-        return _tell(InterruptedRunError("stopped"), arguments, verbose=False)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        return _tell(InterruptedRunError("stopped by a signal", hint=STOPPED_HINT), arguments, verbose=False)
     except click.ClickException as exc:
         exc.show()
         if "--json" in arguments:
@@ -68,8 +73,6 @@ def run(arguments: Sequence[str]) -> int:
         # the reader went away (`| head`): nothing more can be said
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
-    except KeyboardInterrupt:
-        return _tell(InterruptedRunError("stopped by a signal"), arguments, verbose=False)
     except Exception as exc:
         return _defect(exc, arguments, verbose=verbose)
     return code if isinstance(code, int) else 0

@@ -42,6 +42,7 @@ _LOADED = (
     "loadlock.pipeline.options",
     "loadlock.report.page",
     "loadlock.testing.command",
+    "loadlock.testing.warm",
     "loadlock.workflow.verify",
     "pandas",  # PyArrow looks for it; one that is not installed is passed over
     "psycopg",

@@ -92,7 +92,7 @@ class MysqlSession(ServerSession[CatalogTable, WireConnection]):
             check_names([name], max_chars=NAME_CHARS, bmp_only=True, what="table")
 
     def _dial(self) -> WireConnection:
-        return connect(self._address, self._job.statement_timeout_seconds)
+        return connect(self._address, self._options)
 
     def _disconnect(self) -> None:
         if self._link.connection is not None and self._link.connection.open:

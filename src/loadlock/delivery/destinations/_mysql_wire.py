@@ -5,12 +5,14 @@ Both use names of PyMySQL that begin with an underscore, so the tests of this pr
 
 from __future__ import annotations
 
+import socket
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from loadlock.delivery.destinations._mysql_address import Address
+from loadlock.delivery.destinations._server_options import ServerOptions
 from loadlock.errors import DeliveryError, UsageError
 
 try:
@@ -21,7 +23,11 @@ except ImportError as error:
     raise UsageError("the driver for MySQL is not installed", hint="pip install 'loadlock[mysql]'") from error
 
 CONNECT_SECONDS = 10
-LOCK_SECONDS = 60
+DEFAULTS = ServerOptions()
+_ALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 60_000}
+"""By which a server that is gone without a word is noticed after a minute."""
+_GRACE_SECONDS = 10.0
+"""The server ends a statement itself; the client gives up so much later."""
 SQL_MODE = (
     "STRICT_ALL_TABLES,STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO_IN_DATE,"
     "NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO"
@@ -132,7 +138,7 @@ def _send_local_file(filename: str, connection: Any) -> None:
 _library._send_local_file = _send_local_file
 
 
-def connect(address: Address, statement_timeout_seconds: float | None = None) -> WireConnection:
+def connect(address: Address, options: ServerOptions = DEFAULTS) -> WireConnection:
     """A connection in autocommit mode, strict, UTC, utf8mb4. Raises UnavailableError or RefusedError."""
     allowed = {"ssl_ca", "ssl_cert", "ssl_key", "unix_socket"}
     extra: dict[str, Any] = {name: value for name, value in address.options.items() if name in allowed}
@@ -147,24 +153,35 @@ def connect(address: Address, statement_timeout_seconds: float | None = None) ->
             local_infile=True,
             autocommit=True,
             connect_timeout=CONNECT_SECONDS,
+            read_timeout=options.statement_timeout + _GRACE_SECONDS if options.statement_timeout else None,
             ssl_verify_identity="ssl_ca" in extra,
             **extra,
         )
         try:
-            _set_up(connection, statement_timeout_seconds)
+            _keep_alive(connection)
+            _set_up(connection, options)
         except BaseException:
             connection.close()
             raise
     return connection
 
 
-def _set_up(connection: WireConnection, statement_timeout_seconds: float | None) -> None:
-    run(connection, f"set session sql_mode = '{SQL_MODE}', time_zone = '+00:00', innodb_lock_wait_timeout = {LOCK_SECONDS},"
-        " wait_timeout = 28800, max_error_count = 64")  # fmt: skip
-    if statement_timeout_seconds is not None:
+def _keep_alive(connection: Any) -> None:
+    if connection._sock.family != socket.AF_UNIX:
+        for name, value in _ALIVE.items():
+            if (number := getattr(socket, name, None)) is not None:  # some systems have other names for them
+                connection._sock.setsockopt(socket.IPPROTO_TCP, number, value)
+
+
+def _set_up(connection: WireConnection, options: ServerOptions) -> None:
+    # lock_wait_timeout is that of a table's definition (somebody's ALTER TABLE): a day or a year by default
+    wait = max(1, round(options.lock_timeout))
+    run(connection, f"set session sql_mode = '{SQL_MODE}', time_zone = '+00:00', innodb_lock_wait_timeout = {wait},"
+        f" lock_wait_timeout = {wait}, wait_timeout = 28800, max_error_count = 64")  # fmt: skip
+    if options.statement_timeout:
         is_mariadb = "MariaDB" in str(run(connection, "select version()")[0][0])
         name, unit = ("max_statement_time", 1) if is_mariadb else ("max_execution_time", 1000)
-        run(connection, f"set session {name} = {statement_timeout_seconds * unit:.0f}")
+        run(connection, f"set session {name} = {options.statement_timeout * unit:.0f}")
 
 
 def run(connection: WireConnection, sql: str, *values: Any) -> list[tuple[Any, ...]]:

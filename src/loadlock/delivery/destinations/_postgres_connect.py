@@ -9,21 +9,26 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from loadlock.delivery.destinations._server_options import ServerOptions
 from loadlock.errors import DeliveryError, RefusedError, UsageError
 
 if TYPE_CHECKING:
     import psycopg
 
 CONNECT_SECONDS = 10
-LOCK_SECONDS = 60
-"""How long a statement waits for a row's or a table's lock before the run is told to come again."""
+DEFAULTS = ServerOptions()
+_ALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60_000}
+"""libpq's options by which a server that is gone without a word is noticed after a minute; the URL may say otherwise."""
 _SETTINGS = {
     "client_encoding": "UTF8",
     "timezone": "UTC",
     "datestyle": "ISO, YMD",
     "extra_float_digits": "1",
     "idle_in_transaction_session_timeout": "0",
-    "lock_timeout": f"{LOCK_SECONDS}s",
+    # the other way round: a client that is gone without a word must not keep its locks for hours
+    "tcp_keepalives_idle": "30",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
 }
 
 
@@ -56,13 +61,13 @@ class Connector:
             return "postgresql"
         return f"{parts.hostname or 'localhost'}:{port}/{unquote(parts.path.lstrip('/'))}"
 
-    def connect(self, statement_timeout_seconds: float | None = None) -> psycopg.Connection[Any]:
+    def connect(self, options: ServerOptions = DEFAULTS) -> psycopg.Connection[Any]:
         """A connection in autocommit mode with `$1` parameters. Raises UnavailableError or RefusedError."""
         driver = load_driver()
         from loadlock.delivery.destinations._postgres_errors import translate
 
         info = self._parsed(driver)
-        info.setdefault("connect_timeout", CONNECT_SECONDS)
+        info = {"connect_timeout": CONNECT_SECONDS, **_ALIVE, **info}
         info["application_name"] = f"loadlock {self.run}".strip()[:63]
         try:
             connection: psycopg.Connection[Any] = driver.connect(
@@ -70,9 +75,9 @@ class Connector:
             )
         except driver.Error as error:
             raise self._refusal(error) from None
-        settings = dict(_SETTINGS)
-        if statement_timeout_seconds is not None:
-            settings["statement_timeout"] = f"{int(statement_timeout_seconds * 1000)}ms"
+        settings = {**_SETTINGS, "lock_timeout": f"{options.lock_timeout * 1000:.0f}ms"}
+        if options.statement_timeout:
+            settings["statement_timeout"] = f"{options.statement_timeout * 1000:.0f}ms"
         try:
             for name, value in settings.items():
                 connection.execute(b"select set_config($1, $2, false)", (name, value))

@@ -99,7 +99,7 @@ class PostgresSession(ServerSession[CatalogTable, "Connection"]):
             check_names([name], max_bytes=NAME_BYTES, what="table")
 
     def _dial(self) -> Connection:
-        return self._connector.connect(self._job.statement_timeout_seconds)
+        return self._connector.connect(self._options)
 
     def _disconnect(self) -> None:
         if self._link.connection is not None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from loadlock.delivery.base import CHUNK_TABLE, CONTROL_TABLE, DeliveryColumn, Job, Published, TableInfo
+from loadlock.delivery.destinations._server_options import ServerOptions
 from loadlock.delivery.fit import LINEAGE, check_contract
 from loadlock.delivery.names import TableName
 from loadlock.delivery.retry import LostTransactionError
@@ -58,6 +59,7 @@ class ServerTarget(ABC, Generic[TableT, ConnectionT]):
         self._job = job
         self._name = name
         self._label = label
+        self._options = ServerOptions.of(job.target.options)
         self._link: Link[ConnectionT] = link or Link()
         self._held: ConnectionT | None = None
         """The connection on which the target's lock was taken."""
@@ -222,8 +224,9 @@ class ServerTarget(ABC, Generic[TableT, ConnectionT]):
                 self._check_staging()
 
     def _check_staging(self) -> None:
-        """After a lost connection: a staging table that lost its rows in a crash must be filled anew."""
-        if self._count(self._staging) != sum(self._receipts().values()) and self._ask() is None:
+        """After a lost connection: a staging table that was lost in a crash, or lost its rows, must be filled anew."""
+        rows = None if self._find(self._staging_name) is None else self._count(self._staging)
+        if rows != sum(self._receipts().values()) and self._ask() is None:
             raise LostTransactionError("the staging table lost its rows in a crash of the server")
 
     def _ask(self) -> Published | None:

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from loadlock.delivery.base import CONTROL_TABLE, Capabilities, Job, Session, TableInfo, Target
 from loadlock.delivery.destinations._mysql_address import Address
+from loadlock.delivery.destinations._server_options import ServerOptions
 from loadlock.delivery.names import TableName, parse_table
 from loadlock.delivery.names import quote_backtick as quote
 from loadlock.errors import UsageError
@@ -25,6 +26,8 @@ class MysqlDestination:
         undoes=frozenset(WriteMode),
         name_bytes=64,
     )
+
+    Options: ClassVar[type[ServerOptions]] = ServerOptions
 
     def label(self, target: Target) -> str:
         """`host:port/database table`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from loadlock.delivery.base import CONTROL_TABLE, Capabilities, Job, Session, TableInfo, Target
+from loadlock.delivery.destinations._server_options import ServerOptions
 from loadlock.delivery.names import parse_table
 from loadlock.delivery.names import quote_ansi as quote
 from loadlock.model import WriteMode
@@ -28,6 +29,8 @@ class PostgresDestination:
         undoes=frozenset(WriteMode),
         name_bytes=63,
     )
+
+    Options: ClassVar[type[ServerOptions]] = ServerOptions
 
     def label(self, target: Target) -> str:
         """`host:port/database schema.table`."""

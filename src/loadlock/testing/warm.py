@@ -1,0 +1,8 @@
+"""Imported by the server that forks test processes: every component is loaded once there, and not once a process."""
+
+from __future__ import annotations
+
+from loadlock.registry import components
+
+for kind in ("formats", "rules", "checks", "destinations"):
+    components(kind)
