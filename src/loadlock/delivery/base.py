@@ -6,7 +6,7 @@ UnavailableError = wait and call again; RowsRefusedError = nothing of this chunk
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -304,6 +304,13 @@ class Session(Protocol):
         """After an insert only: the rows sent that were left out, since their key was in the target. None: not known any
         more."""
         return None
+
+    def sweep(self, *, keep: int, ended: Collection[str], dry_run: bool) -> list[str]:
+        """Instead of `open`, for a target that exists: drop what of ours nobody needs there any more, under the target's
+        lock; their names. That is what was kept for rollbacks of all but the newest `keep` batches, and the staging tables
+        of deliveries that are `ended` (their ids). `dry_run` only names them.
+        """
+        return []
 
     def abandon(self) -> None:
         """Drop staging table and receipts of an unpublished delivery for good."""

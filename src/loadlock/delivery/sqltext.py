@@ -40,7 +40,12 @@ CHUNK_COLUMNS: dict[str, str] = {"delivery_id": "key", "chunk_id": "key", "rows_
 
 def staging_name(job: Job) -> str:
     """The staging table's name: the same when a run is resumed, 26 characters in every database."""
-    return STAGING_PREFIX + hashlib.md5(job.delivery_id.encode(), usedforsecurity=False).hexdigest()[:16]
+    return staging_of(job.delivery_id)
+
+
+def staging_of(delivery_id: str) -> str:
+    """The name of a delivery's staging table."""
+    return STAGING_PREFIX + hashlib.md5(delivery_id.encode(), usedforsecurity=False).hexdigest()[:16]
 
 
 def lock_number(*names: str) -> int:

@@ -124,6 +124,11 @@ class Ledger(Protocol):
         """All files of this generation are taken in; it becomes the one that counts."""
         ...
 
+    def collect(self, batch: str, *, bytes_freed: int) -> None:
+        """The batch's rows are no longer at rest: take its parts, file reports and chunks off the list. It is not staged any
+        more; batch, runs and events stay."""
+        ...
+
     def add_chunk(self, run: str, destination: int, chunk: Chunk) -> None:
         """Record a chunk the destination has acknowledged; again is no error."""
         ...

@@ -174,6 +174,15 @@ class SqlLedger:
             connection.execute(update(tables.batches).where(tables.batches.c.batch == batch).values(**values))
             self._event(connection, "batch_staged", batch=batch, data={"generation": generation})
 
+    def collect(self, batch: str, *, bytes_freed: int) -> None:
+        with self._writing() as connection:
+            runs = select(tables.runs.c.run).where(tables.runs.c.batch == batch)
+            connection.execute(delete(tables.chunks).where(tables.chunks.c.run.in_(runs)))
+            for table in (tables.parts, tables.file_reports):
+                connection.execute(delete(table).where(table.c.batch == batch))
+            connection.execute(update(tables.batches).where(tables.batches.c.batch == batch).values(staged=False))
+            self._event(connection, "batch_collected", batch=batch, data={"bytes": bytes_freed})
+
     def add_chunk(self, run: str, destination: int, chunk: Chunk) -> None:
         key = {"run": run, "destination": destination, "chunk": chunk.id}
         with self._writing() as connection:

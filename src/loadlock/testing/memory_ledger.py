@@ -121,6 +121,15 @@ class MemoryLedger:
             self._batches[batch] = replace(self._known_batch(batch), generation=generation, staged=True)
             self.event("batch_staged", batch=batch, data={"generation": generation})
 
+    def collect(self, batch: str, *, bytes_freed: int) -> None:
+        with self._turn:
+            self._batches[batch] = replace(self._known_batch(batch), staged=False)
+            runs = {run for run, record in self._runs.items() if record.batch == batch}
+            self._parts = {key: part for key, part in self._parts.items() if key.batch != batch}
+            self._reports = {key: report for key, report in self._reports.items() if key[0] != batch}
+            self._chunks = {key: chunk for key, chunk in self._chunks.items() if key[0] not in runs}
+            self.event("batch_collected", batch=batch, data={"bytes": bytes_freed})
+
     def add_chunk(self, run: str, destination: int, chunk: Chunk) -> None:
         with self._turn:
             self._known_run(run)

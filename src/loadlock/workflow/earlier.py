@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from loadlock.engines.base import Engine
+from loadlock.errors import UsageError
 from loadlock.ledger.base import BatchRecord, RunRecord
 from loadlock.model import PartKind
 from loadlock.pipeline.model import Pipeline
@@ -16,7 +17,12 @@ from loadlock.workflow.workspace import Workspace
 def earlier_work(
     workspace: Workspace, engine: Engine, batch: BatchRecord, run: RunRecord, pipeline: Pipeline
 ) -> DeliveryWork:
-    """What the run had to deliver; nothing is cleaned again."""
+    """What the run had to deliver; nothing is cleaned again. Raises UsageError where its rows are no longer at rest."""
+    if not batch.staged and run.digest is not None:
+        raise UsageError(
+            f"the rows of run {run.run} are gone from the workspace: `gc` removed them",
+            hint="`gc --keep N` keeps those of more batches; the ledger and the reports still tell what was delivered.",
+        )
     generation = int(run.state.get(STATE, batch.generation))
     raw = workspace.ledger.parts(batch.batch, f"g{generation}", PartKind.RAW)
     reports = workspace.ledger.file_reports(batch.batch, generation)

@@ -72,6 +72,11 @@ class FileUndo:
 
     def prune(self) -> None:
         """Drop what belongs to older batches than the newest `undo` ones."""
+        for path in self.outdated(self.job.undo):
+            remove(path)
+
+    def outdated(self, keep: int) -> list[Path]:
+        """What belongs to other batches than the newest `keep`."""
         prefix = hidden_path(self.path, "undo", "").name
         found = [
             (read_record(path) or {}, path)
@@ -80,10 +85,8 @@ class FileUndo:
         ]
         found.sort(key=lambda pair: str(pair[0].get("published_at")), reverse=True)
         batches = list(dict.fromkeys(record.get("batch") for record, _ in found if not record.get("undone")))
-        for record, path in found:
-            if record.get("batch") not in batches[: self.job.undo]:
-                remove(path.with_suffix(""))
-                remove(path)
+        old = [path for record, path in found if record.get("batch") not in batches[:keep]]
+        return [part for path in old for part in (path.with_suffix(""), path) if part.exists()]
 
     def record(self) -> dict[str, Any]:
         """The record of the delivery. Raises UndoneError or RefusedError where it can't be taken back."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ from loadlock.delivery.destinations._local import (
     Spool,
     check_folder,
     clear_debris,
+    debris,
     delivered_columns,
     file_path,
     hidden_path,
@@ -334,6 +335,15 @@ class FileSession(Session):
         self._published = None
         counts = published_from(record)
         return Undone(deleted=counts.inserted, restored=counts.updated, brought_back=counts.deleted)
+
+    def sweep(self, *, keep: int, ended: Collection[str], dry_run: bool) -> list[str]:
+        """Old contents kept for rollbacks, and what dead runs left beside the file."""
+        self._lock.acquire(self._job.wait_seconds)
+        with os_errors(f"can't tidy up beside {self._label}"):
+            old = self._undo.outdated(keep)
+            for path in () if dry_run else old:
+                remove(path)
+            return [*map(str, old), *debris(hidden_path(self._path, "run", ""), dry_run=dry_run)]
 
     def abandon(self) -> None:
         if self._is_open and self._published is None:

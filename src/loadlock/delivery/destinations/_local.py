@@ -95,6 +95,14 @@ def clear_debris(prefix: Path, *, keep: Path | None = None) -> None:
             remove(path)
 
 
+def debris(prefix: Path, *, dry_run: bool) -> list[str]:
+    """What dead runs left under names that start with `prefix`, deleted unless `dry_run`. Only under the target's lock."""
+    found = sorted(path for path in prefix.parent.iterdir() if path.name.startswith(prefix.name))
+    for path in () if dry_run else found:
+        remove(path)
+    return [str(path) for path in found]
+
+
 @contextmanager
 def os_errors(what: str) -> Iterator[None]:
     """Map the operating system's errors to RefusedError."""

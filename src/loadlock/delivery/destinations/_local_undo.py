@@ -104,18 +104,25 @@ class LocalUndo(ABC):
 
     def prune(self) -> None:
         """Drop the undo tables of all but the newest batches; this one comes on top of them."""
+        self.drop(self.outdated(self.job.undo, this=[(self.job.delivery_id, self.job.batch)]))
+
+    def drop(self, names: Sequence[str]) -> None:
+        """Drop these undo tables."""
+        for name in names:
+            self.run(f"drop table if exists {self.name.beside(name).sql(quote_ansi)}")
+
+    def outdated(self, keep: int, *, this: Sequence[tuple[str, str]] = ()) -> list[str]:
+        """Undo tables of other batches than the newest `keep`; `this` delivery is newer than those written down."""
         present = self.tables()
         own = [name for name in present if name.startswith(undo_prefix(str(self.name)))]
         if not own or CONTROL_TABLE not in present:
-            return
+            return []
         known = self.run(
             f"select delivery_id, batch from {self.name.beside(CONTROL_TABLE).sql(quote_ansi)}"
             f" where target = ? and mode <> '{ROLLBACK}' order by published_at desc, rowid desc",
             str(self.name),
         )
-        deliveries = [(self.job.delivery_id, self.job.batch), *((str(one), str(batch)) for one, batch in known)]
-        for name in outdated(deliveries, own, str(self.name), self.job.undo):
-            self.run(f"drop table if exists {self.name.beside(name).sql(quote_ansi)}")
+        return outdated([*this, *((str(one), str(batch)) for one, batch in known)], own, str(self.name), keep)
 
     # -- taking back --------------------------------------------------------------------------------------------------------
 

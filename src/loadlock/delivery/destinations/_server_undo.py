@@ -8,11 +8,11 @@ from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from loadlock.delivery.base import CONTROL_TABLE, Published, Undone, UndoneError, Written
+from loadlock.delivery.base import CHUNK_TABLE, CONTROL_TABLE, Published, Undone, UndoneError, Written
 from loadlock.delivery.destinations._merge import Merge
 from loadlock.delivery.destinations._server_target import ConnectionT, ServerTarget, TableT
 from loadlock.delivery.names import TableName
-from loadlock.delivery.sqltext import delivery_row
+from loadlock.delivery.sqltext import STAGING_PREFIX, delivery_row, staging_of
 from loadlock.delivery.undo_sql import ROLLBACK, UndoTable, outdated, rollback_id, undo_name, undo_prefix
 from loadlock.errors import LoadlockError, RefusedError
 from loadlock.model import WriteMode
@@ -154,18 +154,35 @@ class ServerUndo(ServerTarget[TableT, ConnectionT]):
 
     def _prune_undo(self) -> None:
         """Drop the undo tables of older batches, and of deliveries that never were published."""
-        prefix = undo_prefix(str(self._name))
-        present = self._tables_named(prefix)
+        for name in self._outdated(self._job.undo):
+            with suppress(LoadlockError):
+                self._run(f"drop table if exists {self._beside(name)}")
+
+    def sweep(self, *, keep: int, ended: Collection[str], dry_run: bool) -> list[str]:
+        """See `Session.sweep`."""
+        self._connect()
+        with self._translated():
+            known = {staging_of(delivery): delivery for delivery in ended}
+            staging = sorted(known.keys() & set(self._tables_named(STAGING_PREFIX)))
+            found = [*self._outdated(keep), *staging]
+            for name in () if dry_run else found:
+                self._run(f"drop table if exists {self._beside(name)}")
+                if name in known:
+                    delivery = self._text(known[name])
+                    self._run(f"delete from {self._beside(CHUNK_TABLE)} where delivery_id = {delivery}")
+        return [f"table {name}" for name in found]
+
+    def _outdated(self, keep: int) -> list[str]:
+        """Undo tables of other batches than the newest `keep`."""
+        present = self._tables_named(undo_prefix(str(self._name)))
         if not present:
-            return
+            return []
         deliveries = self._run(
             f"select delivery_id, batch from {self._beside(CONTROL_TABLE)} where target = {self._text(str(self._name))}"
             f" and mode <> '{ROLLBACK}' order by published_at desc"
         )
         known = [(str(delivery), str(batch)) for delivery, batch in deliveries]
-        for name in outdated(known, present, str(self._name), self._job.undo):
-            with suppress(LoadlockError):
-                self._run(f"drop table if exists {self._beside(name)}")
+        return outdated(known, present, str(self._name), keep)
 
     # -- taking back --------------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ moves them into the table in one transaction, so readers see the old rows or the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -37,6 +37,7 @@ from loadlock.delivery.destinations._local import (
     check_folder,
     clear_debris,
     database_path,
+    debris,
     delivered_columns,
     hidden_path,
     short_hash,
@@ -140,6 +141,8 @@ class DuckDBSession(Session):
         self._lock.acquire(self._job.wait_seconds)
         if self._parent is not None:
             self._connection = self._parent._connection
+        if self._connection is None and self._job.trial:
+            self._connection = link.connect_for_trial(self._path)
         if self._connection is None:
             self._made = not self._path.exists()
             self._connection = link.connect(self._path, wait_seconds=self._job.wait_seconds, memory_limit=self._memory)
@@ -147,7 +150,12 @@ class DuckDBSession(Session):
             return self._open()
 
     def _open(self) -> Opened:
-        row = publishing.control_row(self._connection, self._name, "delivery_id = ?", self._job.delivery_id)
+        own = "delivery_id = ?"
+        row = (
+            None
+            if self._job.trial
+            else publishing.control_row(self._connection, self._name, own, self._job.delivery_id)
+        )
         self._published = None if row is None else published_from(row)
         self._rowids = rowids_of(row, "rowid")
         # a crash between publish and read-back leaves the chunks: they still say which rows are the batch's
@@ -163,19 +171,12 @@ class DuckDBSession(Session):
         return Opened(table=shape.info, created=created, staged=False, published=self._published)
 
     def _planned(self) -> shapes.Shape:
-        """The table as it will be created by `publish`: tried out and rolled back."""
+        """The table as it will be created by `publish`."""
         if not self._job.create:
             raise RefusedError(f"{self._label} does not exist", hint="Create it, or allow it by `create: true`.")
         self._check_schema()
         check_names((column.name for column in delivered_columns(self._job)), fold_case=True)
-        self._connection.execute("begin").fetchall()
-        try:
-            self._connection.execute(shapes.create_sql(self._job, self._name)).fetchall()
-            shape = shapes.inspect(self._connection, self._name)
-        finally:
-            self._connection.execute("rollback").fetchall()
-        assert shape is not None
-        return shape
+        return shapes.planned(self._job, self._name)
 
     def _check_schema(self) -> None:
         # `shop.orders` in shop.duckdb would be read as the file's name and land in its schema main
@@ -379,6 +380,17 @@ class DuckDBSession(Session):
         for session in family:
             session._published = None
         return undone
+
+    def sweep(self, *, keep: int, ended: Collection[str], dry_run: bool) -> list[str]:
+        """Undo tables, and chunks beside the file that runs left which died."""
+        self._lock.acquire(self._job.wait_seconds)
+        self._connection = link.connect(self._path, wait_seconds=self._job.wait_seconds, memory_limit=self._memory)
+        undo = DuckDBUndo(job=self._job, name=self._name, label=self._label, columns=(), connection=self._connection)
+        with link.mapped(self._label):
+            found = undo.outdated(keep)
+            if not dry_run:
+                undo.drop(found)
+        return [f"table {name}" for name in found] + debris(self._spools, dry_run=dry_run)
 
     def _ready_undo(self) -> DuckDBUndo:
         if self._undo is None:

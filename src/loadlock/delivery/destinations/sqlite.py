@@ -7,8 +7,8 @@ file. Other programs go on reading; where the database is not in WAL mode they w
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -36,9 +36,10 @@ from loadlock.delivery.destinations._local import (
     short_hash,
 )
 from loadlock.delivery.destinations._sqlite_control import control_row, write_control_row
+from loadlock.delivery.destinations._sqlite_undo import SQLiteUndo
 from loadlock.delivery.fit import check_contract
 from loadlock.delivery.hooks import run_hooks
-from loadlock.delivery.names import check_names, parse_table, quote_ansi
+from loadlock.delivery.names import TableName, check_names, parse_table, quote_ansi
 from loadlock.delivery.sqltext import delivery_row, published_from
 from loadlock.errors import BalanceError, LockedError, RefusedError, UnavailableError
 from loadlock.faults import point
@@ -138,18 +139,18 @@ class SQLiteSession(Session):
         self._published: Published | None = None
         self._chunks: set[str] = set()
         self._hooked = False
-        self._made = False
-        """Whether this session made the file."""
+        self._made = self._created = False
+        """Whether this session made the file, and the table."""
 
     def open(self) -> Opened:
         check_folder(self._path)
         self._lock.acquire(self._job.wait_seconds)
         with _mapped(self._label):
             connection = self._begin()
-            row = control_row(connection, "delivery_id", self._job.delivery_id)
+            row = None if self._job.trial else control_row(connection, "delivery_id", self._job.delivery_id)
             self._published = None if row is None else published_from(row)
             shape = shapes.inspect(connection, self._table)
-            created = shape is None
+            created = self._created = shape is None
             if shape is None:
                 shape = self._create(connection)
             else:
@@ -168,6 +169,8 @@ class SQLiteSession(Session):
             assert self._parent._connection is not None
             self._connection = self._parent._connection
             return self._connection
+        if self._job.trial:
+            return self._begin_trial()
         if self._connection is None:
             self._made = not self._path.exists()
             self._connection = sqlite3.connect(
@@ -188,12 +191,24 @@ class SQLiteSession(Session):
         self._connection.execute(f"pragma busy_timeout = {round(BUSY_SECONDS * 1000)}")
         return self._connection
 
+    def _begin_trial(self) -> sqlite3.Connection:
+        """A connection that changes nothing but temporary tables; to an empty database where the file is absent."""
+        if self._connection is None:
+            name = f"{self._path.absolute().as_uri()}?mode=ro" if self._path.exists() else ":memory:"
+            self._connection = sqlite3.connect(
+                name, uri=True, isolation_level=None, timeout=BUSY_SECONDS, check_same_thread=False
+            )
+        if not self._connection.in_transaction:
+            self._connection.execute("begin")
+        return self._connection
+
     def _create(self, connection: sqlite3.Connection) -> shapes.Shape:
         if not self._job.create:
             raise RefusedError(f"{self._label} does not exist", hint="Create it, or allow it by `create: true`.")
         check_names((column.name for column in delivered_columns(self._job)), fold_case=True)
-        connection.execute(shapes.create_sql(self._job, self._table))
-        shape = shapes.inspect(connection, self._table)
+        with closing(sqlite3.connect(":memory:")) if self._job.trial else nullcontext(connection) as there:
+            there.execute(shapes.create_sql(self._job, self._table))
+            shape = shapes.inspect(there, self._table)
         assert shape is not None
         return shape
 
@@ -213,6 +228,8 @@ class SQLiteSession(Session):
 
     def begin(self) -> None:
         """Empty what is replaced: children first, since they point to their parents."""
+        if self._job.trial:
+            return
         if self._published is not None:
             return
         if not self._hooked:
@@ -321,6 +338,20 @@ class SQLiteSession(Session):
         for session in family:
             session._published = None
         return undone
+
+    def sweep(self, *, keep: int, ended: Collection[str], dry_run: bool) -> list[str]:
+        """Undo tables; nothing else outlives a delivery."""
+        self._lock.acquire(self._job.wait_seconds)
+        with _mapped(self._label):
+            connection = self._begin()
+            undo = SQLiteUndo(
+                job=self._job, name=TableName(table=self._table), label=self._label, columns=(), connection=connection
+            )
+            found = undo.outdated(keep)
+            if not dry_run:
+                undo.drop(found)
+            connection.execute("commit")
+        return [f"table {name}" for name in found]
 
     def _stream(self, query: str, columns: Sequence[DeliveryColumn]) -> Iterator[pa.Table]:
         import pyarrow as pa

@@ -142,6 +142,16 @@ class LedgerContract:
             assert found is not None
             assert (found.generation, found.staged) == (generation, True)
 
+    def test_a_collected_batch_has_no_parts_and_is_not_staged(self, ledger: Ledger) -> None:
+        batch, run = begun(ledger)
+        ledger.add_parts([part(1, batch=batch)])
+        ledger.add_chunk(run, 0, Chunk(id="c", seq=1, rows=1, digest=1))
+        ledger.mark_staged(batch, 1)
+        ledger.collect(batch, bytes_freed=7)
+        found = ledger.batch(batch)
+        assert found is not None
+        assert (found.staged, ledger.parts(batch, "g1", PartKind.RAW), ledger.chunks(run, 0)) == (False, [], [])
+
     # runs
 
     def test_a_run_is_read_as_it_was_recorded(self, ledger: Ledger) -> None:
