@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= demo-out
 
-.PHONY: fuzz demo test check bench format docs clean setup servers faults dirt bench-intake encodings places corpora
+.PHONY: fuzz demo test check bench format docs clean setup servers faults dirt bench-intake encodings places corpora sheets-faults sheets-size
 
 setup: $(VENV)/.ready
 
@@ -35,6 +35,12 @@ faults: servers
 
 bench-intake: setup
 	$(BIN)/python -m bench.intake
+
+sheets-faults: setup
+	$(BIN)/python -m loadlock.testing.sheets_faults --page docs/reliability.md
+
+sheets-size: setup
+	$(BIN)/python -m bench.sheets --page docs/reliability.md
 
 places: setup
 	$(BIN)/python tools/places.py

@@ -194,6 +194,13 @@ def test_dates_are_dates_and_long_numbers_are_text(emulator: SheetsEmulator, tar
     assert emulator.rows(target.url.split("/")[2], "Iso!A2:A2") == [["2024-01-02"]]
 
 
+def test_decimals_arrive_as_the_numbers_they_are(sheet: Sheet) -> None:
+    given = columns("id:decimal(12,2)", "name:text")
+    texts = [f"{cents // 100}.{cents % 100:02}" for cents in range(100_000, 112_000, 7)]
+    sheet.deliver(given, [(Decimal(text), "x") for text in texts], WriteMode.REPLACE)
+    assert [row[2] for row in sheet.rows()[1:]] == [float(text) for text in texts]
+
+
 def test_nulls_and_empty_texts_read_back_as_sent_where_a_column_has_one_kind(sheet: Sheet) -> None:
     for run, values in enumerate([("a", None), ("a", ""), ("", None)]):
         rows = [(n, value) for n, value in enumerate(values)]

@@ -148,9 +148,8 @@ def _numbers(values: pa.Array, column: DeliveryColumn) -> pa.Array:
         filled = values.fill_null(0.0).to_numpy(zero_copy_only=False)
         kept = pa.array(~((filled == 0) & np.signbit(filled)))
     else:
+        # its own digits: Arrow's cast to a double is off by one place now and then
         kept = _kept_decimals(values, texts)
-        numbers = values.cast(pa.float64())
-        return pc.if_else(kept, numbers.cast(pa.string()), _quoted(texts))
     return pc.if_else(kept, texts, _quoted(texts))
 
 

@@ -57,7 +57,8 @@ class Undo:
         reader = Reader(wire=case.wire, aim=case.aim, record=self.record, escaped=case.escaped)
         sent_rows, whole = int(self.record["rows_sent"]), case.job.mode.takes_all
         if case.job.mode == WriteMode.APPEND:
-            return Written(expected=sent_rows, rows=reader.placed(case.job.columns), all_sent=True)
+            rows = self._not_undone(reader.placed(case.job.columns))
+            return Written(expected=sent_rows, rows=rows, all_sent=True)
         if self.record["base"] is None:
             self.keys = BatchKeys.of(sent(), case.aim.columns, case.job.key)
         if survey(case.wire, case.aim, (), escaped=case.escaped).total == self.record["total"]:
@@ -66,7 +67,14 @@ class Undo:
             rows = reader.by_key(case.job.columns, self.keys)
         else:
             rows = reader.placed(case.job.columns, last_row(case.wire, case.aim.tab, case.aim.places, 0))
-        return Written(expected=sent_rows, rows=rows, all_sent=True, untouched=False if whole else None)
+        return Written(
+            expected=sent_rows, rows=self._not_undone(rows), all_sent=True, untouched=False if whole else None
+        )
+
+    def _not_undone(self, rows: Iterator[pa.Table]) -> Iterator[pa.Table]:
+        """The rows, unless a request of ours that got no answer has taken them back meanwhile."""
+        yield from rows
+        _check_not_undone(self.case, read_state(self.case.wire))
 
     def carry_out(self) -> Undone:
         """All in one request; read back afterwards."""
@@ -148,10 +156,14 @@ class Undo:
             self.lease.text = None
 
 
-def begin(case: Case, state: State) -> Undo:
-    """Lock the tab and look whether the delivery can be taken back; reads only but for the lock."""
+def _check_not_undone(case: Case, state: State) -> None:
     if case.names.undone in state.metadata:
         raise UndoneError(f"{case.label}: run {case.job.run} was taken back before")
+
+
+def begin(case: Case, state: State) -> Undo:
+    """Lock the tab and look whether the delivery can be taken back; reads only but for the lock."""
+    _check_not_undone(case, state)
     record = state.metadata.get(case.names.marker)
     if record is None:
         raise RefusedError(
