@@ -11,7 +11,7 @@ it was delivered. Memory is bounded, DuckDB spills.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -19,15 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 from loadlock.delivery.base import Destination, Job, Session, Undone
 from loadlock.delivery.deliver import DEFAULT_RETRY
+from loadlock.delivery.row_sets import Key, RowSets
 from loadlock.delivery.undo_sql import SHOWN
-from loadlock.digest import digest_input, row_hash_sql
-from loadlock.types import ColumnType
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-MEMORY_LIMIT = "200MB"
-Key = dict[str, str | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +101,7 @@ class Undoing:
         if found.untouched:
             return Conflicts(target=self.label)
         columns = [(column.name, column.type) for column in self.job.columns]
-        with _Rows(columns, self.job.key, self._temp) as rows:
+        with RowSets(columns, self.job.key, self._temp) as rows:
             rows.take("wanted", (table.select(names) for table in sent()))
             rows.take("found", found.rows)
             changed, keys = rows.surplus("found", "wanted")
@@ -126,53 +122,3 @@ class Undoing:
     def undo(self) -> Undone:
         """The state before the delivery, and that of its children, committed."""
         return self._session.undo()
-
-
-class _Rows:
-    """Hashes and keys of rows, in a DuckDB of its own."""
-
-    def __init__(self, columns: Sequence[tuple[str, ColumnType]], key: Sequence[str], temp: Path) -> None:
-        import duckdb
-
-        self._columns = columns
-        names = [name for name, _ in columns]
-        self._key = [(name, f"c{names.index(name)}") for name in key if name in names]
-        self._connection = duckdb.connect(config={"threads": "1", "memory_limit": MEMORY_LIMIT})
-        self._connection.execute(f"set temp_directory = '{str(temp).replace(chr(39), chr(39) * 2)}'").fetchall()
-        self._connection.execute("set timezone = 'UTC'").fetchall()
-        shown = ", ".join(f"k{number} varchar" for number in range(len(self._key)))
-        for name in ("wanted", "found"):
-            self._connection.execute(f"create table {name} (h uhugeint{', ' + shown if shown else ''})").fetchall()
-
-    def __enter__(self) -> _Rows:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._connection.close()
-
-    def take(self, name: str, tables: Iterable[pa.Table]) -> None:
-        row_hash = row_hash_sql(self._columns, values=[f"c{number}" for number in range(len(self._columns))])
-        keys = "".join(f", {column}::varchar" for _, column in self._key)
-        for table in tables:
-            if not table.num_rows:
-                continue
-            self._connection.register("part", digest_input(table, self._columns))
-            self._connection.execute(f"insert into {name} select {row_hash}{keys} from part").fetchall()
-            self._connection.unregister("part")
-
-    def count(self, name: str) -> int:
-        return int(self._connection.execute(f"select count(*) from {name}").fetchall()[0][0])
-
-    def surplus(self, left: str, right: str) -> tuple[int, list[Key]]:
-        """Rows that stand in `left` more often than in `right`: how many, and the keys of some."""
-        keys = "".join(f", k{number}" for number in range(len(self._key)))
-        rows = (
-            f"from (select *, row_number() over (partition by h) as nth from {left}) l"
-            f" left join (select h, count(*) as times from {right} group by h) r using (h)"
-            " where l.nth > coalesce(r.times, 0)"
-        )
-        number = int(self._connection.execute(f"select count(*) {rows}").fetchall()[0][0])
-        if not number or not self._key:
-            return number, []
-        some = self._connection.execute(f"select {keys[2:]} {rows} order by all limit {SHOWN}").fetchall()
-        return number, [dict(zip((name for name, _ in self._key), row, strict=True)) for row in some]
