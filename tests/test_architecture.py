@@ -14,6 +14,7 @@ ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "loadlock"
 
 GROUND = {
+    "bits",
     "durable",
     "errors",
     "faults",
@@ -31,6 +32,7 @@ STAGES = ("intake", "staging", "cleanup", "delivery")
 
 # layer → what it may import of ours, beside itself and the ground
 MAY_IMPORT: dict[str, set[str]] = {
+    "bits": set(),
     "errors": set(),
     "faults": set(),
     "model": set(),

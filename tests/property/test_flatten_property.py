@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadlock.cleanup import _flatten_slices
+from loadlock.cleanup._flatten_alike import find_alike
+from loadlock.cleanup._flatten_sound import joined_text
 from loadlock.cleanup.flatten import child_tables, column_names, flatten
 from loadlock.pipeline.model import Flatten
 from loadlock.rows import JSON_RECORD, PROVENANCE, SUB, provenance_fields
@@ -210,3 +212,65 @@ def test_records_read_together_are_as_records_read_by_themselves(
     for name, child in children.items():
         assert sorted(found_children[name].column_names) == sorted(child.column_names)
         assert found_children[name].select(child.column_names).equals(child)
+
+
+ODD_TEXTS: list[Any] = ["}, ", '": ', "\\", '"', '\\"', ', "z": 1', "{", "}", "[", "]}", "", "\n", "\ud7ff", "ü" * 9]
+ODD_VALUES: list[Any] = [
+    {},
+    [],
+    [{}],
+    [[1], {}],
+    {"y": 1},
+    [{"y": 2, "z": {}}],
+    [1, "a:b"],
+    None,
+    True,
+    1e300,
+    -0.0,
+    10**20,
+]
+TRICKY = st.sampled_from(ODD_TEXTS + ODD_VALUES)
+LIKE_ONE = st.fixed_dictionaries(
+    {"a": TRICKY, "o": st.fixed_dictionaries({"x": TRICKY, "y": TRICKY, "deep": st.fixed_dictionaries({"k": TRICKY})})}
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    records=st.lists(LIKE_ONE, min_size=1, max_size=12),
+    others=st.lists(st.tuples(st.integers(0, 12), LIKE_ONE | RECORDS, STYLES), max_size=3),
+    style=STYLES,
+    spec=st.sampled_from([Flatten(), Flatten(depth=1), Flatten(null_text="-"), Flatten(separator="__")]),
+)
+def test_records_written_alike_are_as_records_read_by_themselves(
+    records: list[Any], others: list[tuple[int, Any, dict[str, Any]]], style: dict[str, Any], spec: Flatten
+) -> None:
+    texts = [json.dumps(record, **style) for record in records]
+    for place, record, other_style in others:
+        texts.insert(place, json.dumps(record, **other_style))
+    part = raw(texts)
+    table, _, names = alone(part, spec)
+    assert flatten(part, spec).table.equals(table)
+    assert column_names(part, spec) == names
+    wanted = ["o.x", "a", "missing"]
+    found = flatten(part, spec, wanted)
+    with patch.object(_flatten_slices, "find_alike", lambda *_: None):
+        expected = flatten(part, spec, wanted)
+    assert found.table.equals(expected.table)
+    assert found.unnamed == expected.unnamed
+    assert found.problems == expected.problems
+
+
+def test_most_records_of_one_program_are_read_as_alike() -> None:
+    texts = [json.dumps({"id": number, "o": {"tags": ["a"] * (number % 3), "x": None}}) for number in range(100)]
+    texts[7:9] = ['{"id": 7, "o": {"x": 1}}', '{"id":8,"o":{"tags":[],"x":"y"}}']
+    found = find_alike(*joined_text(pa.array(texts)), Flatten())
+    assert found is not None
+    assert found.records.tolist() == [*range(7), *range(9, 100)]
+    assert flatten(raw(texts), Flatten()).table["o.x"].to_pylist()[6:10] == [None, "1", "y", None]
+
+
+def test_records_of_many_kinds_are_not_read_as_alike() -> None:
+    texts = [json.dumps({f"k{key}": 1 for key in range(number % 7)}) for number in range(100)]
+    assert find_alike(*joined_text(pa.array(texts)), Flatten()) is None
+    assert find_alike(*joined_text(pa.array(["1", "2"])), Flatten()) is None

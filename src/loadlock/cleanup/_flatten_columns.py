@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import orjson
 
 from loadlock.cleanup._flatten_names import unescaped
-from loadlock.cleanup._flatten_scan import QUOTE, Positions, Tokens
+from loadlock.cleanup._flatten_scan import QUOTE, Octets, Positions, Tokens
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -18,32 +19,41 @@ NULL = 0x6E
 """How `null` begins, and no other value."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Spans:
+    """Values in a slice of valid JSON, in ascending order: where each starts, where it ends, and how it begins."""
+
+    text: bytes
+    starts: Positions
+    ends: Positions
+    first: Octets
+    escaped: Positions
+    """The numbers of the strings that hold a backslash."""
+
+
 class Texts:
     """The values at some places of a slice: strings without quotes and escapes, all else as written, null as null."""
 
-    def __init__(self, found: Tokens, starts: Positions, strings: Positions, null_text: str | None) -> None:
-        """`starts` in ascending order; `strings`: which string each is, if it is one; `null_text`: stands for null."""
-        first = found.octets.take(starts)
-        ends = found.value_ends(starts, strings)
-        is_string = first == QUOTE
-        self._array = _cut(found.text, starts + is_string, ends - is_string)
+    def __init__(self, spans: Spans, null_text: str | None) -> None:
+        """`null_text`: stands for null."""
+        is_string = spans.first == QUOTE
+        self._array = _cut(spans.text, spans.starts + is_string, spans.ends - is_string)
         # the pieces between the values count too
-        self._numbers = 2 * np.arange(len(starts), dtype=np.int64)
-        nulls = np.flatnonzero(first == NULL)
+        self._numbers = 2 * np.arange(len(spans.starts), dtype=np.int64)
+        nulls = np.flatnonzero(spans.first == NULL)
         self._numbers[nulls] = -1
         if null_text is not None:
             self._add(nulls, [null_text] * len(nulls))
-        if len(found.backslashes):
-            quoted = np.flatnonzero(is_string)
-            self._unescape(found, starts, ends, quoted[found.escaped()[strings[quoted]]])
+        self._unescape(spans)
 
-    def _unescape(self, found: Tokens, starts: Positions, ends: Positions, escaped: Positions) -> None:
+    def _unescape(self, spans: Spans) -> None:
         import pyarrow as pa
 
-        if not len(escaped):
+        which = spans.escaped
+        if not len(which):
             return
-        tokens = _cut(found.text, starts[escaped], ends[escaped]).cast(pa.binary())[0::2]
-        self._add(escaped, orjson.loads(b"[" + b",".join(tokens.to_pylist()) + b"]"))
+        tokens = _cut(spans.text, spans.starts[which], spans.ends[which]).cast(pa.binary())[0::2]
+        self._add(which, orjson.loads(b"[" + b",".join(tokens.to_pylist()) + b"]"))
 
     def _add(self, which: Positions, texts: list[str]) -> None:
         """These values are these texts."""
@@ -61,6 +71,17 @@ class Texts:
         # all at once, then cut: a call for each column would cost as much as its values
         made = self._array.take(pa.array(numbers, mask=numbers < 0))
         return [made.slice(column * rows, rows) for column in range(columns)]
+
+
+def spans_of(found: Tokens, starts: Positions, strings: Positions) -> Spans:
+    """The values that start at these places; `strings`: which string each is, if it is one."""
+    first = found.octets.take(starts)
+    escaped = np.empty(0, dtype=np.int64)
+    if len(found.backslashes):
+        quoted = np.flatnonzero(first == QUOTE)
+        escaped = quoted[found.escaped()[strings[quoted]]]
+    ends = found.value_ends(starts, strings)
+    return Spans(text=found.text, starts=starts, ends=ends, first=first, escaped=escaped)
 
 
 def _cut(text: bytes, starts: Positions, ends: Positions) -> pa.Array:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from loadlock import rows
-from loadlock.cleanup._flatten_columns import NULL, Texts
+from loadlock.cleanup._flatten_columns import NULL, Texts, spans_of
 from loadlock.cleanup._flatten_layout import Layout
 from loadlock.cleanup._flatten_names import child_column, column
 from loadlock.cleanup._flatten_scan import Positions, tokens
@@ -124,7 +124,8 @@ class Fast:
         if not self._found.in_order:
             which = which[self._layout.tables[cells.nodes[which]] == table]
             which = which[np.argsort(cells.starts[which], kind="stable")]
-        texts = Texts(self._tokens, cells.starts.take(which), cells.strings.take(which), self._spec.null_text)
+        spans = spans_of(self._tokens, cells.starts.take(which), cells.strings.take(which))
+        texts = Texts(spans, self._spec.null_text)
         places, values = self._layout.cells(cells.nodes.take(which))
         columns = columns.take(which if values is None else which.take(values))
         made: list[pa.Array] = []

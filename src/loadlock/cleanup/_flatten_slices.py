@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from loadlock import rows
+from loadlock.cleanup._flatten_alike import Alike, find_alike
 from loadlock.cleanup._flatten_columns import text_column
 from loadlock.cleanup._flatten_fast import Fast
 from loadlock.cleanup._flatten_scan import Positions
@@ -80,6 +81,13 @@ class _Slow:
         return table.filter(pa.array([record not in bad for record in self.records])) if bad else table
 
 
+class _Group(NamedTuple):
+    """Records that are read at once: their indexes, and what was found."""
+
+    indexes: Positions
+    found: Fast | Alike
+
+
 class Slices:
     """Reads slices one after the other; gathers names and problems on the way."""
 
@@ -90,6 +98,7 @@ class Slices:
         self.wanted = None if wanted is None else frozenset(wanted)
         self._strict = strict and wanted is not None
         self._refused: set[int] = set()
+        self._may_be_alike = True
         self.names: dict[str, None] = {}
         """All columns seen, in the order of first appearance; not complete where the wanted ones are named."""
         self.unnamed: Counter[str] = Counter()
@@ -98,10 +107,10 @@ class Slices:
 
     def read(self, raw: pa.Table, begin: int, end: int) -> pa.Table:
         """One slice: the columns that it has, then `_row` (here: the record's index in `raw`) and `_sub`."""
-        texts, indexes, fast = self._fast(raw, begin, end)
-        appeared = self._appeared(fast, indexes)
+        texts, groups = self._groups(raw, begin, end)
+        appeared = self._appeared(groups)
         slow = _Slow()
-        for index in _others(indexes, begin, end):
+        for index in _others(groups, begin, end):
             text = texts[index - begin]
             read = self.record(text, index)
             if read is not None:
@@ -112,21 +121,24 @@ class Slices:
                     self.unnamed.update(values - self.wanted)
                 slow.add(index, text, read[1], self.wanted)
         self.names.update(dict.fromkeys(name for *_, name in sorted(appeared)))
-        if fast is not None and self.wanted is not None:
-            self.unnamed.update(fast.values(self.wanted))
-        return self._together(fast, 0, indexes, slow)
+        if self.wanted is not None:
+            for group in groups:
+                self.unnamed.update(group.found.values(self.wanted))
+        return self._together(groups, 0, slow)
 
-    def _appeared(self, fast: Fast | None, indexes: Positions) -> list[tuple[int, int, str]]:
+    def _appeared(self, groups: Sequence[_Group]) -> list[tuple[int, int, str]]:
         """(record, place, name) of the columns; not looked for where the columns to give are named."""
-        if fast is None or self.wanted:
+        if self.wanted:
             return []
-        return [(int(indexes[record]), place, name) for record, place, name in fast.names()]
+        return [
+            (int(group.indexes[record]), place, name) for group in groups for record, place, name in group.found.names()
+        ]
 
     def children(self, raw: pa.Table, begin: int, end: int) -> dict[str, pa.Table]:
         """The child rows of one slice by the child's name, as `read` gives rows."""
-        texts, indexes, fast = self._fast(raw, begin, end)
+        texts, groups = self._groups(raw, begin, end)
         slow = {path: _Slow() for path in self.spec.children}
-        for index in _others(indexes, begin, end):
+        for index in _others(groups, begin, end):
             text = texts[index - begin]
             read = self.record(text, index)
             if read is None:
@@ -134,26 +146,38 @@ class Slices:
             for path in self.spec.children:
                 slow[path].add(index, text, list(child_rows(read[0], path, self.spec)), None)
         return {
-            name: self._together(fast, number, indexes, slow[path])
+            name: self._together(groups, number, slow[path])
             for number, (path, name) in enumerate(self.spec.children.items(), 1)
         }
 
-    def _fast(self, raw: pa.Table, begin: int, end: int) -> tuple[_Texts, Positions, Fast | None]:
-        """The slice's texts, the indexes of the records that are read at once, and these; None if there are none."""
+    def _groups(self, raw: pa.Table, begin: int, end: int) -> tuple[_Texts, list[_Group]]:
+        """The slice's texts, and the records that are read at once: those that are written alike, and others."""
         texts = raw[rows.JSON_RECORD].slice(begin, end - begin).combine_chunks()
         chosen = np.arange(len(texts))
         text, starts = (b"", chosen) if texts.null_count else joined_text(texts)
         if texts.null_count or not all_sound(text, texts):
             chosen = sound_records(texts)
             text, starts = joined_text(texts.take(chosen))
+        groups = []
+        if len(chosen) and (alike := self._alike(text, starts)):
+            groups.append(_Group(chosen[alike.records] + begin, alike))
+            chosen = np.delete(chosen, alike.records)
+            text, starts = joined_text(texts.take(chosen))
         while len(chosen):
             fast = Fast(text, starts, self.spec)
             left_out = fast.odd if len(fast.odd) else self._refuse(fast, chosen + begin)
             if not len(left_out):
-                return _Texts(texts), chosen + begin, fast
+                groups.append(_Group(chosen + begin, fast))
+                break
             chosen = np.delete(chosen, left_out)
             text, starts = joined_text(texts.take(chosen))
-        return _Texts(texts), chosen + begin, None
+        return _Texts(texts), groups
+
+    def _alike(self, text: bytes, starts: Positions) -> Alike | None:
+        """The records that are written alike. Where few of a slice are, the later ones are not looked at."""
+        found = find_alike(text, starts, self.spec) if self._may_be_alike else None
+        self._may_be_alike = found is not None
+        return None if found is None or (self._strict and not found.columns <= (self.wanted or set())) else found
 
     def _refuse(self, fast: Fast, indexes: Positions) -> Positions:
         """The numbers of the records that are refused for their columns; their problems are gathered."""
@@ -180,15 +204,17 @@ class Slices:
         self.problems += [(index, problem) for problem in problems]
         return None if problems else (node, found)
 
-    def _together(self, fast: Fast | None, number: int, indexes: Positions, slow: _Slow) -> pa.Table:
+    def _together(self, groups: Sequence[_Group], number: int, slow: _Slow) -> pa.Table:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        pieces = [] if not slow.records and fast is not None else [slow.table(self.problems, self.spec.null_text)]
-        if fast is not None:
-            table = fast.table(number, self.wanted if number == 0 else None)
-            row = pa.array(indexes[table[rows.ROW].to_numpy()])
-            pieces.insert(0, table.set_column(table.column_names.index(rows.ROW), rows.ROW, row))
+        pieces = []
+        for group in groups:
+            table = group.found.table(number, self.wanted if number == 0 else None)
+            row = pa.array(group.indexes[table[rows.ROW].to_numpy()])
+            pieces.append(table.set_column(table.column_names.index(rows.ROW), rows.ROW, row))
+        if slow.records or not groups:
+            pieces.append(slow.table(self.problems, self.spec.null_text))
         if len(pieces) == 1:
             return pieces[0]
         table = pa.concat_tables(pieces, promote_options="default").combine_chunks()
@@ -206,12 +232,11 @@ class _Texts:
         return "null" if text is None else text
 
 
-def _others(indexes: Positions, begin: int, end: int) -> list[int]:
-    """The records of a slice that are not among these."""
-    if len(indexes) == end - begin:
-        return []
+def _others(groups: Sequence[_Group], begin: int, end: int) -> list[int]:
+    """The records of a slice that are in none of the groups."""
     others = np.ones(end - begin, dtype=bool)
-    others[indexes - begin] = False
+    for group in groups:
+        others[group.indexes - begin] = False
     found: list[int] = (np.flatnonzero(others) + begin).tolist()
     return found
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from loadlock.intake._csv_bits import (
+from loadlock.bits import (
     Bits,
     Ranks,
     are_set,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from loadlock.intake._csv_bits import Ranks, bits_of
+from loadlock.bits import Ranks, bits_of
 from loadlock.intake._csv_exact import Fields
 from loadlock.intake._csv_join import Joining
 from loadlock.intake._csv_lines import LF, Flags, Lines, Positions, View, find_lines, lone_returns, view_of

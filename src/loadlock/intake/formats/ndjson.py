@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from loadlock.bits import Ranks, bits_of
 from loadlock.intake._json_records import PartBuilder, Records
 from loadlock.intake._json_scan import positions
 from loadlock.intake._json_sound import are_lines, gather, not_utf8, refused
@@ -269,8 +270,8 @@ class _Window:
         if not len(self.lengths) or self.lengths.max() <= 2 * limit:
             return []
         octets = np.frombuffer(self.data, dtype=np.uint8)
-        opening = positions(octets, lambda piece: piece & 0xDF == 0x5B)
-        counts = np.diff(np.searchsorted(opening, np.concatenate(([0], self.ends))))
+        opening = Ranks(bits_of(octets & 0xDF == 0x5B))
+        counts = np.diff(opening.before(self.ends), prepend=0)
         found: list[int] = np.flatnonzero(counts > limit).tolist()
         return found
 

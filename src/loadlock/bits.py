@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from loadlock.intake._csv_lines import Flags, Positions
-
+Flags = npt.NDArray[np.bool_]
+Positions = npt.NDArray[np.int64]
 Bits = npt.NDArray[np.uint64]
 
 _ONE, _TOP = np.uint64(1), np.uint64(63)
+_BACKSLASH = 0x5C
 _FEW = 8000
 """Positions up to which setting bits one by one is faster than going over the buffer."""
 
@@ -54,6 +55,16 @@ def running_parity(bits: Bits) -> Bits:
     before = np.bitwise_xor.accumulate(odd) ^ odd
     found ^= np.uint64(0) - before.astype(np.uint64)
     return found
+
+
+def escaped(octets: npt.NDArray[np.uint8]) -> Bits:
+    """The bytes that a backslash escapes: those behind the first, third ... backslash of a run."""
+    at = np.flatnonzero(octets == _BACKSLASH)
+    begins = np.diff(at, prepend=-2) != 1
+    number = np.arange(len(at))
+    first = np.maximum.accumulate(np.where(begins, number, 0))
+    behind = at[((number - first) & 1) == 0] + 1
+    return bits_at(behind[behind < len(octets)], len(octets))
 
 
 def within(first: Positions, after: Positions, size: int) -> Bits:
