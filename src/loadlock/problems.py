@@ -156,8 +156,21 @@ _ALL = [
             "Remove it by a rule.",
         ),
         ("out_of_date_range", "The destination can't hold a date or time this early or late.", "Correct it."),
+        (
+            "stale",
+            "Others have written the row with this key since the batch was delivered.",
+            "Look at both; `replay --force` overwrites it, `discard` gives the reject up.",
+        ),
     ),
 ]
 
 CATALOGUE: dict[str, ProblemCode] = {entry.code: entry for entry in _ALL}
 """Every problem code of the core by its name. Plug-ins' checks use `sql_check` or a code of their own."""
+
+ACCEPTABLE = frozenset(
+    {
+        *("not_in", "out_of_bounds", "bad_length", "no_match", "not_email", "not_url", "not_found", "forbidden"),
+        *("comparison", "sql_check", "python_check"),
+    }
+)
+"""What only checks find: the value is there and fits its type, so an operator may let it pass."""

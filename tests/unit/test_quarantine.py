@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import base64
-import csv
-import errno
-import json
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from loadlock.errors import UsageError
 from loadlock.model import Problem, SourceFile, Stage
 from loadlock.quarantine import read
-from loadlock.quarantine.export import export_csv, export_jsonl, export_rejects
 from loadlock.quarantine.read import ALL, RejectFilter, count_rejects, fill_raw, filter_rejects, reject_rows
 from loadlock.rows import RAW_LIMIT, Place, reject, reject_schema, reject_table
 
@@ -239,94 +232,3 @@ def test_raw_text_of_all_rejects_together_is_bounded(monkeypatch: pytest.MonkeyP
 
 def test_without_rejects_nothing_is_asked_for() -> None:
     assert fill_raw(reject_table([]), Store(), {}).num_rows == 0
-
-
-# exports
-
-
-def cells(path: Path) -> list[list[str]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return list(csv.reader(file))
-
-
-def test_a_csv_shows_values_as_columns_and_problems_in_words(tmp_path: Path) -> None:
-    rows = as_json(
-        row(1, NOT_DATE, REQUIRED, raw=b"31/02,\n"), row(2, FIELDS, values={"other": [1, None]}, raw=b"\xff")
-    )
-    assert export_csv(rows, tmp_path / "fix.csv") == 2
-    header, first, second = cells(tmp_path / "fix.csv")
-    place = ["_batch", "_run", "_file", "_row", "_sub", "_line", "_offset", "_length", "_stage", "_state"]
-    assert header == [*place, "_problems", "day", "name", "other", "_raw"]
-    words = "day: is no date (not_date); name: is missing (required)"
-    assert first[3:] == ["1", "", "2", "10", "10", "cleanup", "open", words, "31/02", "", "", "31/02,\n"]
-    assert second[10:] == ["3 fields, not 2 (field_count)", "", "", "[1, null]", "/w=="]
-    assert (tmp_path / "fix.csv").read_bytes().startswith(b"\xef\xbb\xbf")
-
-
-@pytest.mark.parametrize("value", ["=1+1", "+1", "-1", "@a", "\ta", "\ra"])
-def test_no_spreadsheet_runs_a_cell(tmp_path: Path, value: str) -> None:
-    rows = as_json(row(1, Problem(code="c", message=value), values={value: value}, raw=value.encode()))
-    export_csv(rows, tmp_path / "fix.csv")
-    header, line = cells(tmp_path / "fix.csv")
-    assert header[11] == line[11] == f"'{value}"
-    assert line[12] == f"'{value}"
-    assert line[10] == f"'{value} (c)"
-
-
-def test_harmless_cells_are_left_alone(tmp_path: Path) -> None:
-    values = ["a=b", "1-2", "'quoted", " =1", "0", "größe 😀", 'q"u,o\nt']
-    export_csv(as_json(row(1, FIELDS, values={str(n): value for n, value in enumerate(values)})), tmp_path / "fix.csv")
-    assert cells(tmp_path / "fix.csv")[1][11 : 11 + len(values)] == values
-
-
-def test_a_value_named_like_one_of_our_columns_keeps_its_own(tmp_path: Path) -> None:
-    export_csv(as_json(row(1, FIELDS, values={"_row": "x", "row": "y"})), tmp_path / "fix.csv")
-    header, line = cells(tmp_path / "fix.csv")
-    assert header[11:13] == ["_row'", "row"]
-    assert line[11:13] == ["x", "y"]
-    assert line[3] == "1"
-
-
-def test_text_that_is_no_valid_unicode_can_be_written(tmp_path: Path) -> None:
-    rows = as_json(row(1, FIELDS, values={"a": "x"}))
-    rows[0]["values"]["a"] = "\udc80"
-    export_csv(rows, tmp_path / "fix.csv")
-    export_jsonl(rows, tmp_path / "fix.jsonl")
-    assert cells(tmp_path / "fix.csv")[1][11] == "\\udc80"
-    assert json.loads((tmp_path / "fix.jsonl").read_text())["values"]["a"] == "\udc80"
-
-
-def test_json_lines_hold_the_rejects_unchanged(tmp_path: Path) -> None:
-    rows = as_json(*REJECTS, row(9, FIELDS, values={"a": "=1"}))
-    assert export_rejects(rows, tmp_path / "fix.JSONL") == 6
-    lines = (tmp_path / "fix.JSONL").read_text().splitlines()
-    assert [json.loads(line) for line in lines] == rows
-
-
-def test_no_rejects_make_a_file_with_a_header(tmp_path: Path) -> None:
-    assert export_csv([], tmp_path / "fix.csv") == 0
-    assert cells(tmp_path / "fix.csv")[0][-2:] == ["_problems", "_raw"]
-
-
-@pytest.mark.parametrize("name", ["fix.xlsx", "fix", "fix.txt"])
-def test_other_endings_are_refused_with_the_choices(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UsageError, match="can't be exported as") as caught:
-        export_rejects([], tmp_path / name)
-    assert caught.value.hint is not None
-    assert ".csv" in caught.value.hint
-    assert ".jsonl" in caught.value.hint
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_failed_export_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "fix.csv"
-    path.write_text("old")
-
-    def fail(_: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(UsageError, match="No space left"):
-        export_csv(as_json(*REJECTS), path)
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]

@@ -37,6 +37,37 @@ def runs(function: F) -> F:
     return looks(function)
 
 
+def reject_filters(function: F) -> F:
+    """Which rejects are meant: `--code`, `--column`, `--file`, `--stage`, `--state`."""
+    for option in (
+        click.option(
+            "--state", help="Only rejects in this state: open, corrected, accepted, discarded, stale, resolved."
+        ),
+        click.option(
+            "--stage", type=click.Choice(["intake", "cleanup", "delivery"]), help="Only rejects of this stage."
+        ),
+        click.option("--file", "file_name", help="Only rows of this file."),
+        click.option("--column", help="Only problems of this column."),
+        click.option("--code", help="Only this problem code."),
+    ):
+        function = option(function)
+    return function
+
+
+def acts(function: F) -> F:
+    """Who acts, and why: `--by`, `--why`."""
+    function = click.option("--why", default="", metavar="TEXT", help="Why, for the audit.")(function)
+    return click.option("--by", metavar="NAME", help="Who does it, for the audit (default: your user name).")(function)
+
+
+def waits(function: F) -> F:
+    """`--wait SECONDS` for a lock."""
+    option = click.option(
+        "--wait", "wait_seconds", type=float, default=0.0, metavar="SECONDS", help="Wait for a lock so long."
+    )
+    return option(function)
+
+
 def option_pairs(function: F) -> F:
     """`--option NAME=VALUE`, any number of times: the names of the pipeline's `source:`."""
     option = click.option(

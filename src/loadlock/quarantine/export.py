@@ -1,118 +1,125 @@
-"""Rejects as files: CSV for people and spreadsheets, JSON lines for programs. Both are there whole or not at all."""
+"""Rejects as files that people edit: CSV and Excel, one row a reject; JSON lines for programs. There whole or not at all."""
 
 from __future__ import annotations
 
 import csv
 import json
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 from loadlock.durable import written_whole
 from loadlock.errors import UsageError
+from loadlock.quarantine.sheet import Layout, Reject, Token, as_text, rejects_of
 
-FIXED = ("batch", "run", "file", "row", "sub", "line", "offset", "length", "stage", "state")
-"""Columns of the CSV that come first, each with `_` before its name; then `_problems`, the row's values, `_raw`."""
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+Rows = Callable[[], Iterable[Mapping[str, Any]]]
+"""Gives the rejects (as `reject_rows` does with `places=True`) anew at each call: a header needs to see all of them first."""
 
 
-def export_rejects(rows: Iterable[Mapping[str, Any]], path: Path) -> int:
-    """Write rejects (as `reject_rows` gives them) by the ending of `path`; how many. Raises UsageError for others."""
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """Rejects to be written to a file."""
+
+    rows: Rows
+    token: Token
+    sources: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Column of the pipeline → its names as staged."""
+    header: Sequence[str] = ()
+    """Columns of the files: there for malformed rows to be filled in."""
+
+    def rejects(self) -> Iterator[Reject]:
+        """The rejects, from the first."""
+        return rejects_of(self.rows())
+
+    def layout(self) -> tuple[Layout, int]:
+        """The columns of the table, and its rows."""
+        names: dict[str, None] = dict.fromkeys(self.header)
+        count = 0
+        for reject in self.rejects():
+            names.update(dict.fromkeys(reject.values))
+            count += 1
+        return Layout(token=self.token, names=tuple(names), sources=self.sources), count
+
+
+def export_rejects(export: Export, path: Path) -> int:
+    """Write rejects by the ending of `path`; how many. Raises UsageError where the file can't be written or hold them."""
     writer = EXPORTS.get(path.suffix.lower())
     if writer is None:
         raise UsageError(
             f"rejects can't be exported as {path.suffix or path.name!r}",
-            hint=f"Use a file name that ends in {' or '.join(EXPORTS)}.",
+            hint=f"Use a file name that ends in {', '.join(EXPORTS)}.",
         )
-    return writer(rows, path)
+    try:
+        return writer(export, path)
+    except OSError as error:
+        raise UsageError(f"can't write {path}: {error.strerror or error}", hint="Choose another file.") from error
 
 
-def export_csv(rows: Iterable[Mapping[str, Any]], path: Path) -> int:
-    """Write rejects as CSV (UTF-8 with a byte order mark, which spreadsheets need): values as columns, problems in words.
+def export_csv(export: Export, path: Path) -> int:
+    """Write rejects as CSV (UTF-8 with a byte order mark, which spreadsheets need).
 
-    Cells that a spreadsheet would take for a formula get an apostrophe before them. Returns the number of rejects.
+    Cells that a spreadsheet would take for a formula get an apostrophe before them.
     """
-    with _output(path) as file, tempfile.TemporaryFile("w+", encoding="ascii") as spool:
+    layout, count = export.layout()
+    with _output(path) as file:
         file.write("\ufeff")
-        # the header needs the names of all rejects' values: the rows are put by and read again
-        count, names = _spooled(rows, spool)
         writer = csv.writer(file, lineterminator="\r\n")
-        writer.writerow(map(as_text, _header(names)))
-        for line in spool:
-            writer.writerow(map(as_text, _cells(json.loads(line), names)))
+        writer.writerow(map(as_text, layout.header))
+        for reject in export.rejects():
+            writer.writerow([as_text(cell or "") for cell in _cells(layout, reject)])
     return count
 
 
-def export_jsonl(rows: Iterable[Mapping[str, Any]], path: Path) -> int:
-    """Write rejects as JSON lines, unchanged; how many."""
+def _cells(layout: Layout, reject: Reject) -> Iterator[str | None]:
+    yield from layout.info(reject)
+    yield from (reject.values.get(name) for name in layout.names)
+    yield reject.raw
+    yield from (reject.was.get(name) for name in layout.names)
+
+
+def export_jsonl(export: Export, path: Path) -> int:
+    """Write rejects as JSON lines: the fields of the contract, and `key` and `export`, by which `correct` knows them again.
+
+    `values` are as they are now, `was` as staged where that differs.
+    """
     count = 0
     with _output(path) as file:
-        for row in rows:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        for reject in export.rejects():
+            document = {"key": export.token.key(*reject.place), "export": str(export.token), **reject.document}
+            document.pop("corrected_raw", None)
+            if reject.values:
+                document["values"] = dict(reject.values)
+                if reject.values != reject.was:
+                    document["was"] = dict(reject.was)
+            if reject.raw_corrected is not None:
+                document["raw"] = reject.raw_corrected
+            file.write(json.dumps(document, ensure_ascii=False) + "\n")
             count += 1
     return count
 
 
-EXPORTS: dict[str, Callable[[Iterable[Mapping[str, Any]], Path], int]] = {
+def _xlsx(export: Export, path: Path) -> int:
+    from loadlock.quarantine.workbook import export_xlsx
+
+    return export_xlsx(export, path)
+
+
+EXPORTS: dict[str, Callable[[Export, Path], int]] = {
     ".csv": export_csv,
+    ".xlsx": _xlsx,
     ".jsonl": export_jsonl,
     ".ndjson": export_jsonl,
 }
 """File ending → its writer."""
 
 
-def as_text(cell: str) -> str:
-    """The cell so that no spreadsheet runs it."""
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
-
-
 @contextmanager
 def _output(path: Path) -> Iterator[IO[str]]:
-    try:
-        # a lone surrogate goes out as \\udc80: valid in JSON, readable in CSV
-        with (
-            written_whole(path) as beside,
-            beside.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
-        ):
-            yield file
-    except OSError as error:
-        raise UsageError(f"can't write {path}: {error.strerror or error}", hint="Choose another file.") from error
-
-
-def _spooled(rows: Iterable[Mapping[str, Any]], spool: IO[str]) -> tuple[int, list[str]]:
-    count = 0
-    names: dict[str, None] = {}
-    for row in rows:
-        spool.write(json.dumps(row) + "\n")
-        names.update(dict.fromkeys(row["values"] or ()))
-        count += 1
-    spool.seek(0)
-    return count, list(names)
-
-
-def _header(names: list[str]) -> list[str]:
-    """A value whose name is one of ours gets an apostrophe behind it."""
-    ours = [f"_{name}" for name in FIXED] + ["_problems", "_raw"]
-    return [*ours[:-1], *(f"{name}'" if name in ours else name for name in names), ours[-1]]
-
-
-def _cells(row: Mapping[str, Any], names: list[str]) -> Iterator[str]:
-    yield from (_cell(row.get(name)) for name in FIXED)
-    yield "; ".join(in_words(problem) for problem in row["problems"])
-    values = row["values"] or {}
-    yield from (_cell(values.get(name)) for name in names)
-    yield _cell(row["raw"] if row["raw"] is not None else row.get("raw_base64"))
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def in_words(problem: Mapping[str, Any]) -> str:
-    """A problem in one line: `amount: is no decimal number (not_decimal)`."""
-    place = f"{problem['column']}: " if problem.get("column") else ""
-    return f"{place}{problem['message']} ({problem['code']})"
+    # a lone surrogate goes out as \\udc80: valid in JSON, readable in CSV
+    with (
+        written_whole(path) as beside,
+        beside.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+    ):
+        yield file

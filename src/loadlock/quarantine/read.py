@@ -40,6 +40,8 @@ class RejectFilter:
     file: str | None = None
     """Base name."""
     stage: str | None = None
+    state: str | None = None
+    """One of `RejectState`; None: all but resolved ones."""
     limit: int | None = None
     """Rejects in all."""
 
@@ -48,12 +50,13 @@ ALL = RejectFilter()
 
 
 def reject_rows(
-    tables: Iterable[pa.Table], *, batch: str, run: str, wanted: RejectFilter = ALL
+    tables: Iterable[pa.Table], *, batch: str, run: str, wanted: RejectFilter = ALL, places: bool = False
 ) -> Iterator[dict[str, Any]]:
     """Rejects (tables of `rows.reject_schema()`) as JSON objects, in the tables' order, streaming.
 
-    The keys of the contract; `sub` too for a row of an exploded record. `raw` is text where the bytes are UTF-8, else
-    null beside `raw_base64`.
+    The keys of the contract; `sub` too for a row of an exploded record, `corrected` where values were corrected. `raw` is
+    text where the bytes are UTF-8, else null beside `raw_base64`. The tables may have the columns `state` and `corrected`.
+    `places`: `_place` (file, row, sub) too.
     """
     left = wanted.limit
     for table in tables:
@@ -63,11 +66,14 @@ def reject_rows(
                     if left <= 0:
                         return
                     left -= 1
-                yield {"batch": batch, "run": run, **_reject_json(row)}
+                place = {"_place": (row[FILE], row[ROW], row[SUB])} if places else {}
+                yield {**place, "batch": batch, "run": run, **_reject_json(row)}
 
 
 def _reject_json(row: Mapping[str, Any]) -> dict[str, Any]:
     document: dict[str, Any] = {"file": row[SOURCE_FILE], "row": row[ROW]}
+    corrected = json.loads(row["corrected"]) if row.get("corrected") else {}
+    raw_corrected = {"corrected_raw": corrected.pop("")} if "" in corrected else {}
     if row[SUB]:
         document["sub"] = row[SUB]
     return {
@@ -76,9 +82,11 @@ def _reject_json(row: Mapping[str, Any]) -> dict[str, Any]:
         "offset": row[OFFSET],
         "length": row[LENGTH],
         "stage": row["stage"],
-        "state": str(RejectState.OPEN),
+        "state": row.get("state") or str(RejectState.OPEN),
         "problems": row["problems"] or [],
         "values": None if row["values"] is None else json.loads(row["values"]),
+        **({"corrected": corrected} if corrected else {}),
+        **raw_corrected,
         **_raw_json(row["raw"], truncated=bool(row["raw_truncated"])),
     }
 
@@ -96,6 +104,12 @@ def _raw_json(raw: bytes | None, *, truncated: bool) -> dict[str, Any]:
     return {"raw": None, "raw_base64": base64.b64encode(raw).decode(), **said}
 
 
+def raw_text(raw: bytes | None, *, truncated: bool = False) -> str:
+    """Raw bytes as an export shows them: text, or base64 where they don't decode."""
+    shown = _raw_json(raw, truncated=truncated)
+    return str(shown["raw"] or shown.get("raw_base64") or "")
+
+
 def filter_rejects(table: pa.Table, wanted: RejectFilter) -> pa.Table:
     """The rejects that the filter names (its limit aside), in their order."""
     import pyarrow.compute as pc
@@ -103,6 +117,10 @@ def filter_rejects(table: pa.Table, wanted: RejectFilter) -> pa.Table:
     for column, value in ((SOURCE_FILE, wanted.file), ("stage", wanted.stage)):
         if value is not None:
             table = table.filter(pc.equal(table[column], value))
+    if "state" in table.column_names:
+        resolved = str(RejectState.RESOLVED)
+        asked_state = pc.not_equal(table["state"], resolved) if wanted.state is None else None
+        table = table.filter(pc.equal(table["state"], wanted.state) if asked_state is None else asked_state)
     problem = {"code": wanted.code, "column": wanted.column}
     asked = {name: value for name, value in problem.items() if value is not None}
     if not asked or not table.num_rows:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from loadlock.errors import UsageError
 from loadlock.ledger.base import BatchRecord, Event, RunRecord
-from loadlock.quarantine.export import export_csv, export_jsonl
-from loadlock.quarantine.read import RejectFilter
+from loadlock.model import FileReport
+from loadlock.quarantine.export import Export
+from loadlock.quarantine.export import export_rejects as write_rejects
+from loadlock.quarantine.marks import Writing, faulty, marked
+from loadlock.quarantine.read import RejectFilter, filter_rejects
+from loadlock.quarantine.read import count_rejects as count_problems
+from loadlock.quarantine.sheet import staged_name
 from loadlock.workflow.document import run_document
-from loadlock.workflow.look import rejects
+from loadlock.workflow.quarantine import quarantine_of
 from loadlock.workflow.workspace import Workspace, find_workspace
-
-_EXPORTS = {".csv": export_csv, ".jsonl": export_jsonl, ".ndjson": export_jsonl}
 
 
 @contextmanager
@@ -58,18 +63,63 @@ def show(workspace: str | Path | None, name: str) -> dict[str, Any]:
 
 
 def reject_filter(
-    *, code: str | None, column: str | None, file_name: str | None, stage: str | None, limit: int | None
+    *,
+    code: str | None = None,
+    column: str | None = None,
+    file_name: str | None = None,
+    stage: str | None = None,
+    state: str | None = None,
+    limit: int | None = None,
 ) -> RejectFilter:
     """The filter of the command's options."""
-    return RejectFilter(code=code, column=column, file=file_name, stage=stage, limit=limit)
+    return RejectFilter(code=code, column=column, file=file_name, stage=stage, state=state, limit=limit)
+
+
+def shown_rejects(workspace: Workspace, name: str, wanted: RejectFilter) -> Iterator[dict[str, Any]]:
+    """The rejects of a batch or run as JSON, each with `marked`: its raw text with the faulty values marked."""
+    found = quarantine_of(workspace, name)
+    ways = {file.name: _writing(found.reports[file.index]) for file in found.batch.files if file.index in found.reports}
+    for reject in found.rows(wanted):
+        raw = reject["raw"] or reject.get("raw_base64") or ""
+        values = reject["values"] or {}
+        names = {staged_name(problem["column"], values, found.sources) for problem in reject["problems"]} - {None}
+        way = ways.get(reject["file"])
+        spans = faulty(raw, [name for name in names if name], values, way) if way is not None and names else []
+        yield {**reject, "marked": marked(raw, spans)}
+
+
+def count_rejects(workspace: Workspace, name: str, wanted: RejectFilter) -> list[dict[str, Any]]:
+    """How many rejects have each kind of problem, in each state; most first. A reject counts once for each of its kinds."""
+    import pyarrow.compute as pc
+
+    found: Counter[tuple[str, str, str, str]] = Counter()
+    for table in quarantine_of(workspace, name).tables():
+        table = filter_rejects(table, wanted)
+        for state in table["state"].unique().to_pylist():
+            counts = count_problems(table.filter(pc.equal(table["state"], state)))
+            found.update({(*key, state): rows for key, rows in counts.items()})
+    names = ("stage", "code", "column", "state")
+    return [dict(zip(names, key, strict=True)) | {"rejects": rows} for key, rows in found.most_common()]
+
+
+def _writing(report: FileReport) -> Writing | None:
+    """How a file's records are written, where a value can be found in them."""
+    if report.format not in ("csv", "json", "ndjson"):
+        return None
+    dialect = report.dialect if report.format == "csv" else {}
+    return Writing(
+        header=report.header,
+        delimiter=dialect.get("delimiter"),
+        quote=dialect.get("quote") or "",
+        escape=dialect.get("escape"),
+    )
 
 
 def export_rejects(workspace: Workspace, name: str, wanted: RejectFilter, path: str) -> int:
-    """Write the rejects to a file by its ending; how many."""
-    writer = _EXPORTS.get(Path(path).suffix.lower())
-    if writer is None:
-        raise UsageError(f"rejects can't be exported as {Path(path).suffix or path}", hint="Use .csv or .jsonl.")
-    return int(writer(rejects(workspace, name, wanted), Path(path)))
+    """Write the rejects of a batch or run to a file by its ending; how many. `correct` reads it back."""
+    found = quarantine_of(workspace, name)
+    rows = partial(found.rows, wanted, places=True)
+    return write_rejects(Export(rows=rows, token=found.token, sources=found.sources, header=found.header), Path(path))
 
 
 def make_report(workspace: str | Path | None, run: str, output: str | None) -> Path:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from loadlock.errors import UsageError
 from loadlock.ledger.base import BatchRecord, RunRecord
 from loadlock.model import PartKind, PartRef
-from loadlock.quarantine.read import RejectFilter, reject_rows
+from loadlock.quarantine.read import RejectFilter
 from loadlock.rows import FILE, IDENTITY, ROW, reject_schema
 from loadlock.workflow.cleaning import batch_scope
+from loadlock.workflow.quarantine import quarantine_of, standing_run
 from loadlock.workflow.run_record import reject_scopes
 from loadlock.workflow.workspace import Workspace
 
@@ -21,27 +22,19 @@ QUERY_MEMORY = "512MB"
 _VIEWS = "The views are raw, clean and rejects."
 
 
-def newest_run(workspace: Workspace, batch: BatchRecord) -> RunRecord:
-    """The newest run of a batch."""
-    runs = workspace.ledger.runs(batch=batch.batch, limit=1)
-    if not runs:
-        raise UsageError(f"batch {batch.batch[:12]} has no run yet")
-    return runs[0]
-
-
 def find(workspace: Workspace, name: str) -> tuple[BatchRecord, RunRecord]:
-    """A batch and its run by the id (or a unique prefix) of either; of a batch, the newest run."""
+    """A batch and its run by the id (or a unique prefix) of either; of a batch, the run that says how it stands."""
     if name.startswith("r"):
         run = workspace.ledger.find_run(name)
         batch = workspace.ledger.batch(run.batch)
         assert batch is not None
         return batch, run
     batch = workspace.ledger.find_batch(name)
-    return batch, newest_run(workspace, batch)
+    return batch, standing_run(workspace.ledger, batch)
 
 
 def reject_tables(workspace: Workspace, run: RunRecord) -> Iterator[pa.Table]:
-    """The reject parts of a run, intake's first, one at a time."""
+    """The reject parts of a run alone, intake's first, one at a time."""
     batch = workspace.ledger.batch(run.batch)
     assert batch is not None
     for scope in reject_scopes(run, batch.generation):
@@ -50,9 +43,8 @@ def reject_tables(workspace: Workspace, run: RunRecord) -> Iterator[pa.Table]:
 
 
 def rejects(workspace: Workspace, name: str, wanted: RejectFilter) -> Iterator[dict[str, Any]]:
-    """The rejects of a batch (of its newest run) or of a run, as the JSON of the contract, streaming."""
-    _, run = find(workspace, name)
-    return reject_rows(reject_tables(workspace, run), batch=run.batch, run=run.run, wanted=wanted)
+    """The rejects of a batch (as it stands) or of a run, as the JSON of the contract, streaming."""
+    return quarantine_of(workspace, name).rows(wanted)
 
 
 def query(workspace: Workspace, name: str, sql: str) -> pa.Table:

@@ -71,10 +71,12 @@ class Overtaken:
         return None
 
 
-def overtaken(workspace: Workspace, run: RunRecord, label: str) -> Overtaken:
-    """What the ledger knows of deliveries to this target after `run`'s."""
+def overtaken(workspace: Workspace, run: RunRecord, label: str, *, by_others: bool = False) -> Overtaken:
+    """What the ledger knows of deliveries to this target after `run`'s; `by_others`: those of other batches."""
     found = Overtaken()
     for record, spec in _later(workspace, run, label):
+        if by_others and record.batch == run.batch:
+            continue
         assert spec.mode is not None, "a run knows its modes"
         if spec.mode.takes_all:
             found.replaced_by = record.run

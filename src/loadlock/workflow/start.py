@@ -26,6 +26,8 @@ from loadlock.workflow.generation import generation_for
 from loadlock.workflow.inputs import Again
 from loadlock.workflow.progress import Progress, Silent
 from loadlock.workflow.receive import Wish, receive
+from loadlock.workflow.quarantine import is_replay
+from loadlock.workflow.replaying import Replayer, bound_for
 from loadlock.workflow.result import RunResult
 from loadlock.workflow.run import Runner
 from loadlock.workflow.run_record import new_record
@@ -67,7 +69,7 @@ def run_pipeline(pipeline: Pipeline, options: Options, *, path: str | None = Non
     labels = [destination.label for destination in bound]
     with ExitStack() as stack:
         workspace = stack.enter_context(Workspace.open(root))
-        stack.enter_context(workspace.lock_targets(_labels(bound), wait_seconds=options.wait_seconds))
+        stack.enter_context(workspace.lock_targets(labels_of(bound), wait_seconds=options.wait_seconds))
         if not options.force and any(destination.mode == WriteMode.APPEND for destination in bound):
             _finish_half_published(workspace, pipeline, bound, options)
         wish = Wish(
@@ -83,7 +85,7 @@ def run_pipeline(pipeline: Pipeline, options: Options, *, path: str | None = Non
         received = receive(workspace.ledger, pipeline, wish, keep)
         if received.noop is not None:
             keep.discard()
-            return RunResult(document=noop_document(_whole(workspace, received.noop)), workspace=workspace.root)
+            return RunResult(document=noop_document(whole_run(workspace, received.noop)), workspace=workspace.root)
         assert received.batch is not None
         batch = received.batch.batch
         record = new_record(pipeline, run=new_run_id(), batch=batch, bound=bound, plan_digest=digest, path=path)
@@ -93,7 +95,7 @@ def run_pipeline(pipeline: Pipeline, options: Options, *, path: str | None = Non
         with workspace.lock_batch(batch, wait_seconds=options.wait_seconds):
             workspace.ledger.begin_run(record)
             point("run.begun")
-            return _go(workspace, pipeline, record, bound, options, keep, received.sources)
+            return go(workspace, pipeline, record, bound, options, keep, received.sources)
 
 
 def load(
@@ -131,16 +133,16 @@ def resume(run: str, options: Options, *, to: str | None = None) -> RunResult:
     """
     root = find_workspace(options.workspace, base_folder=None, environment=options.environment)
     with Workspace.open(root, create=False) as workspace:
-        record = _whole(workspace, workspace.ledger.find_run(run))
+        record = whole_run(workspace, workspace.ledger.find_run(run))
         if record.status in ENDED:
             return RunResult(document=noop_document(record), workspace=workspace.root)
         pipeline = pipeline_of(record, to=to)
         bound = bind_destinations(pipeline, environment=options.environment)
-        with workspace.lock_targets(_labels(bound), wait_seconds=options.wait_seconds):
+        with workspace.lock_targets(labels_of(bound), wait_seconds=options.wait_seconds):
             return _go_on(workspace, pipeline, record.run, bound, options)
 
 
-def _labels(bound: Sequence[BoundDestination]) -> list[str]:
+def labels_of(bound: Sequence[BoundDestination]) -> list[str]:
     """What a run must have for itself: its destinations and their child tables."""
     return [target.label for target in all_targets(bound)]
 
@@ -150,12 +152,12 @@ def _go_on(
 ) -> RunResult:
     record = workspace.ledger.find_run(run)
     with workspace.lock_batch(record.batch, wait_seconds=options.wait_seconds):
-        record = _whole(workspace, record)
+        record = whole_run(workspace, record)
         if record.status in ENDED:  # by another process, while this one waited
             return RunResult(document=noop_document(record), workspace=workspace.root)
         workspace.ledger.set_status(run, RunStatus.INTERRUPTED, cause="resumed")
         with workspace.keep(Patience(say=options.progress.say)) as keep:
-            return _go(workspace, pipeline, replace(record, status=RunStatus.INTERRUPTED), bound, options, keep)
+            return go(workspace, pipeline, replace(record, status=RunStatus.INTERRUPTED), bound, options, keep)
 
 
 def _finish_half_published(
@@ -186,8 +188,8 @@ def rerun(batch: str, options: Options, *, pipeline: Pipeline | None = None, pat
                 raise UsageError(
                     f"batch {known.batch[:12]} has no run", hint="Name its pipeline: `loadlock rerun BATCH PIPELINE`."
                 )
-            earlier = _whole(workspace, last[0])
-            pipeline, path = _current(earlier), earlier.pipeline_path
+            earlier = whole_run(workspace, last[0])
+            pipeline, path = current_pipeline(earlier), earlier.pipeline_path
         bound = bind_destinations(pipeline, environment=options.environment)
         for destination in bound:
             if destination.mode == WriteMode.APPEND and workspace.ledger.delivered_run(
@@ -200,13 +202,13 @@ def rerun(batch: str, options: Options, *, pipeline: Pipeline | None = None, pat
         digest = plan_digest(pipeline, bound)
         record = new_record(pipeline, run=new_run_id(), batch=known.batch, bound=bound, plan_digest=digest, path=path)
         with (
-            workspace.lock_targets(_labels(bound), wait_seconds=options.wait_seconds),
+            workspace.lock_targets(labels_of(bound), wait_seconds=options.wait_seconds),
             workspace.lock_batch(known.batch, wait_seconds=options.wait_seconds),
             workspace.keep(Patience(say=options.progress.say)) as keep,
         ):
             workspace.ledger.begin_run(record)
             point("run.begun")
-            return _go(workspace, pipeline, record, bound, options, keep)
+            return go(workspace, pipeline, record, bound, options, keep)
 
 
 def pipeline_of(record: RunRecord, *, to: str | None = None) -> Pipeline:
@@ -225,20 +227,21 @@ def pipeline_of(record: RunRecord, *, to: str | None = None) -> Pipeline:
     return pipeline
 
 
-def _current(record: RunRecord) -> Pipeline:
-    """The pipeline file as it is now, else as the run used it."""
+def current_pipeline(record: RunRecord, *, to: str | None = None) -> Pipeline:
+    """The pipeline file as it is now, else as the run used it; `to` as for `pipeline_of`."""
     if record.pipeline_path and Path(record.pipeline_path).exists():
         from loadlock.pipeline.read import load_pipeline
 
         return load_pipeline(Path(record.pipeline_path))
-    return pipeline_of(record)
+    return pipeline_of(record, to=to)
 
 
-def _whole(workspace: Workspace, record: RunRecord) -> RunRecord:
+def whole_run(workspace: Workspace, record: RunRecord) -> RunRecord:
+    """The record with its document, which lists leave out."""
     return workspace.ledger.run(record.run) or record
 
 
-def _go(
+def go(
     workspace: Workspace,
     pipeline: Pipeline,
     record: RunRecord,
@@ -247,6 +250,7 @@ def _go(
     keep: Keep,
     sources: list[ByteSource] | None = None,
 ) -> RunResult:
+    """Take a run that is in the ledger to its end; targets and batch are locked by the caller."""
     found = workspace.ledger.batch(record.batch)
     assert found is not None
     batch = generation_for(workspace.ledger, found, record, pipeline)
@@ -261,11 +265,11 @@ def _go(
             batch=batch,
             sources=sources,
             keep=keep,
-            bound=bound,
+            bound=bound_for(record, bound),
             record=record,
             settings=RunSettings(wait_seconds=options.wait_seconds, report=options.report, force=options.force),
         )
-        document = Runner(task, options.progress).go()
+        document = (Replayer if is_replay(record) else Runner)(task, options.progress).go()
     return RunResult(document=document, workspace=workspace.root)
 
 

@@ -3,44 +3,68 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import click
 
-from loadlock.cli.common import looks, print_json, print_table
+from loadlock.cli.common import looks, print_json, print_table, reject_filters
 
 
 @click.command()
 @click.argument("batch")
-@click.option("--code", help="Only this problem code.")
-@click.option("--column", help="Only problems of this column.")
-@click.option("--file", "file_name", help="Only rows of this file.")
-@click.option("--stage", type=click.Choice(["intake", "cleanup", "delivery"]), help="Only rejects of this stage.")
+@reject_filters
 @click.option("--limit", type=int, help="At most so many rows (default: 20 on screen, all with --json and --export).")
-@click.option("--export", metavar="FILE", help="Write them to a .csv or .jsonl file.")
+@click.option("--count", is_flag=True, help="Only how many there are, by stage, code, column and state.")
+@click.option(
+    "--export", metavar="FILE", help="Write them to a .csv, .xlsx or .jsonl file, which `correct` reads back."
+)
 @looks
 def command(
-    batch: str, *, limit: int | None, export: str | None, as_json: bool, workspace: str | None, **wanted: str
+    batch: str,
+    *,
+    limit: int | None,
+    count: bool,
+    export: str | None,
+    as_json: bool,
+    workspace: str | None,
+    **wanted: Any,
 ) -> int:
-    """The quarantine of a batch: each row kept out, where it stood, and why."""
-    from loadlock.workflow.lists import export_rejects, opened, reject_filter
+    """The quarantine of a batch: each row kept out, where it stood, and why; faulty values stand between » and «.
+
+    Resolved rejects are shown with --state resolved.
+    """
+    from loadlock.workflow.lists import count_rejects, export_rejects, opened, reject_filter, shown_rejects
     from loadlock.workflow.look import rejects
 
     with opened(workspace) as space:
         if export is not None:
-            count = export_rejects(space, batch, reject_filter(**wanted, limit=limit), export)
-            click.echo(f"{count:,} rejects written to {export}", err=True)
+            number = export_rejects(space, batch, reject_filter(**wanted, limit=limit), export)
+            click.echo(f"{number:,} rejects written to {export}", err=True)
             return 0
+        if count:
+            return _print_counts(count_rejects(space, batch, reject_filter(**wanted)), as_json=as_json)
         if as_json:
             print_json(list(rejects(space, batch, reject_filter(**wanted, limit=limit))))
             return 0
         shown = 20 if limit is None else limit
-        rows = list(itertools.islice(rejects(space, batch, reject_filter(**wanted, limit=shown + 1)), shown + 1))
-    headers = ("file", "row", "line", "stage", "problems", "raw")
+        found = shown_rejects(space, batch, reject_filter(**wanted, limit=shown + 1))
+        rows = list(itertools.islice(found, shown + 1))
+    headers = ("file", "row", "line", "stage", "state", "problems", "raw")
     print_table(
-        headers, ([row["file"], row["row"], row["line"], row["stage"], _why(row), _raw(row)] for row in rows[:shown])
+        headers,
+        ([*(row[name] for name in headers[:5]), _why(row), _raw(row)] for row in rows[:shown]),
     )
     if len(rows) > shown:
         click.echo(f"... more; --limit, --json or --export show them (first {shown} here)", err=True)
+    return 0
+
+
+def _print_counts(counts: list[dict[str, Any]], *, as_json: bool) -> int:
+    if as_json:
+        print_json(counts)
+    else:
+        headers = ("stage", "code", "column", "state", "rejects")
+        print_table(headers, ([row[name] for name in headers] for row in counts))
     return 0
 
 
@@ -51,5 +75,5 @@ def _why(row: dict[str, object]) -> str:
 
 
 def _raw(row: dict[str, object]) -> str:
-    text = str(row.get("raw") or row.get("raw_base64") or "")
+    text = str(row["marked"])
     return text if len(text) <= 160 else text[:157] + "..."
