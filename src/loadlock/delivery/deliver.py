@@ -158,6 +158,8 @@ class Delivery:
         with closing(prepared):
             for chunk in prepared:
                 self._load_chunk(opened, chunk, done)
+                # one less in memory while the next part is read
+                del chunk
 
     def child(self, job: Job, *, refused_limit: int | None = None) -> Delivery | None:
         """The delivery of a child table, in one transaction with this one; None where the destination has none.

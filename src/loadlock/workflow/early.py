@@ -158,9 +158,11 @@ class EarlyRows:
             raise GivenUpError
         self._taken = True
         for record in self._arriving():
-            table = self._work.workspace.staging.read(record.ref) if record.ref.rows else None
-            if table is not None and (rows := self._sendable(record, table)).num_rows:
+            rows = self._sendable(record) if record.ref.rows else None
+            if rows is not None and rows.num_rows:
                 yield record.ref.key.seq, rows
+            # the next part is read when this one is gone
+            del rows
         yield from self._winners()
 
     def _arriving(self) -> Iterator[PartRecord]:
@@ -177,10 +179,12 @@ class EarlyRows:
                 self._passed += 1
                 self._change.notify_all()
 
-    def _sendable(self, record: PartRecord, table: pa.Table) -> pa.Table:
+    def _sendable(self, record: PartRecord) -> pa.Table:
+        """The rows of a clean part that can't lose."""
         import numpy as np
         import pyarrow as pa
 
+        table = self._work.workspace.staging.read(record.ref)
         held = np.zeros(table.num_rows, bool)
         for seen in self._seen:
             held |= seen.repeated(table)
