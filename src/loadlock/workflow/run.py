@@ -41,6 +41,7 @@ from loadlock.workflow.progress import Progress
 from loadlock.workflow.receive import REPLACING
 from loadlock.workflow.run_record import reject_scopes
 from loadlock.workflow.run_task import RunTask, check_none, end_of
+from loadlock.workflow.stale import mark_stale, reference_of
 from loadlock.workflow.take_in import Intake, doubts, take_in
 
 if TYPE_CHECKING:
@@ -211,7 +212,7 @@ class Runner:
 
     def _loads_early(self, plan: Plan) -> bool:
         """Whether the destination may load while parts are still cleaned."""
-        return can_begin(plan, self.task.bound, self.raw)
+        return reference_of(self.ledger, self.task.record) is None and can_begin(plan, self.task.bound, self.raw)
 
     def _elsewhere(self) -> dict[int, pa.Table]:
         """Rows that a destination (by index) has already."""
@@ -219,6 +220,8 @@ class Runner:
 
     def _mark(self, deliveries: Deliveries) -> None:
         """Say which rows must not be delivered, before any is."""
+        if not self.task.settings.force:
+            mark_stale(deliveries.work, self.task.record, deliveries.outcomes)
 
     def _told(self, document: dict[str, Any]) -> dict[str, Any]:
         """The run's document as it is kept."""

@@ -33,6 +33,7 @@ from loadlock.workflow.run import Runner
 from loadlock.workflow.run_record import new_record
 from loadlock.workflow.run_task import RunSettings, RunTask
 from loadlock.workflow.settle import half_published
+from loadlock.workflow.stale import RERUN_OF, first_delivery
 from loadlock.workflow.workspace import Workspace, find_workspace
 
 ENDED = frozenset({RunStatus.VERIFIED, RunStatus.ROLLED_BACK})
@@ -201,6 +202,8 @@ def rerun(batch: str, options: Options, *, pipeline: Pipeline | None = None, pat
                 )
         digest = plan_digest(pipeline, bound)
         record = new_record(pipeline, run=new_run_id(), batch=known.batch, bound=bound, plan_digest=digest, path=path)
+        first = first_delivery(workspace.ledger, known.batch, record.destinations)
+        record = replace(record, state={**record.state, RERUN_OF: first})
         with (
             workspace.lock_targets(labels_of(bound), wait_seconds=options.wait_seconds),
             workspace.lock_batch(known.batch, wait_seconds=options.wait_seconds),

@@ -12,6 +12,7 @@ from loadlock.cli.common import finish, run_options, runs
 @click.command()
 @click.argument("batch")
 @click.argument("pipeline", required=False)
+@click.option("--force", is_flag=True, help="Overwrite what later batches or others wrote since.")
 @runs
 def command(batch: str, pipeline: str | None, *, as_json: bool, quiet: bool, **known: Any) -> int:
     """Take a batch through the current rules again, from staging alone (modes upsert and replace)."""

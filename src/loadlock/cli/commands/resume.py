@@ -12,6 +12,7 @@ from loadlock.cli.common import finish, run_options, runs
 @click.command()
 @click.argument("run")
 @click.option("--to", metavar="URL", help="The destination's address again, where it held a password.")
+@click.option("--force", is_flag=True, help="Overwrite what later batches or others wrote since.")
 @runs
 def command(run: str, *, to: str | None, as_json: bool, quiet: bool, **known: Any) -> int:
     """Finish a run that was killed, interrupted or failed, from where it stood."""
