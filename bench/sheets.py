@@ -53,7 +53,8 @@ def row(number: int) -> list[object]:
     cents, second = number * 37 % 10_000_000, number % 86_400
     return [
         number, f"{number % 100_000:07}", f"Name {number} é", ("Paris", "Zürich", "São Paulo")[number % 3], cents / 100,
-        number % 997, number % 2 == 0, 45_000 + number % 700, ((45_000 + number % 700) * 86_400 + second) / 86_400, "=1+2" if number % 50 == 0 else "",
+        number % 997, number % 2 == 0, 45_000 + number % 700, ((45_000 + number % 700) * 86_400 + second) / 86_400,
+        "=1+2" if number % 50 == 0 else "",
         number / 8, "x" * (number % 20),
     ]  # fmt: skip
 
@@ -126,7 +127,8 @@ def section(found: Found, refused: Measured) -> str:
     document = json.loads(refused.output)
     message = " ".join(str(document.get("error") or document).split())
     return f"""
-{found.rows:,} rows x {len(COLUMNS)} columns by `loadlock run`, `max_copy_cells: 10000000`, the emulator's quota that of Google (60 a minute):
+{found.rows:,} rows x {len(COLUMNS)} columns by `loadlock run`, with `max_copy_cells: 10000000` and Google's quota of 60 requests
+a minute:
 
 | what | found |
 | --- | --- |

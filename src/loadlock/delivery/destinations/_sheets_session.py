@@ -11,18 +11,29 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from loadlock.delivery.base import DeliveryColumn, Job, Opened, Published, Session, Undone, UndoneError, Written
+from loadlock.delivery.base import (
+    DeliveryColumn,
+    Foreseen,
+    Job,
+    Opened,
+    Published,
+    Session,
+    Undone,
+    UndoneError,
+    Written,
+)
 from loadlock.delivery.destinations import _sheets_back as back
 from loadlock.delivery.destinations import _sheets_publish as publishing
 from loadlock.delivery.destinations import _sheets_undo as undoing
 from loadlock.delivery.destinations._sheets_aim import Aim, aim_at
 from loadlock.delivery.destinations._sheets_cells import Encoder
 from loadlock.delivery.destinations._sheets_check import Need, Room, check_room, check_tab, estimate
+from loadlock.delivery.destinations._sheets_foresee import Foresight, InTab, Rehearsal
 from loadlock.delivery.destinations._sheets_lock import Lease, stage_requests
 from loadlock.delivery.destinations._sheets_rows import last_row
 from loadlock.delivery.destinations._sheets_stage import Stage
 from loadlock.delivery.destinations._sheets_state import Names, State, read_state
-from loadlock.delivery.destinations._sheets_survey import Survey, check_keys, survey
+from loadlock.delivery.destinations._sheets_survey import Survey, check_keys, joined, survey
 from loadlock.delivery.destinations._sheets_turn import Turn, Way, turn
 from loadlock.delivery.sqltext import published_from
 from loadlock.errors import BalanceError, LoadlockError, RefusedError, StoppedError, UnavailableError
@@ -71,6 +82,9 @@ class SheetsSession(Session):
         self._undo: undoing.Undo | None = None
         self._batch_keys: back.BatchKeys | None = None
         self._notes: tuple[str, ...] = ()
+        self._rehearsal: Rehearsal | None = None
+        """Where a trial's rows wait."""
+        self._stop: str | None = None
         self._last = 1
         """The row behind the last one with a value, when the tab was looked at."""
         self._doubt = False
@@ -85,6 +99,11 @@ class SheetsSession(Session):
         if self._settled(state):
             return Opened(table=aim.info, created=False, staged=True, published=self._published)
         self._preflight(state, aim)
+        if self._job.trial:
+            self._rehearsal = Rehearsal(
+                columns=aim.columns, encoder=self._encoder(aim), key=self._key, body_bytes=self._ways.chunk_bytes
+            )
+            return Opened(table=aim.info, created=aim.made, staged=True, notes=self._notes)
         self._lease = Lease(
             wire=self._wire,
             lock=names.lock,
@@ -114,7 +133,12 @@ class SheetsSession(Session):
         self._last = found if isinstance(found, int) else found.last
         self._check_room(state, rows)
         notes = [estimate(rows, len(aim.columns), self._ways.chunk_bytes)] if rows else []
-        self._notes = (*notes, *self._drift(state, aim, found))
+        try:
+            self._notes = (*notes, *self._drift(state, aim, found))
+        except StoppedError as error:
+            if not self._job.trial:
+                raise
+            self._stop = str(error)
 
     def _checked(self, state: State, aim: Aim) -> Survey | int:
         """What the live tab holds: all that a mode by key or a look for changes needs, else the last row."""
@@ -185,13 +209,12 @@ class SheetsSession(Session):
         if tab is None:
             raise UnavailableError("the staging sheet is not there yet")
         self._state = state
-        ways = self._ways
         stage = Stage(
             wire=self._wire,
             names=names,
             columns=aim.columns,
-            encoder=Encoder(aim.columns, serials=ways.serials, escape_formulas=ways.escape_formulas),
-            most_bytes=ways.chunk_bytes,
+            encoder=self._encoder(aim),
+            most_bytes=self._ways.chunk_bytes,
             tab=tab,
             key=self._key,
         )
@@ -199,7 +222,14 @@ class SheetsSession(Session):
         self._stage = stage
         return stage
 
+    def _encoder(self, aim: Aim) -> Encoder:
+        return Encoder(aim.columns, serials=self._ways.serials, escape_formulas=self._ways.escape_formulas)
+
     def load(self, chunk: Chunk, rows: pa.Table) -> None:
+        if self._rehearsal is not None:
+            aim, _ = self._looking()
+            self._rehearsal.load(rows.select([*(column.name for column in aim.columns), "_file"]))
+            return
         stage = self._ready()
         if self._doubt:
             self._state = read_state(self._wire)
@@ -224,6 +254,23 @@ class SheetsSession(Session):
         except BaseException:
             self._doubt = True
             raise
+
+    def foresee(self, rows: int) -> Foreseen:
+        state = read_state(self._wire)
+        aim = self._looked(state)
+        found = self._checked(state, aim)
+        if self._key and isinstance(found, int):
+            found = Survey(last=1, rows=joined([]))
+        foresight = Foresight(
+            wire=self._wire,
+            job=self._job,
+            aim=aim,
+            label=self._label,
+            staged=self._rehearsal or InTab(stage=self._ready()),
+            escaped=self._ways.escape_formulas,
+            stop=self._stop,
+        )
+        return foresight.of(found)
 
     @property
     def rows_staged(self) -> int:
@@ -355,6 +402,8 @@ class SheetsSession(Session):
             empty = self._stage is None or not self._stage.receipts
             with suppress(LoadlockError):
                 self._release(drop_stage=empty)
+        if self._rehearsal is not None:
+            self._rehearsal.close()
         self._wire.close()
 
     def _release(self, *, drop_stage: bool) -> None:

@@ -188,19 +188,23 @@ def _check_mirror(way: Way, found: Survey, rows: int, merged: Merge) -> None:
             " nothing was touched",
             hint="Fill in their keys, or remove the rows.",
         )
-    most, gone, before = way.job.max_delete_percent, len(merged.gone), len(found.rows.keys) - found.rows.keys.null_count
+    if reason := too_much(way.job.max_delete_percent, found, rows, len(merged.gone)):
+        raise StoppedError(
+            f"{way.label}: {reason}: nothing was published",
+            hint="`loadlock plan` shows which; raise `max_delete_percent`, or run with --force.",
+        )
+
+
+def too_much(most: float | None, found: Survey, rows: int, gone: int) -> str | None:
+    """Why a mirror of so many rows that deletes `gone` of those found is stopped, or None."""
+    before = len(found.rows.keys) - found.rows.keys.null_count
     if most is None or not gone:
-        return
+        return None
     if not rows:
-        reason = f"the batch is empty, and the mirror would delete all {before:,} rows of the table"
-    elif gone * 100 > most * before:
-        reason = f"the mirror would delete {gone:,} of the table's {before:,} rows, more than {most:g} %"
-    else:
-        return
-    raise StoppedError(
-        f"{way.label}: {reason}: nothing was published",
-        hint="`loadlock plan` shows which; raise `max_delete_percent`, or run with --force.",
-    )
+        return f"the batch is empty, and the mirror would delete all {before:,} rows of the table"
+    if gone * 100 > most * before:
+        return f"the mirror would delete {gone:,} of the table's {before:,} rows, more than {most:g} %"
+    return None
 
 
 def _pruned(markers: Sequence[tuple[int, Json]], added: int) -> Iterator[int]:

@@ -35,6 +35,7 @@ class GoogleSheets:
         undoes=MODES,
         nulls=False,
         row_limit=True,
+        foresees=True,
         text_chars=CELL_CHARS,
     )
 
