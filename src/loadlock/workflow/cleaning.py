@@ -211,9 +211,14 @@ def settle(
     return _cleaned(engine, work, raw, parts, losers, findings, known)
 
 
-def write_losers(work: CleanWork, raw: Sequence[PartRecord], losers: pa.Table) -> list[PartRecord]:
-    """Write down the rows that lost and their rejects; the records are for the ledger."""
-    made = [_write_losers(work, losers), *_loser_parts(work, raw, losers)]
+def write_losers(
+    work: CleanWork, raw: Sequence[PartRecord], losers: pa.Table, engine: Engine | None = None
+) -> list[PartRecord]:
+    """Write down the rows that lost and their rejects; the records are for the ledger.
+
+    Without an engine one part after another, while the destination loads: memory is for its parts then.
+    """
+    made = [_write_losers(work, losers), *_loser_parts(work, raw, losers, engine)]
     point("cleanup.losers_written")
     return made
 
@@ -296,12 +301,15 @@ def _write_losers(work: CleanWork, losers: pa.Table) -> PartRecord:
     return PartRecord(ref=work.staging.write(key, losers))
 
 
-def _loser_parts(work: CleanWork, raw: Sequence[PartRecord], losers: pa.Table) -> list[PartRecord]:
-    """One part after another: the destination loads meanwhile, and memory is for its parts."""
+def _loser_parts(
+    work: CleanWork, raw: Sequence[PartRecord], losers: pa.Table, engine: Engine | None
+) -> list[PartRecord]:
     import pyarrow.compute as pc
 
     unique = losers.filter(pc.equal(losers["reason"], "not_unique"))
-    made = (_loser_part(work, unique, record) for record in _touched(raw, raw, unique))
+    touched = _touched(raw, raw, unique)
+    reject = partial(_loser_part, work, unique)
+    made = map(reject, touched) if engine is None else engine.map(reject, touched)
     return [record for record in made if record is not None]
 
 

@@ -183,7 +183,8 @@ class Runner:
         self.cleaned = self._compared(settled, plan)
         if self.cleaned.losers is not None:
             # nobody needs them before the publish: they are written while the destination loads
-            self._losers = Later(partial(cleaning.write_losers, work, self.raw, self.cleaned.losers))
+            engine = None if self._early is None else task.engine
+            self._losers = Later(partial(cleaning.write_losers, work, self.raw, self.cleaned.losers, engine))
         self.progress.end(Stage.CLEANUP)
         give_back()
         self.balance = cleanup_balance(self.balance, self.cleaned)
