@@ -295,7 +295,7 @@ class ChildDeliveries:
         child.refused = len(refused)
         if refused:
             named = [_named(child.name, row) for row in refused]
-            work.workspace.ledger.add_parts([write_refused(work, child.scope, named)])
+            work.workspace.ledger.add_parts([write_refused(work, child.scope, named, of_child=True)])
 
     def _acknowledged(self, child: ChildOutcome, chunk: Chunk) -> None:
         self.work.workspace.ledger.add_chunk(self.work.run, child.bound.index, chunk)

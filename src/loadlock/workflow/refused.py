@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
+from loadlock.cleanup.kernel import flat_rows
+from loadlock.cleanup.rejecting import staged_values
 from loadlock.delivery.deliver import RefusedRow
 from loadlock.ledger.base import PartRecord
 from loadlock.model import PartKey, PartKind, Stage
 from loadlock.quarantine.read import count_rejects, fill_raw
-from loadlock.rows import IDENTITY, LENGTH, LINE, OFFSET, ROW, Place, reject, reject_table
+from loadlock.rows import IDENTITY, LENGTH, LINE, OFFSET, ROW, SUB, Place, reject, reject_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,9 +28,13 @@ def refused_rows(work: DeliveryWork, scope: str) -> pa.Table | None:
     return pa.concat_tables(tables) if tables else None
 
 
-def write_refused(work: DeliveryWork, scope: str, refused: list[RefusedRow]) -> PartRecord:
-    """The destination's rejects at rest, with the place of each row from staging."""
+def write_refused(work: DeliveryWork, scope: str, refused: list[RefusedRow], *, of_child: bool = False) -> PartRecord:
+    """The destination's rejects at rest, with the place of each row from staging.
+
+    Their values are those staged, which can be corrected; of a child table's rows, those that were to be delivered.
+    """
     places = _places(work, refused)
+    staged = {} if of_child else _staged(work, refused)
     rows = [
         reject(
             Place(
@@ -39,7 +46,7 @@ def write_refused(work: DeliveryWork, scope: str, refused: list[RefusedRow]) -> 
             ),
             problems=row.problems,
             stage=Stage.DELIVERY,
-            values=row.values,
+            values=staged.get((row.file, row.row, row.sub), row.values),
         )
         for row in refused
     ]
@@ -69,4 +76,25 @@ def _places(work: DeliveryWork, refused: list[RefusedRow]) -> dict[tuple[int, in
                 "offset": place[OFFSET],
                 "length": place[LENGTH],
             }
+    return found
+
+
+def _staged(work: DeliveryWork, refused: list[RefusedRow]) -> dict[tuple[int, int, int], dict[str, str | None]]:
+    """The values of refused rows as staged, without corrections."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found: dict[tuple[int, int, int], dict[str, str | None]] = {}
+    wanted: dict[int, set[int]] = {}
+    for row in refused:
+        wanted.setdefault(row.file, set()).add(row.row)
+    for record in work.raw:
+        index = record.ref.file_index or 0
+        rows = sorted(wanted.get(index, ()))
+        if not rows or not record.ref.rows:
+            continue
+        table = work.workspace.staging.read(record.ref)
+        near = flat_rows(table.filter(pc.is_in(table[ROW], pa.array(rows, pa.int64()))), work.plan).table
+        places = zip(near[ROW].to_pylist(), near[SUB].to_pylist(), staged_values(near).to_pylist(), strict=True)
+        found.update({(index, row, sub): json.loads(values) for row, sub, values in places})
     return found
