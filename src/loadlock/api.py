@@ -83,6 +83,29 @@ class Pipeline:
         )
         return run_pipeline(self.spec, options, path=self.path)
 
+    def plan(
+        self,
+        *,
+        workspace: str | Path | None = None,
+        force: bool = False,
+        files: str | None = None,
+        wait_seconds: float = 0.0,
+        progress: Any = None,
+    ) -> RunResult:
+        """Play a run through up to the publish. `document["plan"]` says what it would change; `resume` carries it out."""
+        from loadlock.workflow.progress import Silent
+        from loadlock.workflow.start import Options, run_pipeline
+
+        options = Options(
+            workspace=workspace,
+            force=force,
+            files=files,
+            wait_seconds=wait_seconds,
+            plan=True,
+            progress=progress or Silent(),
+        )
+        return run_pipeline(self.spec, options, path=self.path)
+
     def preview(self, *, rows: int | None = None, whole: bool = False) -> Preview:
         """Rows before and after cleanup that show each rule and problem at work; touches nothing.
 

@@ -53,12 +53,12 @@ def execute(url: str, sql: str) -> list[tuple[Any, ...]]:
     if kind == "mysql":
         with closing(connect_mysql(url)) as link, link.cursor() as cursor:
             cursor.execute(sql)
-            return list(cursor.fetchall())
+            return [tuple(row) for row in cursor.fetchall()]
     import psycopg
 
     with psycopg.connect(url, autocommit=True) as server:
-        cursor = server.execute(sql.encode())
-        return cursor.fetchall() if cursor.description else []
+        found = server.execute(sql.encode())
+        return found.fetchall() if found.description else []
 
 
 def names(url: str) -> dict[int, str]:

@@ -40,8 +40,12 @@ class Capabilities:
     row_limit: bool = False
     """So many rows may be too many: `Job.rows` is wanted before anything is sent."""
     concurrent_readers: bool = True
+    foresees: bool = False
+    """Can play a delivery through and say what it would change (`Job.trial`, `Session.foresee`)."""
     hooks: bool = False
     """Runs the SQL statements `before` and `after` in the publishing transaction."""
+    retires: bool = False
+    """Deletes the rows of `Job.retired`."""
     undoes: frozenset[WriteMode] = frozenset()
     """Modes whose deliveries can be taken back (`undo.py`)."""
     name_bytes: int | None = None
@@ -124,6 +128,8 @@ class Job:
     """Create the target from the columns if it is absent."""
     parent_key: tuple[str, ...] = ()
     """For a child table of an upsert: its columns that name the parent. The children of the batch's parents are replaced."""
+    trial: bool = False
+    """Only play the delivery through, for a plan: `open`, `load`, `foresee`, `close`. Others see nothing of it."""
     max_delete_percent: float | None = None
     """A mirror that would delete more of the target's rows, or all of them for an empty batch, stops; None: nothing does."""
     lineage: bool = False
@@ -139,6 +145,8 @@ class Job:
     after: tuple[str, ...] = ()
     analyze: bool = True
     """Make fresh statistics after the publish."""
+    retired: pa.Table | None = field(default=None, compare=False, repr=False)
+    """Key columns of rows that a corrected file's predecessor brought: deleted in the publishing transaction, first of all."""
 
     @property
     def delivery_id(self) -> str:
@@ -214,6 +222,38 @@ class UndoneError(RefusedError):
     """This delivery was taken back before."""
 
 
+SAMPLES = 5
+"""Rows that a plan shows of each kind."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One row that a publish would touch, its values as text. `kind`: insert, update or delete."""
+
+    kind: str
+    key: dict[str, str | None]
+    before: dict[str, str | None] | None = None
+    """For an update: the columns that change, as they are."""
+    after: dict[str, str | None] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Foreseen:
+    """What a publish would do, counted by the destination."""
+
+    inserted: int
+    updated: int = 0
+    unchanged: int = 0
+    deleted: int = 0
+    rows_before: int | None = None
+    """Rows in the target, where they had to be counted."""
+    columns: dict[str, int] = field(default_factory=dict)
+    """Column → rows in which an update changes it."""
+    samples: tuple[Sample, ...] = ()
+    stop: str | None = None
+    """Why the publish would be stopped."""
+
+
 class Session(Protocol):
     """One open delivery. Not thread-safe. Always closed, also after errors; `close` undoes what is not published
     (a staging table with receipts stays for `resume` unless `abandon` was called).
@@ -255,6 +295,10 @@ class Session(Protocol):
     def pledge(self, *, rows: int, digest: str) -> None:
         """For a child's session: what its publish is to be, carried out by the parent's publish."""
         return
+
+    def foresee(self, rows: int) -> Foreseen:
+        """What the publish of so many rows would do, after all are sent; changes nothing. Only where `Capabilities.foresees`."""
+        raise RefusedError("this destination can't say what it would change")
 
     def publish(self, *, rows: int, digest: str) -> Published:
         """Make the new state visible in one transaction or atomic rename, with the control row. `rows` is the number

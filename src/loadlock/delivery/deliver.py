@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING
 
 from loadlock import rows as names
 from loadlock.delivery.ahead import ahead
-from loadlock.delivery.base import Destination, Job, Opened, Published, Session
+from loadlock.delivery.base import Destination, Foreseen, Job, Opened, Published, Session
 from loadlock.delivery.chunks import CHUNK_ROWS, Piece, Pieces, cut, name_chunk
 from loadlock.delivery.fit import misfits
+from loadlock.delivery.refusals import RefusedRow, problem_of, text_of
 from loadlock.delivery.retry import LostTransactionError, RetryPolicy
 from loadlock.digest import MODULUS, Digester, to_hex
 from loadlock.errors import RefusedError, RowsRefusedError, StoppedError, UnavailableError
@@ -38,22 +39,6 @@ BATCH = "_batch"
 DEFAULT_RETRY = RetryPolicy()
 LEVELS = (VerifyLevel.NONE, VerifyLevel.COUNT, VerifyLevel.KEYS, VerifyLevel.CONTENT)
 PROVED = "every value proved by hashes that the server made of each column"
-
-
-@dataclass(frozen=True, kw_only=True)
-class RefusedRow:
-    """A clean row that the destination can't hold or refused; `values` are the delivered values as text."""
-
-    file: int
-    row: int
-    sub: int
-    problems: tuple[Problem, ...]
-    values: dict[str, str | None]
-
-    @property
-    def problem(self) -> Problem:
-        """The first problem."""
-        return self.problems[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,6 +166,10 @@ class Delivery:
     def pledge(self) -> None:
         """For a child's delivery: all is sent; the parent's publish may publish it."""
         self._session.pledge(rows=self.rows_sent, digest=self.delivered_digest)
+
+    def foresee(self) -> Foreseen:
+        """What `publish` would do with the rows sent; changes nothing."""
+        return self._retry.call(lambda: self._session.foresee(self.rows_sent))
 
     def publish(self) -> Published:
         """Make the rows visible in one step. Again after a lost answer: the control row decides."""
@@ -351,7 +340,7 @@ class Delivery:
                     pieces.refused(piece, error.refusal.row)
                 else:
                     refused.append(part)
-                    self.refuse(part, (_problem(error),))
+                    self.refuse(part, (problem_of(error),))
             else:
                 pieces.sent(piece)
                 self._count(part, 0)
@@ -392,7 +381,7 @@ class Delivery:
                 row=place[names.ROW],
                 sub=place.get(names.SUB, 0),
                 problems=problems,
-                values={column.name: _text(row[column.name]) for column in self.job.columns},
+                values={column.name: text_of(row[column.name]) for column in self.job.columns},
             )
         )
         if self._refused_limit is not None and len(self.refused) > self._refused_limit:
@@ -454,18 +443,3 @@ class Delivery:
             read_back=count,
             notes=notes,
         )
-
-
-def _text(value: pa.ChunkedArray) -> str | None:
-    """The one value as text; by Arrow, since Python has no dates before year 1 or after 9999."""
-    import pyarrow as pa
-
-    found: str | None = value.cast(pa.string())[0].as_py()
-    return found
-
-
-def _problem(error: RowsRefusedError) -> Problem:
-    refusal = error.refusal
-    place = f" (constraint {refusal.constraint})" if refusal.constraint else ""
-    code = f" [{refusal.code}]" if refusal.code else ""
-    return Problem(code="refused", message=f"{refusal.message}{place}{code}", column=refusal.column)

@@ -11,25 +11,9 @@ from typing import Any
 
 from loadlock.errors import Mistake, PipelineError
 from loadlock.model import Severity, WriteMode
+from loadlock.pipeline._key import Key as Key
 from loadlock.pipeline.secrets import redact
 from loadlock.pipeline.yaml_positions import Document, join
-
-
-@dataclass(frozen=True, kw_only=True)
-class Key:
-    """One key of a mapping in the pipeline file.
-
-    `kind`: `text`, `texts` (a text or a list of texts), `integer`, `number`, `flag` (true or false), `choice`, `choices`
-    (one or a list), `header` (integer or flag), `lineage`, `undo`; `raw` is read elsewhere and described by `shape` in the schema.
-    """
-
-    kind: str
-    doc: str
-    choices: tuple[str, ...] = ()
-    minimum: float | None = None
-    default: Any = None
-    examples: tuple[Any, ...] = ()
-    shape: str = ""
 
 
 def _text(doc: str, *examples: str) -> Key:
@@ -432,7 +416,9 @@ def _undo(value: Any, key: Key) -> int:
         return 0
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 1000:
         return value
-    raise WrongValueError(f"this must be a number of batches or `none`, not {describe(value)}", "Write 1, 2 ... or `none`.")
+    raise WrongValueError(
+        f"this must be a number of batches or `none`, not {describe(value)}", "Write 1, 2 ... or `none`."
+    )
 
 
 def _choice(value: Any, key: Key) -> str:

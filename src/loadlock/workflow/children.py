@@ -15,25 +15,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loadlock.delivery.base import Job, Published
-from loadlock.delivery.deliver import Delivery, RefusedRow
+from loadlock.delivery.deliver import Delivery
 from loadlock.delivery.fit import check_contract
 from loadlock.delivery.names import check_names
+from loadlock.delivery.refusals import RefusedRow
 from loadlock.errors import BalanceError, RefusedError, StoppedError
 from loadlock.faults import point
 from loadlock.ledger.base import PartRecord
 from loadlock.model import Chunk, PartKind, Problem, Receipt, WriteMode
 from loadlock.workflow.child_rows import ChildReader, ChildShape, child_parts, shape_of
 from loadlock.workflow.cleaning import without
-from loadlock.workflow.delivering import (
-    Deliveries,
-    Outcome,
-    ParentsRefusedError,
-    check_equal,
-    compared,
-    make_job,
-    patiently,
-    published_of,
-)
+from loadlock.workflow.comparing import check_equal, compared, published_of
+from loadlock.workflow.delivering import Deliveries, Outcome, ParentsRefusedError, make_job, patiently
 from loadlock.workflow.destinations import BoundDestination
 from loadlock.workflow.overtaken import Overtaken
 from loadlock.workflow.refused import refused_rows, write_refused

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from loadlock.cleanup.plan import Plan
-from loadlock.delivery.base import DeliveryColumn, Job, Published
+from loadlock.delivery.base import DeliveryColumn, Foreseen, Job, Opened, Published
 from loadlock.delivery.deliver import DEFAULT_RETRY, Delivery
 from loadlock.delivery.retry import LostTransactionError
 from loadlock.engines.base import Engine
-from loadlock.errors import LoadlockError, Mistake, PipelineError, StoppedError, UsageError, VerifyError
+from loadlock.errors import LoadlockError, Mistake, PipelineError, StoppedError, UsageError
 from loadlock.faults import point
 from loadlock.ledger.base import PartRecord
 from loadlock.model import Balance, Chunk, PartKind, Problem, Receipt
 from loadlock.rows import FILE, IDENTITY, ROW
 from loadlock.workflow.cleaning import Cleaned, CleanWork, without
+from loadlock.workflow.comparing import check_equal, compared, published_of
 from loadlock.workflow.destinations import BoundDestination
 from loadlock.workflow.left import is_unknown, keep_left, left_scope, without_left
 from loadlock.workflow.overtaken import Overtaken
@@ -49,6 +50,8 @@ class Outcome:
     children: list[ChildOutcome] = field(default_factory=list)
     unwanted: dict[tuple[int, int], tuple[Problem, ...]] = field(default_factory=dict)
     """(file, row) of rows that are rejected with their child rows → why."""
+    retired: pa.Table | None = None
+    """Keys of rows that corrected files take the place of."""
 
     def balance(self, base: Balance) -> Balance:
         """The balance of this destination; rows its filter leaves out count as skipped."""
@@ -78,6 +81,8 @@ class DeliveryWork:
     raw: list[PartRecord]
     clean_work: CleanWork
     wait_seconds: float = 0.0
+    trial: bool = False
+    """Deliveries are only played through, for a plan."""
     force: bool = False
     """Guards of the destination (how much a mirror may delete) do not stop it."""
     elsewhere: Mapping[int, pa.Table] = field(default_factory=dict)
@@ -176,7 +181,8 @@ class Deliveries:
 
     def _begin(self, outcome: Outcome, refused_limit: int | None, *, create: bool = True) -> Delivery:
         job = job_of(self.work, outcome.bound)
-        job = replace(job, rows=self._row_count(outcome)) if create else replace(job, create=False)
+        rows = self._row_count(outcome) if create else None
+        job = replace(job, rows=rows, retired=outcome.retired) if create else replace(job, create=False)
         delivery = Delivery(outcome.bound.destination, job, on_rows=self._advance, refused_limit=refused_limit)
         self._open[outcome.bound.index] = delivery
         return delivery
@@ -245,6 +251,8 @@ class Deliveries:
 
     def _acknowledged(self, index: int, chunk: Chunk) -> None:
         point("delivery.chunk_sent")
+        if self.work.trial:
+            return
         self.work.workspace.ledger.add_chunk(self.work.run, index, chunk)
         point("delivery.chunk_listed")
 
@@ -282,6 +290,18 @@ class Deliveries:
             if kept.num_rows:
                 yield seq, kept
 
+    def foresee(self, outcome: Outcome) -> tuple[Opened, Foreseen]:
+        """What publishing the rows that were sent to one destination would do, and what was found there."""
+        delivery = self._open[outcome.bound.index]
+        assert delivery.opened is not None, "load() comes first"
+        return delivery.opened, delivery.foresee()
+
+    def abandon(self) -> None:
+        """Leave nothing of what was sent in the destinations."""
+        for delivery in self._open.values():
+            with suppress(LoadlockError):
+                delivery.abandon()
+
     def publish(self, outcome: Outcome) -> None:
         """Make one destination's new state visible, with the child tables that share its transaction. The ledger keeps what
         was counted, for the read-back after a crash."""
@@ -311,30 +331,6 @@ class Deliveries:
         check_equal(outcome.bound.label, outcome.receipt)
 
 
-def compared(delivery: Delivery, rows: Callable[[], Iterable[pa.Table]], later: Overtaken) -> Receipt:
-    """The read-back of an earlier delivery, with what later batches did to its rows told apart."""
-    if later.replaced_by is not None:
-        return replace(delivery.unread(), notes=(str(later.note()),))
-    later.rows = 0
-    receipt = delivery.verify_again(rows, later.keep)
-    # both sides were looked through: our own rows are those that count
-    later.rows = receipt.rows - (receipt.read_back or 0) if later.found and receipt.equal else 0
-    notes = (*receipt.notes, *filter(None, [later.note()]))
-    if receipt.equal is False and (doubt := later.doubt(delivery.job)):
-        return replace(receipt, equal=None, notes=(*notes, doubt))
-    return replace(receipt, notes=notes)
-
-
-def check_equal(label: str, receipt: Receipt) -> None:
-    """Raise VerifyError where the read-back differs."""
-    if receipt.equal is False:
-        raise VerifyError(
-            f"{label}: the read-back differs from what was delivered"
-            f" ({receipt.rows:,} rows delivered, {receipt.read_back or 0:,} read back)",
-            hint="Somebody else may write to the table; `loadlock verify BATCH` compares again.",
-        )
-
-
 def patiently(attempt: Callable[[], T], notes: list[str], close: Callable[[], None]) -> T:
     """The result of a load, begun anew a few times while its transaction is lost; `close` ends what was lost."""
     number = 1
@@ -348,12 +344,6 @@ def patiently(attempt: Callable[[], T], notes: list[str], close: Callable[[], No
             DEFAULT_RETRY.sleep(DEFAULT_RETRY.pause_seconds(number, error))
             notes.append(f"the transaction was lost ({error}); sent again from the start")
             number += 1
-
-
-def published_of(receipt: Mapping[str, Any]) -> Published:
-    """The publish that a receipt in the ledger tells of."""
-    counts = {name: receipt[name] for name in ("inserted", "updated", "unchanged", "deleted")}
-    return Published(**counts, digest=receipt["digest"])
 
 
 def job_of(work: DeliveryWork, bound: BoundDestination) -> Job:
@@ -379,6 +369,7 @@ def make_job(work: DeliveryWork, bound: BoundDestination, columns: tuple[Deliver
         key=bound.spec.key,
         create=bound.spec.create,
         lineage=bound.spec.lineage,
+        trial=work.trial,
         max_delete_percent=None if work.force else bound.spec.max_delete_percent,
         wait_seconds=work.wait_seconds,
         undo=bound.undo,

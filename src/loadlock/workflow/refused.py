@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from loadlock.cleanup.kernel import flat_rows
 from loadlock.cleanup.rejecting import staged_values
-from loadlock.delivery.deliver import RefusedRow
+from loadlock.delivery.refusals import RefusedRow
 from loadlock.ledger.base import PartRecord
 from loadlock.model import PartKey, PartKind, Stage
 from loadlock.quarantine.read import count_rejects, fill_raw

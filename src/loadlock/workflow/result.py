@@ -12,7 +12,7 @@ from loadlock.model import RunStatus
 if TYPE_CHECKING:
     import pyarrow as pa
 
-DONE, DONE_WITH_REJECTS = 0, 3
+DONE, DONE_WITH_REJECTS, STOPPED = 0, 3, 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +60,8 @@ class RunResult:
         rejected += sum(
             child["rejected"] for entry in self.document["destinations"] for child in entry.get("children", [])
         )
+        if any(entry["stop"] for entry in self.document.get("plan") or ()):
+            return STOPPED
         return DONE_WITH_REJECTS if rejected and not self.noop else DONE
 
     def rejects(self) -> pa.Table:

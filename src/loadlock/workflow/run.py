@@ -35,6 +35,7 @@ from loadlock.workflow.document import (
 )
 from loadlock.workflow.drifting import compared
 from loadlock.workflow.early import EarlyLoad, can_begin
+from loadlock.workflow.foreseeing import ask
 from loadlock.workflow.later import Later
 from loadlock.workflow.planning import Staged, check_after, check_before, plan_of, refused_files
 from loadlock.workflow.progress import Progress
@@ -295,6 +296,8 @@ class Runner:
                 self.balance = self.balance.with_(rejected_delivery=outcome.refused)
                 self._check_budget()
             self._list_losers()
+            if task.settings.confirm is not None:
+                ask(self.deliveries, task.settings.confirm, task.pipeline, self.run)
             self._become(RunStatus.PUBLISHING)
             point("publishing.recorded")
             for outcome in self.deliveries.outcomes:

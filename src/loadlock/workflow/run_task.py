@@ -12,6 +12,7 @@ from loadlock.ledger.base import BatchRecord, RunRecord
 from loadlock.model import RunStatus
 from loadlock.pipeline.model import Pipeline
 from loadlock.workflow.destinations import BoundDestination
+from loadlock.workflow.foreseeing import Confirm
 from loadlock.workflow.workspace import Workspace
 
 
@@ -22,6 +23,8 @@ class RunSettings:
     wait_seconds: float = 0.0
     report: bool = True
     force: bool = False
+    confirm: Confirm | None = None
+    """Asked before anything is published."""
 
 
 @dataclass(frozen=True, kw_only=True)

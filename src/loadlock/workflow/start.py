@@ -22,11 +22,13 @@ from loadlock.pipeline.codec import from_json
 from loadlock.pipeline.model import DestinationSpec, Pipeline, Source
 from loadlock.workflow.destinations import BoundDestination, all_targets, bind_destinations, plan_digest
 from loadlock.workflow.document import noop_document
+from loadlock.workflow.foreseeing import Confirm
 from loadlock.workflow.generation import generation_for
 from loadlock.workflow.inputs import Again
+from loadlock.workflow.planner import Planner
 from loadlock.workflow.progress import Progress, Silent
-from loadlock.workflow.receive import Wish, receive
 from loadlock.workflow.quarantine import is_replay
+from loadlock.workflow.receive import Wish, receive
 from loadlock.workflow.replaying import Replayer, bound_for
 from loadlock.workflow.result import RunResult
 from loadlock.workflow.run import Runner
@@ -51,6 +53,10 @@ class Options:
     """`all` | `new`; None = by write mode."""
     wait_seconds: float = 0.0
     report: bool = True
+    plan: bool = False
+    """Play the run through up to the publish, and say what that would change."""
+    confirm: Confirm | None = None
+    """Asked before anything is published."""
     environment: Mapping[str, str] | None = None
     progress: Progress = field(default_factory=Silent)
 
@@ -71,7 +77,8 @@ def run_pipeline(pipeline: Pipeline, options: Options, *, path: str | None = Non
     with ExitStack() as stack:
         workspace = stack.enter_context(Workspace.open(root))
         stack.enter_context(workspace.lock_targets(labels_of(bound), wait_seconds=options.wait_seconds))
-        if not options.force and any(destination.mode == WriteMode.APPEND for destination in bound):
+        appends = any(destination.mode == WriteMode.APPEND for destination in bound)
+        if appends and not options.force and not options.plan:
             _finish_half_published(workspace, pipeline, bound, options)
         wish = Wish(
             labels=labels,
@@ -270,9 +277,15 @@ def go(
             keep=keep,
             bound=bound_for(record, bound),
             record=record,
-            settings=RunSettings(wait_seconds=options.wait_seconds, report=options.report, force=options.force),
+            settings=RunSettings(
+                wait_seconds=options.wait_seconds,
+                report=options.report and not options.plan,
+                force=options.force,
+                confirm=options.confirm,
+            ),
         )
-        document = (Replayer if is_replay(record) else Runner)(task, options.progress).go()
+        runner = Planner if options.plan else Replayer if is_replay(record) else Runner
+        document = runner(task, options.progress).go()
     return RunResult(document=document, workspace=workspace.root)
 
 

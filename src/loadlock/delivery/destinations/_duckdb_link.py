@@ -63,6 +63,15 @@ def connect_reading(path: Path) -> Any:
     return connection
 
 
+def connect_for_trial(path: Path) -> Any:
+    """A connection that changes nothing; to an empty database where the file is absent."""
+    if path.exists():
+        return connect_reading(path)
+    connection = duckdb.connect()
+    set_up(connection, MEMORY_LIMIT)
+    return connection
+
+
 def set_up(connection: Any, memory_limit: str | None = None) -> None:
     """Times in UTC, so that moments come back as they went in; memory bounded, the rest spills beside the file.
 

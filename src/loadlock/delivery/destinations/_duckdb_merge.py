@@ -7,12 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from loadlock.delivery.base import DeliveryColumn
+from loadlock.delivery.base import DeliveryColumn, Foreseen
 from loadlock.delivery.destinations._duckdb_checks import Chunked
+from loadlock.delivery.destinations._foresee import foresee
 from loadlock.delivery.destinations._local import Spool, short_hash
 from loadlock.delivery.destinations._merge import Counts, Merge
 from loadlock.delivery.names import quote_ansi as quote
 from loadlock.delivery.sqltext import FILE_COLUMN
+from loadlock.model import WriteMode
 from loadlock.rows import FILE
 
 
@@ -34,7 +36,7 @@ class DuckDBMerge(Merge):
 
     @property
     def _is_new(self) -> str:
-        return self._is_absent
+        return self.absent
 
 
 @contextmanager
@@ -69,3 +71,14 @@ def _view(chunked: Chunked, spool: Spool) -> str:
 
 def _type(chunked: Chunked, column: DeliveryColumn) -> str:
     return chunked.info(column).sql_type
+
+
+def foresee_chunks(connection: Any, chunked: Chunked, spool: Spool) -> Foreseen:
+    """What publishing the chunks into their table would do."""
+    if chunked.job.mode.by_key:
+        with merging(connection, chunked, spool) as merge:
+            return foresee(merge, spool.rows)
+    before = int(connection.execute(f"select count(*) from {chunked.target}").fetchall()[0][0])
+    return Foreseen(
+        inserted=spool.rows, deleted=before if chunked.job.mode == WriteMode.REPLACE else 0, rows_before=before
+    )

@@ -150,6 +150,19 @@ def _unique_indexes(
     return found
 
 
+def planned(job: Job, name: TableName) -> Shape:
+    """The table that `create_sql` makes, tried out in memory."""
+    import duckdb
+
+    with duckdb.connect() as connection:
+        if name.schema is not None:
+            connection.execute(f"create schema if not exists {quote_ansi(name.schema)}").fetchall()
+        connection.execute(create_sql(job, name)).fetchall()
+        shape = inspect(connection, name)
+    assert shape is not None
+    return shape
+
+
 def create_sql(job: Job, name: TableName) -> str:
     """`create table` for the job's columns: primary key on the upsert key, not null for required columns."""
     lines = [_definition(column, job) for column in delivered_columns(job)]

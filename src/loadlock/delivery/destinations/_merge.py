@@ -111,7 +111,7 @@ class Merge(ABC):
         )
         writes = sum(known for known, *_ in counts.values()) if self._stamps else updates
         written = self.changed(self._update_sql()) if writes else 0
-        inserted = self._insert(self._is_absent) if inserts else 0
+        inserted = self._insert(self.absent) if inserts else 0
         if (inserted, written) != (inserts, writes):
             raise self._disturbed(
                 f"{written:,} rows were updated and {inserted:,} inserted, which is not what the counts before said"
@@ -208,6 +208,11 @@ class Merge(ABC):
         return [name for name in self.columns if name not in self.key or self._writes(name)]
 
     @property
+    def compared(self) -> list[str]:
+        """Those of them whose change makes a row another one."""
+        return [name for name in self.written if name not in LINEAGE]
+
+    @property
     def match(self) -> str:
         """SQL that is true for a row `t` of the target and a staged row `s` of the same key."""
         return " and ".join(f"t.{self.quote(name)} = s.{self.quote(name)}" for name in self.key)
@@ -218,7 +223,8 @@ class Merge(ABC):
         return f"not exists (select 1 from {self.staging} s where {self.match})"
 
     @property
-    def _is_absent(self) -> str:
+    def absent(self) -> str:
+        """SQL that is true for a staged row `s` whose key is not in the target."""
         return f"not exists (select 1 from {self.target} t where {self.match})"
 
     @property
@@ -229,12 +235,12 @@ class Merge(ABC):
     @property
     def differs(self) -> str:
         """SQL that is true for a known row that an update writes."""
-        return "true" if self._stamps else self._has_changed
+        return "true" if self._stamps else self.has_changed
 
     @property
-    def _has_changed(self) -> str:
+    def has_changed(self) -> str:
         """SQL that is true where a value of the row changes; false where there is nothing but the key."""
-        changes = [self.changes(name) for name in self.written if name not in LINEAGE]
+        changes = [self.changes(name) for name in self.compared]
         return f"({' or '.join(changes)})" if changes else "false"
 
     def count(self, table: str) -> int:
@@ -265,7 +271,7 @@ class Merge(ABC):
             return f"sum(case when {condition} then 1 else 0 end)"
 
         found = self.run(
-            f"select s.{self.quote(FILE_COLUMN)}, {rows(known)}, {rows(f'{known} and {self._has_changed}')},"
+            f"select s.{self.quote(FILE_COLUMN)}, {rows(known)}, {rows(f'{known} and {self.has_changed}')},"
             f" {rows(f'not ({known})')} from {self.staging} s left join {self.target} t on {self.match} group by 1"
         )
         return {int(file): (int(old), int(different), int(new)) for file, old, different, new in found}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from loadlock.delivery.base import CHUNK_TABLE, CONTROL_TABLE, DeliveryColumn, Job
-from loadlock.delivery.destinations._mysql_types import CatalogColumn, CatalogTable, created_type
+from loadlock.delivery.destinations._mysql_types import TEXTS, CatalogColumn, CatalogTable, created_type
 from loadlock.delivery.destinations._mysql_wire import WireConnection, run
 from loadlock.delivery.names import TableName
 from loadlock.delivery.names import quote_backtick as quote
@@ -99,13 +99,12 @@ def create_control_tables(connection: WireConnection, beside: TableName) -> None
 
 def create_target_sql(name: TableName, job: Job, lineage: Sequence[DeliveryColumn], collation_name: str) -> str:
     """CREATE TABLE from the job's columns; a key that tells rows apart is the primary key."""
-    key = () if job.mode == WriteMode.DELETE_INSERT else job.key
-    keys = sum(column.type.kind == "text" for column in job.columns if column.name in key)
-    lines = []
-    for column in (*job.columns, *lineage):
-        kind = created_type(column.type, collation_name, key=column.name in key, keys=keys)
-        lines.append(f"{quote(column.name)} {kind}{' not null' if column.required or column.name in job.key else ''}")
-    if key:
+    types = _created_types(job, lineage, collation_name)
+    lines = [
+        f"{quote(column.name)} {kind}{' not null' if column.required or column.name in job.key else ''}"
+        for column, kind in zip((*job.columns, *lineage), types, strict=True)
+    ]
+    if key := _primary_key(job):
         lines.append(f"primary key ({', '.join(map(quote, key))})")
     return (
         f"create table {name.sql(quote)} ({', '.join(lines)})"
@@ -113,7 +112,51 @@ def create_target_sql(name: TableName, job: Job, lineage: Sequence[DeliveryColum
     )
 
 
-def create_staging(connection: WireConnection, staging: TableName, target: TableName) -> None:
+def imagined(job: Job, lineage: Sequence[DeliveryColumn], collation_name: str) -> CatalogTable:
+    """The table as `create_target_sql` would make it: MySQL can't make it and take it back."""
+    types = _created_types(job, lineage, collation_name)
+    columns = [_imagined(column, kind, job) for column, kind in zip((*job.columns, *lineage), types, strict=True)]
+    key = _primary_key(job)
+    return CatalogTable(kind="BASE TABLE", engine="InnoDB", columns=tuple(columns), unique=(key,) if key else ())
+
+
+def _primary_key(job: Job) -> tuple[str, ...]:
+    return () if job.mode == WriteMode.DELETE_INSERT else job.key
+
+
+def _created_types(job: Job, lineage: Sequence[DeliveryColumn], collation_name: str) -> list[str]:
+    key = _primary_key(job)
+    keys = sum(column.type.kind == "text" for column in job.columns if column.name in key)
+    return [
+        created_type(column.type, collation_name, key=column.name in key, keys=keys)
+        for column in (*job.columns, *lineage)
+    ]
+
+
+def _imagined(column: DeliveryColumn, created: str, job: Job) -> CatalogColumn:
+    shown = created.partition(" character set")[0]
+    name, _, sizes = shown.rstrip(")").partition("(")
+    first, _, second = sizes.partition(",")
+    size, is_text = int(first) if first else None, name in TEXTS
+    return CatalogColumn(
+        name=column.name,
+        type=name,
+        shown_type=shown,
+        nullable=not (column.required or column.name in job.key),
+        has_default=False,
+        generated=False,
+        max_chars=size if is_text else None,
+        max_bytes=None,
+        precision=size if name == "decimal" else None,
+        scale=int(second) if second else None,
+        fraction=size if name in ("time", "datetime") else None,
+        charset="utf8mb4" if is_text else None,
+    )
+
+
+def create_staging(
+    connection: WireConnection, staging: TableName, target: TableName, *, temporary: bool = False
+) -> None:
     """An empty table like the target, with its unique indexes and checks, so that rows are refused while they are loaded."""
-    run(connection, f"create table {staging.sql(quote)} like {target.sql(quote)}")
+    run(connection, f"create {'temporary ' if temporary else ''}table {staging.sql(quote)} like {target.sql(quote)}")
     run(connection, f"alter table {staging.sql(quote)} add column {quote(FILE_COLUMN)} int not null")

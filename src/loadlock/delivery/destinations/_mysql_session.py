@@ -19,7 +19,7 @@ from loadlock.delivery.destinations._mysql_merge import MysqlMerge
 from loadlock.delivery.destinations._mysql_send import Sender
 from loadlock.delivery.destinations._mysql_types import CatalogTable, read_sql
 from loadlock.delivery.destinations._mysql_wire import WireConnection, changed, connect, run, translated
-from loadlock.delivery.destinations._server_session import ServerSession
+from loadlock.delivery.destinations._server_rehearsal import ServerRehearsal
 from loadlock.delivery.destinations._server_target import LOCK_POLL_SECONDS
 from loadlock.delivery.hooks import ENDS, MYSQL_COMMITS, run_hooks
 from loadlock.delivery.names import TableName, check_names
@@ -38,7 +38,7 @@ READ_BYTES = 8 << 20
 _INTEGER = ColumnType(kind="integer")
 
 
-class MysqlSession(ServerSession[CatalogTable, WireConnection]):
+class MysqlSession(ServerRehearsal[CatalogTable, WireConnection]):
     """See `loadlock.delivery.base.Session`."""
 
     def __init__(
@@ -101,10 +101,12 @@ class MysqlSession(ServerSession[CatalogTable, WireConnection]):
     def _take(self) -> None:
         known = f"select 1 from information_schema.schemata where schema_name = {self._text(self._name.schema or '')}"
         self._need_schema(known, "database")
+        self._load_data = bool(self._run("select @@local_infile")[0][0])
+        if self._job.trial:
+            return
         self._lock()
         catalog.create_control_tables(self._connection, self._name)
         self._sign_lock()
-        self._load_data = bool(self._run("select @@local_infile")[0][0])
 
     @property
     def _lock_name(self) -> str:
@@ -168,6 +170,14 @@ class MysqlSession(ServerSession[CatalogTable, WireConnection]):
 
     def _create_staging(self) -> None:
         catalog.create_staging(self._connection, self._staging_name, self._name)
+
+    def _imagine(self) -> None:
+        if self._created:
+            self._table = catalog.imagined(self._job, self._lineage, catalog.collation(self._connection))
+        elif self._staged:
+            catalog.create_staging(self._connection, self._staging_name, self._name, temporary=True)
+        self._run(self._start())
+        self._link.in_transaction = True
 
     def _notes(self) -> Iterator[str]:
         way = "through a staging table, published in one transaction" if self._staged else "in one transaction"
@@ -269,9 +279,13 @@ class MysqlSession(ServerSession[CatalogTable, WireConnection]):
     def _keys_table(self) -> str:
         return self._beside("_loadlock_keys")
 
-    def _send_keys(self, rows: pa.Table) -> None:
+    @property
+    def _retired_table(self) -> str:
+        return self._beside("_loadlock_retired")
+
+    def _send_keys(self, rows: pa.Table, table: str | None = None) -> None:
         kinds = {column.name: column.type for column in self._columns}
-        self._sender([(name, kinds[name]) for name in rows.column_names]).send(self._keys_table, rows)
+        self._sender([(name, kinds[name]) for name in rows.column_names]).send(table or self._keys_table, rows)
 
     # -- taking back --------------------------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from loadlock.delivery.destinations._postgres_merge import PostgresMerge
 from loadlock.delivery.destinations._postgres_proof import Span
 from loadlock.delivery.destinations._postgres_types import CatalogTable, Wire, read_sql, wire_of
 from loadlock.delivery.destinations._postgres_watch import Watch
-from loadlock.delivery.destinations._server_session import ServerSession
+from loadlock.delivery.destinations._server_rehearsal import ServerRehearsal
 from loadlock.delivery.destinations._server_target import LOCK_POLL_SECONDS
 from loadlock.delivery.hooks import run_hooks
 from loadlock.delivery.names import TableName, check_names
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 NAME_BYTES = 63
 
 
-class PostgresSession(ServerSession[CatalogTable, "Connection"]):
+class PostgresSession(ServerRehearsal[CatalogTable, "Connection"]):
     """See `loadlock.delivery.base.Session`."""
 
     def __init__(
@@ -108,6 +108,8 @@ class PostgresSession(ServerSession[CatalogTable, "Connection"]):
     def _take(self) -> None:
         self._name = catalog.resolve(self._connection, self._name)
         self._need_schema(f"select 1 from pg_namespace where nspname = {literal(self._name.schema or '')}", "schema")
+        if self._job.trial:
+            return
         self._lock(lock_number(self._name.schema or "", self._name.table))
         catalog.create_control_tables(self._connection, self._name)
         self._sweep()
@@ -152,6 +154,17 @@ class PostgresSession(ServerSession[CatalogTable, "Connection"]):
     def _create_staging(self) -> None:
         parent = None if self._parent is None else self._parent._name
         catalog.create_staging(self._connection, self._staging_name, self._name, self._found, self._job, parent)
+
+    def _imagine(self) -> None:
+        self._run(self._start())
+        self._link.in_transaction = True
+        if self._created:
+            self._create_target()
+        elif self._staged:
+            self._create_staging()
+
+    def _ready_to_foresee(self) -> None:
+        self._run(f"analyze {self._staging}")
 
     def _notes(self) -> Iterator[str]:
         way = "through a staging table, published in one transaction" if self._staged else "in one transaction"
@@ -261,11 +274,17 @@ class PostgresSession(ServerSession[CatalogTable, "Connection"]):
     def _keys_table(self) -> str:
         return "_loadlock_keys"
 
-    def _send_keys(self, rows: pa.Table) -> None:
+    @property
+    def _retired_table(self) -> str:
+        return "pg_temp._loadlock_retired"
+
+    def _send_keys(self, rows: pa.Table, table: str | None = None) -> None:
         kinds = {column.name: column.type for column in self._columns}
         wires = [wire_of(self._found.column(name), kinds[name]) for name in rows.column_names]
         names = ", ".join(map(quote, rows.column_names))
-        wire.send(self._connection, f"copy {self._keys_table} ({names}) from stdin (format binary)", rows, wires)
+        wire.send(
+            self._connection, f"copy {table or self._keys_table} ({names}) from stdin (format binary)", rows, wires
+        )
 
     # -- taking back --------------------------------------------------------------------------------------------------
 

@@ -6,10 +6,12 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from loadlock.delivery.base import Job, Published
+from loadlock.delivery.base import Foreseen, Job, Published
 from loadlock.delivery.destinations import _sqlite_shape as shapes
+from loadlock.delivery.destinations._foresee import foresee
 from loadlock.delivery.destinations._local import delivered_columns, short_hash
 from loadlock.delivery.destinations._local_undo import rowid_marks, rowids_of
 from loadlock.delivery.destinations._sqlite_merge import SQLiteMerge, make_stage
@@ -50,6 +52,7 @@ class Rows:
         self._merged: Published | None = None
         self._deleted = 0
         self._started = False
+        self._retired = 0
         writable = [column.name for column in shape.info.columns if not column.generated]
         self.undo = SQLiteUndo(
             job=job, name=TableName(table=table), label=table, columns=writable, connection=connection
@@ -70,7 +73,17 @@ class Rows:
         if self._started:
             return
         self._started = True
+        if not self._job.trial:
+            self._clear()
+        if self._identity:
+            self._make_keys()
+        if self._merges:
+            make_stage(self._connection, self._table, self._shape, self._stage)
+
+    def _clear(self) -> None:
+        """Keep for a rollback what goes now, and let it go."""
         self.undo.make()
+        self._retired = self.undo.retire()
         if self._job.mode == WriteMode.REPLACE:
             self.undo.save_deleted("true")
             self._deleted = self._connection.execute(f"delete from {self._target}").rowcount
@@ -82,10 +95,21 @@ class Rows:
             ).rowcount
         elif self._job.mode == WriteMode.APPEND and self._identity is None and self._shape.rowid:
             self._rowid_from = self._value(f"select coalesce(max({self._shape.rowid}), 0) + 1 from {self._target}")
-        if self._identity:
-            self._make_keys()
+
+    def rehearse(self, rows: pa.Table) -> None:
+        """Take a chunk that is not to be written, as far as it has to be compared."""
         if self._merges:
-            make_stage(self._connection, self._table, self._shape, self._stage)
+            self.load(rows)
+
+    def foresee(self, rows: int) -> Foreseen:
+        """What the publish would do."""
+        if self._merges:
+            self.start()
+            return foresee(self.merge, rows)
+        if self._job.mode != WriteMode.REPLACE:
+            return Foreseen(inserted=rows)
+        deleted = self._value(f"select count(*) from {self._target}") if self._job.trial else self._deleted
+        return Foreseen(inserted=rows, deleted=deleted, rows_before=deleted)
 
     def load(self, rows: pa.Table) -> None:
         """Write one chunk or, raising RowsRefusedError, nothing of it."""
@@ -195,12 +219,14 @@ class Rows:
         self.start()
         if not self._merges:
             by_file = inserted_by_file(self._counts)
-            return Published(inserted=sum(self._counts.values()), deleted=self._deleted, by_file=by_file)
+            deleted = self._deleted + self._retired
+            return Published(inserted=sum(self._counts.values()), deleted=deleted, by_file=by_file)
         if self._merged is None:
             merge = self.merge
             with self._savepoint():
                 self.undo.save(merge.staging, merge.match, merge.differs)
-                self._merged = merge.publish(self._staged)
+                published = merge.publish(self._staged)
+                self._merged = replace(published, deleted=published.deleted + self._retired)
         return self._merged
 
     def left(self, columns: Sequence[str]) -> str | None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from loadlock.delivery.base import (
     Capabilities,
     DeliveryColumn,
+    Foreseen,
     Job,
     Opened,
     Published,
@@ -31,6 +32,7 @@ from loadlock.delivery.destinations import _duckdb_publish as publishing
 from loadlock.delivery.destinations import _duckdb_shape as shapes
 from loadlock.delivery.destinations._duckdb_checks import CHUNK, Chunked, refusal
 from loadlock.delivery.destinations._duckdb_undo import DuckDBUndo, save_chunks
+from loadlock.delivery.destinations._duckdb_merge import foresee_chunks
 from loadlock.delivery.destinations._local import (
     PathLock,
     Spool,
@@ -69,7 +71,9 @@ class DuckDB:
         modes=frozenset(WriteMode),
         transactional_ddl=True,
         joint_children=True,
+        foresees=True,
         hooks=True,
+        retires=True,
         undoes=frozenset(WriteMode),
         concurrent_readers=False,
     )
@@ -132,6 +136,7 @@ class DuckDBSession(Session):
         """First rowid of what this session inserted."""
         self._recognised = False
         self._deleted = 0
+        self._retired = 0
         self._undo: DuckDBUndo | None = None
         self._rowids: str | None = None
         """Where an append of an earlier session laid its rows."""
@@ -215,6 +220,11 @@ class DuckDBSession(Session):
         """What the parent's publish is to publish here."""
         self._pledged = (rows, digest)
 
+    def foresee(self, rows: int) -> Foreseen:
+        with link.mapped(self._label):
+            is_new = shapes.inspect(self._connection, self._name) is None
+            return Foreseen(inserted=rows) if is_new else foresee_chunks(self._connection, self._ready(), self._spool)
+
     def publish(self, *, rows: int, digest: str) -> Published:
         if self._published is None:
             self._pledged = (rows, digest)
@@ -246,6 +256,7 @@ class DuckDBSession(Session):
             self._connection.execute(shapes.create_sql(self._job, self._name)).fetchall()
         undo = self._begin_undo()
         undo.make()
+        self._retired = undo.retire()
         if self._job.parent_key and self._parent is not None:
             undo.save_deleted(self._parent._holds(self._job.parent_key))
         else:
@@ -270,7 +281,7 @@ class DuckDBSession(Session):
         if self._pledged is None or self._spool.rows != self._pledged[0]:
             sent = "no" if self._pledged is None else f"{self._pledged[0]:,}"
             raise BalanceError(f"{self._label}: {sent} rows were sent, {self._spool.rows:,} arrived")
-        deleted = self._deleted
+        deleted = self._deleted + self._retired
         if self._parent is not None and self._job.mode == WriteMode.UPSERT and self._parent._spool.paths:
             deleted += publishing.affected(
                 self._connection, f"delete from {chunked.target} as t where {self._parent._holds(self._job.parent_key)}"

@@ -22,7 +22,9 @@ class MysqlDestination:
     capabilities: ClassVar[Capabilities] = Capabilities(
         modes=frozenset(WriteMode),
         joint_children=True,
+        foresees=True,
         hooks=True,
+        retires=True,
         undoes=frozenset(WriteMode),
         name_bytes=64,
     )

@@ -25,7 +25,9 @@ class PostgresDestination:
         transactional_ddl=True,
         early=True,
         joint_children=True,
+        foresees=True,
         hooks=True,
+        retires=True,
         undoes=frozenset(WriteMode),
         name_bytes=63,
     )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from loadlock.delivery.base import (
     Capabilities,
     DeliveryColumn,
+    Foreseen,
     Job,
     Opened,
     Published,
@@ -64,7 +65,9 @@ class SQLite:
         modes=frozenset(WriteMode),
         transactional_ddl=True,
         joint_children=True,
+        foresees=True,
         hooks=True,
+        retires=True,
         undoes=frozenset(WriteMode),
         concurrent_readers=False,
     )
@@ -217,8 +220,15 @@ class SQLiteSession(Session):
         if self._published is not None or chunk.id in self._chunks:
             return
         with _mapped(self._label):
-            target.load(rows)
+            if not self._job.trial:
+                target.load(rows)
+            elif not self._created:
+                target.rehearse(rows)
         self._chunks.add(chunk.id)
+
+    def foresee(self, rows: int) -> Foreseen:
+        with _mapped(self._label):
+            return Foreseen(inserted=rows) if self._created else self._ready().foresee(rows)
 
     def child(self, job: Job, label: str) -> SQLiteSession:
         """A session for a child table, in the same transaction."""

@@ -1,0 +1,43 @@
+"""Clean rows that a destination can't hold or refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from loadlock.errors import RowsRefusedError
+from loadlock.model import Problem
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefusedRow:
+    """A clean row that the destination can't hold or refused; `values` are the delivered values as text."""
+
+    file: int
+    row: int
+    sub: int
+    problems: tuple[Problem, ...]
+    values: dict[str, str | None]
+
+    @property
+    def problem(self) -> Problem:
+        """The first problem."""
+        return self.problems[0]
+
+
+def text_of(value: pa.ChunkedArray) -> str | None:
+    """The one value as text; by Arrow, since Python has no dates before year 1 or after 9999."""
+    import pyarrow as pa
+
+    found: str | None = value.cast(pa.string())[0].as_py()
+    return found
+
+
+def problem_of(error: RowsRefusedError) -> Problem:
+    refusal = error.refusal
+    place = f" (constraint {refusal.constraint})" if refusal.constraint else ""
+    code = f" [{refusal.code}]" if refusal.code else ""
+    return Problem(code="refused", message=f"{refusal.message}{place}{code}", column=refusal.column)
