@@ -32,7 +32,7 @@ from loadlock.delivery.destinations._sheets_foresee import Foresight, InTab, Reh
 from loadlock.delivery.destinations._sheets_lock import Lease, stage_requests
 from loadlock.delivery.destinations._sheets_rows import last_row
 from loadlock.delivery.destinations._sheets_stage import Stage
-from loadlock.delivery.destinations._sheets_state import Names, State, read_state
+from loadlock.delivery.destinations._sheets_state import Names, State, read_state, tab_markers
 from loadlock.delivery.destinations._sheets_survey import Survey, check_keys, joined, survey
 from loadlock.delivery.destinations._sheets_turn import Turn, Way, turn
 from loadlock.delivery.sqltext import published_from
@@ -348,8 +348,18 @@ class SheetsSession(Session):
         if not self._key or not self._job.key:
             return False
         aim, _ = self._looking()
-        self._batch_keys = back.BatchKeys.of(rows, aim.columns, self._job.key)
+        self.recognise_keys(back.BatchKeys.of(rows, aim.columns, self._job.key))
         return True
+
+    def recognise_keys(self, keys: back.BatchKeys) -> None:
+        """The keys of the rows that `read_back` is to find."""
+        self._batch_keys = keys
+
+    def manifest_before(self) -> Json | None:
+        """Which part of a partition the delivery before was; after `open`."""
+        aim, _ = self._looking()
+        marks = tab_markers(aim.tab)
+        return marks[-1][1].get("manifest") if marks else None
 
     def read_back(self, columns: Sequence[DeliveryColumn]) -> tuple[VerifyLevel, Iterator[pa.Table]]:
         state = read_state(self._wire)

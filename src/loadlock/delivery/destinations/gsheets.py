@@ -6,7 +6,7 @@ matched by name, and everything that points at the sheet (named ranges, filters,
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from loadlock.delivery.base import Capabilities, Job, Session, TableInfo, Target
@@ -14,11 +14,12 @@ from loadlock.delivery.destinations import _sheets_session as sessions
 from loadlock.delivery.destinations._sheets_aim import header_of, table_info
 from loadlock.delivery.destinations._sheets_cells import CELL_CHARS
 from loadlock.delivery.destinations._sheets_check import Room
+from loadlock.delivery.destinations._sheets_partition import PartitionedSession, check_partition
 from loadlock.delivery.destinations._sheets_state import marker_row, read_state, tab_markers
 from loadlock.delivery.names import TableName, parse_table
 from loadlock.errors import RefusedError, UsageError
 from loadlock.model import WriteMode
-from loadlock.sheets.address import EXAMPLE, canonical, parse
+from loadlock.sheets.address import EXAMPLE, SCHEME, canonical, parse
 from loadlock.sheets.wire import Wire, connect
 
 MODES = frozenset({WriteMode.APPEND, WriteMode.REPLACE, WriteMode.UPSERT, WriteMode.MIRROR})
@@ -74,6 +75,10 @@ class GoogleSheets:
         requests_per_minute: int = field(
             default=48, metadata={"doc": "Reads, and writes, a minute and account; Google allows 60. 0 = no pacing."}
         )
+        partition: list[str] | None = field(
+            default=None,
+            metadata={"doc": "Addresses or ids of further spreadsheets; the key decides which one a row goes to."},
+        )
         endpoint: str | None = field(default=None, metadata={"doc": "Address of another API than Google's, for tests."})
 
     @staticmethod
@@ -103,8 +108,22 @@ class GoogleSheets:
             wire.close()
 
     def session(self, job: Job) -> Session:
-        ways = _ways(job.target.options)
-        return sessions.SheetsSession(job, _wire(job.target), _sheet(job.target), self.label(job.target), ways)
+        more = _partition(job.target)
+        if not more:
+            return _session(job, job.target, self.label(job.target), _ways(job.target.options))
+        check_partition(job)
+        targets = [job.target, *more]
+        share = None if job.rows is None else -(-job.rows // len(targets))
+        parts = []
+        for number, target in enumerate(targets, 1):
+            ways = _ways(job.target.options)
+            ways = replace(
+                ways,
+                room=replace(ways.room, partition=True),
+                manifest={"part": number, "of": len(targets)},
+            )
+            parts.append(_session(replace(job, rows=share), target, self.label(target), ways))
+        return PartitionedSession(job, parts, f"{self.label(job.target)} and {len(more)} more")
 
     def last_delivery(self, target: Target) -> dict[str, Any] | None:
         wire = _wire(target)
@@ -126,6 +145,22 @@ def _sheet(target: Target) -> str:
             f"a spreadsheet has no schema {name.schema!r}", hint="Name the sheet alone, quoted if it has a dot."
         )
     return name.table
+
+
+def _session(job: Job, target: Target, label: str, ways: sessions.Ways) -> sessions.SheetsSession:
+    return sessions.SheetsSession(job, _wire(target), _sheet(target), label, ways)
+
+
+def _partition(target: Target) -> list[Target]:
+    """The further spreadsheets of a partition; their sheets have the same name."""
+    given = target.options.get("partition") or []
+    if not isinstance(given, list | tuple) or not all(isinstance(item, str) for item in given):
+        raise UsageError("`partition` must be a list of spreadsheets", hint=f"Write each as in {EXAMPLE}, or its id.")
+    ids = [parse(item if "://" in item else f"{SCHEME}://{item}").spreadsheet for item in given]
+    every = [parse(target.url).spreadsheet, *ids]
+    if len(set(every)) < len(every):
+        raise UsageError("`partition` names a spreadsheet twice", hint="Name further ones, not that of `url:`.")
+    return [replace(target, url=f"{SCHEME}://{found}") for found in ids]
 
 
 def _ways(options: dict[str, Any]) -> sessions.Ways:

@@ -1,0 +1,194 @@
+"""One delivery divided among several spreadsheets, by the hash of each row's key.
+
+All parts are staged and read back first, then published one after the other. Each spreadsheet changes at once, the set does
+not: every mark says which part of how many it is, and a run that was cut off between two parts goes on with the next.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import reduce
+from itertools import chain
+from operator import add
+from typing import TYPE_CHECKING
+
+from loadlock.delivery.base import (
+    DeliveryColumn,
+    Foreseen,
+    Job,
+    Opened,
+    Published,
+    Session,
+    Undone,
+    UndoneError,
+    Written,
+)
+from loadlock.delivery.destinations._sheets_back import BatchKeys
+from loadlock.delivery.destinations._sheets_session import SheetsSession
+from loadlock.delivery.destinations._sheets_survey import table_keys
+from loadlock.errors import BalanceError, RefusedError, UsageError
+from loadlock.model import Chunk, VerifyLevel, WriteMode
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+
+def check_partition(job: Job) -> None:
+    """Raise UsageError for a job that can't be divided."""
+    if not job.key:
+        raise UsageError(
+            "`partition` needs a key", hint="Name by `key:` the columns whose values decide where a row goes."
+        )
+    if job.mode == WriteMode.MIRROR:
+        raise UsageError("a mirror can't be divided among spreadsheets", hint="Use mode replace or upsert.")
+
+
+class PartitionedSession(Session):
+    """See `loadlock.delivery.base.Session`."""
+
+    def __init__(self, job: Job, parts: Sequence[SheetsSession], label: str) -> None:
+        self._job = job
+        self._parts = parts
+        self._label = label
+        self._done: dict[int, Published] = {}
+        """Parts that are published, by their place."""
+
+    def open(self) -> Opened:
+        opened = [part.open() for part in self._parts]
+        self._done = {place: found.published for place, found in enumerate(opened) if found.published is not None}
+        if self._job.mode != WriteMode.REPLACE:
+            self._check_rule()
+        left = [found.loaded for place, found in enumerate(opened) if place not in self._done]
+        whole = self._sum() if not left else None
+        return Opened(
+            table=opened[0].table,
+            created=any(found.created for found in opened),
+            staged=True,
+            loaded=frozenset.intersection(*left) if left else frozenset(),
+            published=whole,
+            notes=tuple(note for found in opened for note in found.notes),
+        )
+
+    def _check_rule(self) -> None:
+        """Rows that are there must be where their keys say."""
+        for part in self._parts:
+            before = part.manifest_before()
+            if before is not None and before["of"] != len(self._parts):
+                raise RefusedError(
+                    f"{self._label}: the rows there are divided among {before['of']} spreadsheets, not {len(self._parts)}",
+                    hint="Name the same spreadsheets in the same order, or deliver everything anew by mode replace.",
+                )
+
+    def _sum(self) -> Published:
+        found = list(self._done.values())
+        by_file: dict[int, tuple[int, int, int]] = {}
+        for published in found:
+            for file, counts in published.by_file.items():
+                before = by_file.get(file, (0, 0, 0))
+                by_file[file] = (before[0] + counts[0], before[1] + counts[1], before[2] + counts[2])
+        return Published(
+            inserted=sum(one.inserted for one in found),
+            updated=sum(one.updated for one in found),
+            unchanged=sum(one.unchanged for one in found),
+            deleted=sum(one.deleted for one in found),
+            by_file=by_file,
+            notes=(*found[0].notes, f"divided among {len(found)} spreadsheets"),
+            digest=found[0].digest,
+        )
+
+    def load(self, chunk: Chunk, rows: pa.Table) -> None:
+        import pyarrow as pa
+
+        places = self._places(rows)
+        for place, part in self._waiting():
+            mine = rows.filter(pa.array(places == place))
+            if mine.num_rows:
+                part.load(chunk, mine)
+
+    def _waiting(self) -> list[tuple[int, SheetsSession]]:
+        return [(place, part) for place, part in enumerate(self._parts) if place not in self._done]
+
+    def _places(self, rows: pa.Table) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        """The part of each row: the same for a key in every run."""
+        import numpy as np
+
+        keys = table_keys(rows, self._job.columns, self._job.key).to_pylist()
+        count = len(self._parts)
+        return np.fromiter((zlib.crc32((key or "").encode()) % count for key in keys), np.int64, len(keys))
+
+    def foresee(self, rows: int) -> Foreseen:
+        found = [part.foresee(rows) for part in self._parts]
+        columns: dict[str, int] = {}
+        for one in found:
+            for name, count in one.columns.items():
+                columns[name] = columns.get(name, 0) + count
+        return Foreseen(
+            inserted=sum(one.inserted for one in found),
+            updated=sum(one.updated for one in found),
+            unchanged=sum(one.unchanged for one in found),
+            deleted=sum(one.deleted for one in found),
+            rows_before=sum(one.rows_before or 0 for one in found),
+            columns=columns,
+            samples=found[0].samples,
+            stop=next((one.stop for one in found if one.stop is not None), None),
+        )
+
+    def publish(self, *, rows: int, digest: str) -> Published:
+        staged = [part.rows_staged for part in self._parts]
+        if sum(staged) != rows:
+            raise BalanceError(f"{self._label}: {rows:,} rows were sent, {sum(staged):,} arrived")
+        for place, part in self._waiting():
+            self._done[place] = part.publish(rows=staged[place], digest=digest)
+        return self._sum()
+
+    def proved(self) -> int | None:
+        counts = [part.proved() for part in self._parts]
+        return None if None in counts else sum(count or 0 for count in counts)
+
+    def recognise(self, rows: Iterable[pa.Table]) -> bool:
+        if not self._job.mode.by_key:
+            return False
+        keys = BatchKeys.of(rows, self._job.columns, self._job.key)
+        for part in self._parts:
+            part.recognise_keys(keys)
+        return True
+
+    def read_back(self, columns: Sequence[DeliveryColumn]) -> tuple[VerifyLevel, Iterator[pa.Table]]:
+        import pyarrow as pa
+
+        found = [part.read_back(columns) for part in self._parts]
+        if all(level == VerifyLevel.CONTENT for level, _ in found):
+            return VerifyLevel.CONTENT, chain.from_iterable(tables for _, tables in found)
+        counts = [
+            sum(table.num_rows if level == VerifyLevel.CONTENT else table["count"][0].as_py() for table in tables)
+            for level, tables in found
+        ]
+        return VerifyLevel.COUNT, iter([pa.table({"count": pa.array([sum(counts)], pa.int64())})])
+
+    def written(self, sent: Callable[[], Iterable[pa.Table]]) -> Written:
+        found = [part.written(sent) for part in self._parts]
+        return Written(
+            expected=sum(one.expected for one in found),
+            rows=chain.from_iterable(one.rows for one in found),
+            all_sent=True,
+            untouched=True if all(one.untouched for one in found) else None,
+        )
+
+    def undo(self) -> Undone:
+        undone = []
+        for part in self._parts:
+            try:
+                undone.append(part.undo())
+            except UndoneError:
+                continue
+        return reduce(add, undone, Undone())
+
+    def abandon(self) -> None:
+        for part in self._parts:
+            part.abandon()
+
+    def close(self) -> None:
+        for part in self._parts:
+            part.close()
