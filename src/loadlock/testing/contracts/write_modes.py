@@ -1,0 +1,214 @@
+"""The part of the contract suite of destinations that is about modes by key, and about plans."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from loadlock.delivery.base import Foreseen, Job, Opened
+from loadlock.delivery.deliver import Delivery
+from loadlock.errors import StoppedError
+from loadlock.model import VerifyLevel, WriteMode
+from loadlock.testing.contracts.cases import PEOPLE, Case, columns, deliver, ignore, job, part, person
+
+
+class WriteModeContract:
+    """What each mode does to the rows that are there."""
+
+    def _need(self, case: Case, mode: WriteMode) -> None:
+        if mode not in case.destination.capabilities.modes:
+            pytest.skip(f"{case.destination.name} has no mode {mode}")
+
+    def test_upsert_counts_new_changed_and_unchanged_rows_by_file(self, case: Case) -> None:
+        self._need(case, WriteMode.UPSERT)
+        before = [person(1, "a"), person(2, "b"), person(3, "c"), person(9, "z")]
+        deliver(case, job(case, PEOPLE, WriteMode.UPSERT), [part(PEOPLE, before)])
+        parts = [
+            part(PEOPLE, [person(1, "a"), person(2, "B")]),
+            part(PEOPLE, [person(3, "c", "7"), person(4), person(5)], file=1),
+        ]
+        with Delivery(case.destination, job(case, PEOPLE, WriteMode.UPSERT, "run2")) as delivery:
+            delivery.open()
+            delivery.load(enumerate(parts, 1), ignore)
+            published = delivery.publish()
+            receipt = delivery.verify()
+        assert (published.inserted, published.updated, published.unchanged) == (2, 2, 1)
+        assert published.by_file == {0: (0, 1, 1), 1: (2, 1, 0)}
+        assert (receipt.equal, receipt.read_back) == (True, 5)
+        assert case.count() == 6
+
+    def test_upsert_sees_case_and_trailing_spaces_as_changes(self, case: Case) -> None:
+        self._need(case, WriteMode.UPSERT)
+        deliver(case, job(case, PEOPLE, WriteMode.UPSERT), [part(PEOPLE, [person(1, "a"), person(2, "b")])])
+        changed = [person(1, "A"), person(2, "b ")]
+        receipt = deliver(case, job(case, PEOPLE, WriteMode.UPSERT, "run2"), [part(PEOPLE, changed)])
+        assert (receipt.updated, receipt.equal) == (2, True)
+
+    def test_upsert_by_several_columns_and_text(self, case: Case) -> None:
+        self._need(case, WriteMode.UPSERT)
+        given = columns("shop:text", "no:integer", "v:text", key=("shop", "no"))
+        rows = [("a", 1, "x"), ("A", 1, "y"), ("a", 2, None)]
+        deliver(case, job(case, given, WriteMode.UPSERT), [part(given, rows)])
+        receipt = deliver(case, job(case, given, WriteMode.UPSERT, "r2"), [part(given, [("a", 2, "z"), ("b", 1, "")])])
+        assert (receipt.inserted, receipt.updated, receipt.equal) == (1, 1, True)
+        assert case.count() == 4
+
+    def test_insert_only_adds_new_keys_and_leaves_known_rows_as_they_are(self, case: Case) -> None:
+        self._need(case, WriteMode.INSERT_ONLY)
+        deliver(case, job(case, PEOPLE, WriteMode.INSERT_ONLY), [part(PEOPLE, [person(1, "a"), person(2, "b")])])
+        work = job(case, PEOPLE, WriteMode.INSERT_ONLY, "run2")
+        parts = [part(PEOPLE, [person(1, "A"), person(3, "c")]), part(PEOPLE, [person(2, "b"), person(4, "d")], file=1)]
+        with Delivery(case.destination, work) as delivery:
+            delivery.open()
+            delivery.load(enumerate(parts, 1), ignore)
+            published = delivery.publish()
+            left = [key for table in delivery.left() for key in table["id"].to_pylist()]
+            receipt = delivery.verify()
+        assert (published.inserted, published.updated, published.unchanged) == (2, 0, 2)
+        assert published.by_file == {0: (1, 0, 1), 1: (1, 0, 1)}
+        assert sorted(left) == [1, 2]
+        assert (receipt.equal, receipt.level, receipt.read_back) == (True, VerifyLevel.CONTENT, 2)
+        check = deliver(
+            case, job(case, PEOPLE, WriteMode.UPSERT, "run3"), [part(PEOPLE, [person(1, "a"), person(4, "d")])]
+        )
+        assert (check.unchanged, case.count()) == (2, 4)
+
+    def test_insert_only_of_known_rows_alone_changes_nothing(self, case: Case) -> None:
+        self._need(case, WriteMode.INSERT_ONLY)
+        deliver(case, job(case, PEOPLE, WriteMode.INSERT_ONLY), [part(PEOPLE, [person(1, "a")])])
+        receipt = deliver(case, job(case, PEOPLE, WriteMode.INSERT_ONLY, "run2"), [part(PEOPLE, [person(1, "b")])])
+        assert (receipt.inserted, receipt.unchanged, receipt.equal, case.count()) == (0, 1, True, 1)
+
+    def test_delete_insert_replaces_all_rows_with_the_batchs_key_values(self, case: Case) -> None:
+        self._need(case, WriteMode.DELETE_INSERT)
+        given = columns("day:date", "shop:text", "v:integer", key=("day", "shop"))
+        first, second = dt.date(2024, 3, 1), dt.date(2024, 3, 2)
+        before = [(first, "a", 1), (first, "a", 2), (first, "b", 3), (second, "a", 4)]
+        receipt = deliver(case, job(case, given, WriteMode.DELETE_INSERT), [part(given, before)])
+        assert (receipt.inserted, receipt.deleted, receipt.equal) == (4, 0, True)
+        parts = [part(given, [(first, "a", 1), (second, "b", 9)]), part(given, [(first, "a", 7)], file=1)]
+        with Delivery(case.destination, job(case, given, WriteMode.DELETE_INSERT, "run2")) as delivery:
+            delivery.open()
+            delivery.load(enumerate(parts, 1), ignore)
+            published = delivery.publish()
+            receipt = delivery.verify()
+        assert (published.inserted, published.deleted) == (3, 2)
+        assert published.by_file == {0: (2, 0, 0), 1: (1, 0, 0)}
+        assert (receipt.equal, receipt.level, receipt.read_back) == (True, VerifyLevel.CONTENT, 3)
+        assert case.count() == 5
+
+    def test_mirror_makes_the_table_equal_to_the_batch(self, case: Case) -> None:
+        self._need(case, WriteMode.MIRROR)
+        before = [person(1, "a"), person(2, "b"), person(3, "c"), person(9, "z")]
+        deliver(case, job(case, PEOPLE, WriteMode.MIRROR), [part(PEOPLE, before)])
+        rows = [person(1, "a"), person(2, "B"), person(4, "d")]
+        work = job(case, PEOPLE, WriteMode.MIRROR, "run2", max_delete_percent=50)
+        receipt = deliver(case, work, [part(PEOPLE, rows)])
+        assert (receipt.inserted, receipt.updated, receipt.unchanged, receipt.deleted) == (1, 1, 1, 2)
+        assert (receipt.equal, receipt.level, receipt.read_back, case.count()) == (True, VerifyLevel.CONTENT, 3, 3)
+
+    @pytest.mark.parametrize(
+        ("rows", "reason"), [(1, "2 of the table's 3 rows, more than 60 %"), (0, "batch is empty")]
+    )
+    def test_a_mirror_that_would_delete_too_much_stops(self, case: Case, rows: int, reason: str) -> None:
+        self._need(case, WriteMode.MIRROR)
+        deliver(case, job(case, PEOPLE, WriteMode.MIRROR), [part(PEOPLE, [person(1), person(2), person(3)])])
+        limit = 60 if rows else 100
+        work = job(case, PEOPLE, WriteMode.MIRROR, "run2", max_delete_percent=limit)
+        with Delivery(case.destination, work) as delivery:
+            delivery.open()
+            delivery.load([(1, part(PEOPLE, [person(1, "new")][:rows]))], ignore)
+            with pytest.raises(StoppedError, match=reason):
+                delivery.publish()
+            delivery.abandon()
+        assert case.count() == 3
+        forced = replace(work, run="run3", max_delete_percent=None)
+        assert deliver(case, forced, [part(PEOPLE, [person(1, "new")][:rows])]).deleted == 3 - rows
+        assert case.count() == rows
+
+    def test_a_mirror_takes_a_unique_value_from_a_row_that_goes(self, case: Case) -> None:
+        if case.execute is None:
+            pytest.skip("no SQL by others")
+        self._need(case, WriteMode.MIRROR)
+        case.execute(f"create table {case.target.table} (id bigint primary key, name varchar(20) unique)")
+        given = columns("id:integer", "name:text", key=("id",))
+        deliver(case, job(case, given, WriteMode.MIRROR), [part(given, [(1, "a"), (2, "b")])])
+        receipt = deliver(case, job(case, given, WriteMode.MIRROR, "run2"), [part(given, [(1, "a"), (3, "b")])])
+        assert (receipt.inserted, receipt.deleted, receipt.equal, case.count()) == (1, 1, True, 2)
+
+    def test_a_value_that_stands_twice_in_a_unique_column_refuses_the_later_row(self, case: Case) -> None:
+        if case.execute is None:
+            pytest.skip("no SQL by others")
+        case.execute(f"create table {case.target.table} (day date, id bigint primary key, name varchar(20) unique)")
+        for number, mode in enumerate(sorted(case.destination.capabilities.modes)):
+            given = columns(
+                "day:date", "id:integer", "name:text", key=("day",) if mode == WriteMode.DELETE_INSERT else ("id",)
+            )
+            day, first = dt.date(2024, 3, 1 + number), 10 * number
+            rows = [(day, first, f"{first}"), (day, first + 1, f"{first}"), (day, first + 2, f"{first}!")]
+            with Delivery(case.destination, job(case, given, mode, f"run{number}")) as delivery:
+                delivery.open()
+                delivery.load([(1, part(given, rows))], ignore)
+                delivery.publish()
+                receipt = delivery.verify()
+            assert ([row.row for row in delivery.refused], receipt.inserted, receipt.equal) == ([2], 2, True), mode
+
+    def test_a_trial_says_what_each_mode_would_do_and_changes_nothing(self, case: Case) -> None:
+        if not case.destination.capabilities.foresees:
+            pytest.skip(f"{case.destination.name} can't foresee")
+        rows = [person(1, "a"), person(2, "B"), person(4, "d")]
+        want = {
+            WriteMode.APPEND: (3, 0, 0, 0),
+            WriteMode.REPLACE: (3, 0, 0, 4),
+            WriteMode.UPSERT: (1, 1, 1, 0),
+            WriteMode.INSERT_ONLY: (1, 0, 2, 0),
+            WriteMode.DELETE_INSERT: (3, 0, 0, 2),
+            WriteMode.MIRROR: (1, 1, 1, 2),
+        }
+        modes = [mode for mode in want if mode in case.destination.capabilities.modes]
+        for mode in modes:
+            found, opened = self._foresee(case, job(case, PEOPLE, mode, f"new{mode}", trial=True), rows)
+            assert (found.inserted, found.deleted, opened.created, case.count()) == (3, 0, True, None), mode
+        before = [person(1, "a"), person(2, "b"), person(3, "c"), person(9, "z")]
+        deliver(case, job(case, PEOPLE, WriteMode.UPSERT), [part(PEOPLE, before)])
+        for mode in modes:
+            work = job(case, PEOPLE, mode, f"trial{mode}", trial=True, max_delete_percent=20)
+            # an append of known keys is refused: some destinations find that out here, others when they publish
+            sent = [person(number) for number in (101, 102, 103)] if mode == WriteMode.APPEND else rows
+            found, opened = self._foresee(case, work, sent)
+            assert (found.inserted, found.updated, found.unchanged, found.deleted) == want[mode], mode
+            assert (opened.created, case.count()) == (False, 4), mode
+            assert (found.stop is not None) == (mode == WriteMode.MIRROR)
+            if found.updated:
+                (sample,) = (sample for sample in found.samples if sample.kind == "update")
+                assert (sample.key, sample.before, sample.after) == ({"id": "2"}, {"name": "b"}, {"name": "B"})
+                assert found.columns == {"name": 1}
+            kinds = {sample.kind for sample in found.samples}
+            assert ("delete" in kinds) == (mode in (WriteMode.DELETE_INSERT, WriteMode.MIRROR)), mode
+        check = deliver(case, job(case, PEOPLE, WriteMode.MIRROR, "run2"), [part(PEOPLE, rows)])
+        assert (check.inserted, check.updated, check.unchanged, check.deleted) == want[WriteMode.MIRROR]
+
+    def _foresee(self, case: Case, work: Job, rows: Sequence[Sequence[Any]]) -> tuple[Foreseen, Opened]:
+        with Delivery(case.destination, work) as delivery:
+            opened = delivery.open()
+            delivery.load([(1, part(PEOPLE, rows))], ignore)
+            return delivery.foresee(), opened
+
+    def test_a_publish_that_waits_for_a_yes_says_the_same(self, case: Case) -> None:
+        if not case.destination.capabilities.foresees:
+            pytest.skip(f"{case.destination.name} can't foresee")
+        deliver(case, job(case, PEOPLE, WriteMode.REPLACE), [part(PEOPLE, [person(1, "a"), person(2, "b")])])
+        for number, mode in enumerate(sorted(case.destination.capabilities.modes)):
+            rows = [person(1, f"{mode}"), person(10 + number)]
+            with Delivery(case.destination, job(case, PEOPLE, mode, f"run {mode}", trial=False)) as delivery:
+                delivery.open()
+                kept = rows if mode != WriteMode.APPEND else rows[1:]
+                delivery.load([(1, part(PEOPLE, kept))], ignore)
+                found = delivery.foresee()
+                published = delivery.publish()
+            counted = (published.inserted, published.updated, published.unchanged, published.deleted)
+            assert (found.inserted, found.updated, found.unchanged, found.deleted) == counted, mode
