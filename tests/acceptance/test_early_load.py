@@ -1,9 +1,10 @@
-"""Rows go to PostgreSQL while later parts are still cleaned: the result is the same, and nothing shows before the publish."""
+"""Rows go to the server while later parts are still cleaned: the result is the same, and nothing shows before the publish."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from loadlock.errors import StoppedError
 from loadlock.ledger.base import PartRecord
 from loadlock.pipeline.read import load_pipeline
+from loadlock.testing.databases import connect_mysql
 from loadlock.workflow import cleaning, early, run
 from loadlock.workflow.cleaning import CleanWork
 from loadlock.workflow.delivering import Deliveries, DeliveryWork
@@ -58,19 +60,30 @@ def outcome(result: RunResult) -> list[Any]:
     return [document[name] for name in ("digest", "balance", "rejects", "files")] + [document["receipt"]["digest"]]
 
 
-@pytest.mark.parametrize("mode", ["append", "replace"])
-def test_the_result_is_that_of_a_load_after_the_judgement(
-    mode: str, tmp_path: Path, postgres: str, server: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    batch(tmp_path)
-    finished: list[Deliveries | None] = []
+@pytest.fixture
+def finished(monkeypatch: pytest.MonkeyPatch) -> list[Deliveries | None]:
+    """What each early load came to."""
+    found: list[Deliveries | None] = []
     finish = early.EarlyLoad.finish
 
     def tell(self: early.EarlyLoad, work: DeliveryWork) -> Deliveries | None:
-        finished.append(finish(self, work))
-        return finished[-1]
+        found.append(finish(self, work))
+        return found[-1]
 
     monkeypatch.setattr(early.EarlyLoad, "finish", tell)
+    return found
+
+
+@pytest.mark.parametrize("mode", ["append", "replace"])
+def test_the_result_is_that_of_a_load_after_the_judgement(
+    mode: str,
+    tmp_path: Path,
+    postgres: str,
+    server: psycopg.Connection[Any],
+    finished: list[Deliveries | None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    batch(tmp_path)
     first = go(tmp_path, postgres, mode=mode)
     assert [found is not None for found in finished] == [True], "the load was not early"
     rows = server.execute(SELECT).fetchall()
@@ -144,3 +157,29 @@ def test_an_error_of_the_destination_is_told_after_the_judgement(tmp_path: Path,
     batch(tmp_path)
     with pytest.raises(StoppedError, match="nothing was published"):
         go(tmp_path, f"{postgres}_nowhere", more="rejects: {budget: {rows: 15}}")
+
+
+def test_a_table_that_is_replaced_is_not_locked_while_parts_are_cleaned(
+    tmp_path: Path, postgres: str, server: psycopg.Connection[Any], finished: list[Deliveries | None]
+) -> None:
+    batch(tmp_path)
+    server.execute("create table t (id bigint, name text, n bigint)")
+    assert go(tmp_path, postgres, mode="replace").document["receipt"]["equal"]
+    assert not finished
+
+
+@pytest.mark.mysql
+def test_mysql_too_appends_early_but_only_to_a_table_that_is_there(
+    tmp_path: Path, mysql: str, finished: list[Deliveries | None]
+) -> None:
+    batch(tmp_path)
+    first = go(tmp_path, mysql)
+    assert first.document["receipt"]["equal"]
+    assert not finished
+    second = go(tmp_path, mysql, workspace="again")
+    assert [found is not None for found in finished] == [True]
+    assert outcome(first) == outcome(second)
+    assert second.document["receipt"]["equal"]
+    with closing(connect_mysql(mysql)) as link, link.cursor() as cursor:
+        cursor.execute("select count(*) from t")
+        assert cursor.fetchall() == ((2 * second.balance["inserted"],),)

@@ -32,7 +32,7 @@ class Capabilities:
     """Rows and receipt commit together."""
     transactional_ddl: bool = False
     early: bool = False
-    """A direct load may begin before the batch is judged: nothing remains of one that is given up, and it is in nobody's way."""
+    """A direct load may begin before the batch is judged: of its rows nothing remains when it is given up."""
     nulls: bool = True
     """Null and empty text are told apart on reading back."""
     joint_children: bool = False

@@ -55,7 +55,20 @@ def can_begin(plan: Plan, bound: Sequence[BoundDestination], raw: Sequence[PartR
         return False
     uniques = [check for check in plan.uniques if check.severity == Severity.REJECT]
     first = (not uniques or plan.keep_unique == "first") and (not plan.keys or plan.keep_duplicates == "first")
-    return first and (not _contests(plan) or sum(record.ref.rows for record in raw) <= MOST_ROWS)
+    few = not _contests(plan) or sum(record.ref.rows for record in raw) <= MOST_ROWS
+    return first and few and _is_unnoticed(destination)
+
+
+def _is_unnoticed(bound: BoundDestination) -> bool:
+    """Whether others notice nothing of an open load: no lock on rows that are to be replaced, no table that may vanish again."""
+    transactional = bound.destination.capabilities.transactional_ddl
+    if bound.mode == WriteMode.APPEND and transactional:
+        return True
+    try:
+        exists = bound.destination.inspect(bound.target) is not None
+    except LoadlockError:
+        return False
+    return exists if bound.mode == WriteMode.APPEND else transactional and not exists
 
 
 def _contests(plan: Plan) -> list[Sequence[str]]:

@@ -26,6 +26,7 @@ class MysqlDestination:
         hooks=True,
         retires=True,
         undoes=frozenset(WriteMode),
+        early=True,
         name_bytes=64,
     )
 
