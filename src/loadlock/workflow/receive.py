@@ -34,6 +34,8 @@ class Wish:
     outputs: Sequence[Path] = ()
     files: str | None = None
     force: bool = False
+    supersedes: bool = False
+    """A file takes the place of an earlier one of its name."""
     environment: Mapping[str, str] | None = None
 
     @property
@@ -114,7 +116,7 @@ def _known_names(ledger: Ledger, pipeline: str, wish: Wish, sources: Sequence[By
         known = earlier.get(source.file.name, {})
         if known and source.file.sha256 not in known:
             batch = next(iter(known.values()))
-            told = "; its rows come beside those" if not wish.replaces else ""
+            told = "" if wish.replaces or wish.supersedes else "; its rows come beside those"
             notes.append(f"{source.file.name} was delivered before with other bytes, in batch {batch[:12]}{told}")
     if len(notes) > _SHOWN_COPIES:
         return [

@@ -200,6 +200,6 @@ def _deliver_again(workspace: Workspace, batch: BatchRecord) -> None:
     for other in workspace.ledger.batches():
         if other.status != BatchStatus.SUPERSEDED:
             continue
-        changes = [event for event in workspace.ledger.events(batch=other.batch) if event.kind == "batch_status"]
-        if changes and changes[-1].data.get("by") == batch.batch:
+        changes = [event for event in workspace.ledger.events(batch=other.batch) if "by" in event.data]
+        if changes and changes[-1].data["by"] == batch.batch:
             workspace.ledger.set_batch_status(other.batch, BatchStatus.DELIVERED)

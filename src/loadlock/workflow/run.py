@@ -43,6 +43,7 @@ from loadlock.workflow.receive import REPLACING
 from loadlock.workflow.run_record import reject_scopes
 from loadlock.workflow.run_task import RunTask, check_none, end_of
 from loadlock.workflow.stale import mark_stale, reference_of
+from loadlock.workflow.superseding import retire, write_down
 from loadlock.workflow.take_in import Intake, doubts, take_in
 
 if TYPE_CHECKING:
@@ -214,7 +215,9 @@ class Runner:
 
     def _loads_early(self, plan: Plan) -> bool:
         """Whether the destination may load while parts are still cleaned."""
-        return reference_of(self.ledger, self.task.record) is None and can_begin(plan, self.task.bound, self.raw)
+        if self.task.pipeline.supersedes or reference_of(self.ledger, self.task.record) is not None:
+            return False
+        return can_begin(plan, self.task.bound, self.raw)
 
     def _elsewhere(self) -> dict[int, pa.Table]:
         """Rows that a destination (by index) has already."""
@@ -222,6 +225,8 @@ class Runner:
 
     def _mark(self, deliveries: Deliveries) -> None:
         """Say which rows must not be delivered, before any is."""
+        if self.task.pipeline.supersedes:
+            retire(deliveries.work, self.task.record, deliveries.outcomes)
         if not self.task.settings.force:
             mark_stale(deliveries.work, self.task.record, deliveries.outcomes)
 
@@ -341,6 +346,8 @@ class Runner:
 
     def _supersede(self) -> None:
         """Batches whose rows this one took the place of are not delivered any more."""
+        if self.task.pipeline.supersedes:
+            write_down(self.ledger, self.task.record)
         assert self.deliveries is not None
         replaced = [outcome.bound.label for outcome in self.deliveries.outcomes if outcome.bound.mode in REPLACING]
         if replaced:

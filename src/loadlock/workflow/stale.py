@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from loadlock.delivery.row_sets import RowSets
+from loadlock.engines.base import Engine
 from loadlock.errors import LoadlockError, StoppedError
 from loadlock.ledger.base import Ledger, RunRecord
 from loadlock.ledger.states import DELIVERED
@@ -21,6 +22,7 @@ from loadlock.pipeline.model import Pipeline
 from loadlock.rows import FILE, ROW
 from loadlock.workflow import cleaning
 from loadlock.workflow.delivering import Deliveries, DeliveryWork, Outcome, job_of
+from loadlock.workflow.destinations import BoundDestination
 from loadlock.workflow.earlier import earlier_work
 from loadlock.workflow.keys import Keys
 from loadlock.workflow.overtaken import Overtaken, overtaken
@@ -111,15 +113,16 @@ def _places(table: pa.Table) -> set[tuple[int, int]]:
 
 
 def _changed_since(work: DeliveryWork, outcome: Outcome, reference: RunRecord) -> pa.Table | None:
-    """Keys of the batch's delivered rows that are no longer as delivered; None where that can't be told."""
-    workspace, bound = work.workspace, outcome.bound
-    batch = workspace.ledger.batch(reference.batch)
-    newest = _newest_delivered(workspace, reference, work.run)
-    if batch is None or newest is None:
-        return None
+    newest = _newest_delivered(work.workspace, reference, work.run)
+    return None if newest is None else changed_since(work.workspace, work.engine, outcome.bound, newest)
+
+
+def changed_since(workspace: Workspace, engine: Engine, bound: BoundDestination, run: RunRecord) -> pa.Table | None:
+    """Keys of the rows that `run` delivered and that are no longer as delivered; None where that can't be told."""
+    batch = workspace.ledger.batch(run.batch)
+    assert batch is not None
     try:
-        pipeline = from_json(Pipeline, newest.state["pipeline"])
-        earlier = earlier_work(workspace, work.engine, batch, newest, pipeline)
+        earlier = earlier_work(workspace, engine, batch, run, from_json(Pipeline, run.state["pipeline"]))
     except LoadlockError:
         return None
     job = replace(job_of(earlier, bound), create=False, undo=bound.undo, before=(), after=())
@@ -134,8 +137,7 @@ def _changed_since(work: DeliveryWork, outcome: Outcome, reference: RunRecord) -
         level, tables = session.read_back(job.columns)
         if level != VerifyLevel.CONTENT:
             return None
-        columns = [(column.name, column.type) for column in job.columns]
-        with RowSets(columns, job.key, workspace.temp) as sets:
+        with RowSets([(column.name, column.type) for column in job.columns], job.key, workspace.temp) as sets:
             sets.take("found", tables)
             sets.take("wanted", (t.select(names) for t in deliveries.delivered(deliveries.outcomes[0])))
             return sets.keys_of_surplus("wanted", "found")

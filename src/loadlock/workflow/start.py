@@ -36,6 +36,7 @@ from loadlock.workflow.run_record import new_record
 from loadlock.workflow.run_task import RunSettings, RunTask
 from loadlock.workflow.settle import half_published
 from loadlock.workflow.stale import RERUN_OF, first_delivery
+from loadlock.workflow.superseding import check_superseding
 from loadlock.workflow.workspace import Workspace, find_workspace
 
 ENDED = frozenset({RunStatus.VERIFIED, RunStatus.ROLLED_BACK})
@@ -71,6 +72,7 @@ def run_pipeline(pipeline: Pipeline, options: Options, *, path: str | None = Non
     The same bytes again are a no-op. Raises LoadlockError; the run's end is in the ledger in any case.
     """
     bound = bind_destinations(pipeline, environment=options.environment)
+    check_superseding(pipeline, bound)
     digest = plan_digest(pipeline, bound)
     root = find_workspace(options.workspace, base_folder=pipeline.base_folder, environment=options.environment)
     labels = [destination.label for destination in bound]
@@ -87,6 +89,7 @@ def run_pipeline(pipeline: Pipeline, options: Options, *, path: str | None = Non
             outputs=[Path(target.target.url) for target in all_targets(bound) if target.target.table is None],
             files=options.files,
             force=options.force,
+            supersedes=pipeline.supersedes is not None,
             environment=options.environment,
         )
         keep = stack.enter_context(workspace.keep(Patience(say=options.progress.say)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from loadlock.delivery.destinations import _duckdb_publish as publishing
 from loadlock.delivery.destinations._duckdb_checks import Chunked
@@ -11,6 +11,9 @@ from loadlock.delivery.destinations._local import Spool
 from loadlock.delivery.destinations._local_undo import LocalUndo, differing, same_key
 from loadlock.delivery.names import quote_ansi
 from loadlock.model import WriteMode
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(kw_only=True)
@@ -47,6 +50,10 @@ class DuckDBUndo(LocalUndo):
                 table,
             )
         ]
+
+    def load_keys(self, keys: pa.Table) -> str:
+        self.connection.register("_loadlock_retired", keys)
+        return "_loadlock_retired"
 
     def write_control_row(self, row: dict[str, Any]) -> None:
         publishing.write_control_row(self.connection, self.name, row)

@@ -6,7 +6,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from loadlock.delivery.base import CONTROL_TABLE, Job, Published, Undone, UndoneError
 from loadlock.delivery.names import TableName, quote_ansi
@@ -14,6 +14,9 @@ from loadlock.delivery.sqltext import delivery_row
 from loadlock.delivery.undo_sql import ROLLBACK, UndoTable, outdated, rollback_id, undo_name, undo_prefix
 from loadlock.errors import RefusedError
 from loadlock.model import WriteMode
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 NOT_KEPT = "what is needed to take it back was not kept, or newer batches pushed it out"
 _ROWS_ARE_OURS = frozenset({WriteMode.APPEND, WriteMode.REPLACE, WriteMode.DELETE_INSERT})
@@ -49,6 +52,10 @@ class LocalUndo(ABC):
     @abstractmethod
     def write_control_row(self, row: dict[str, Any]) -> None: ...
 
+    @abstractmethod
+    def load_keys(self, keys: pa.Table) -> str:
+        """Lay the keys into a temporary relation with their names; its name as SQL."""
+
     # -- keeping ----------------------------------------------------------------------------------------------------------
 
     @property
@@ -75,7 +82,7 @@ class LocalUndo(ABC):
     def make(self) -> None:
         """An empty undo table, where one is wanted; tables of older batches are dropped."""
         self.prune()
-        if self.job.undo and self.job.mode != WriteMode.APPEND:
+        if self.job.undo and (self.job.mode != WriteMode.APPEND or self.job.retired is not None):
             self.run(f"drop table if exists {self._own_name.sql(quote_ansi)}")
             self.run(self.table.create_sql)
             self.kept = True
@@ -96,6 +103,17 @@ class LocalUndo(ABC):
             if mode != WriteMode.INSERT_ONLY:
                 self.table.save_updated(staging, match, differs)
             self.table.save_inserted(staging, match)
+
+    def retire(self) -> int:
+        """Delete the rows of the job's `retired` keys; after `make`, before anything else is changed."""
+        retired = self.job.retired
+        if retired is None or not retired.num_rows:
+            return 0
+        keys = self.load_keys(retired)
+        same = " and ".join(f"k.{quote_ansi(name)} = t.{quote_ansi(name)}" for name in retired.column_names)
+        where = f"exists (select 1 from {keys} k where {same})"
+        self.save_deleted(where)
+        return self.changed(f"delete from {self.name.sql(quote_ansi)} as t where {where}")
 
     def save_deleted(self, where: str) -> None:
         """Before rows `t` of the target are deleted."""

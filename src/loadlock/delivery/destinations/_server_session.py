@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from loadlock.delivery.base import CONTROL_TABLE, DeliveryColumn, Job, Opened, Published, Session
@@ -93,7 +94,7 @@ class ServerSession(ServerUndo[TableT, ConnectionT], Session):
                     loaded = self._prepare_staging()
             else:
                 self._make_target()
-                if self._job.mode == WriteMode.REPLACE:
+                if self._job.mode == WriteMode.REPLACE or self._job.retired is not None:
                     self._make_undo()
         elif self._table is None:
             raise RefusedError(
@@ -136,6 +137,7 @@ class ServerSession(ServerUndo[TableT, ConnectionT], Session):
                 self._link.in_transaction = True
             with self._savepoint():
                 self._run_hooks(self._job.before)
+                self._deleted = self._retire()
                 for session in (*reversed(self._children), self):
                     session._save_replaced()
                     session._empty()
@@ -303,9 +305,11 @@ class ServerSession(ServerUndo[TableT, ConnectionT], Session):
 
     def _merge(self, rows: int) -> Published:
         merge = self._merge_by(self._job.key if self._parent is None else self._job.parent_key)
+        retired = self._retire()
         self._save_merged(merge)
         if self._parent is None:
-            return merge.publish(rows)
+            published = merge.publish(rows)
+            return replace(published, deleted=published.deleted + retired)
         return merge.exchange(rows, self._parent._staging)
 
     def _is_published(self, made: list[tuple[ServerSession[TableT, ConnectionT], Published]]) -> Published:

@@ -174,8 +174,8 @@ class ServerTarget(ABC, Generic[TableT, ConnectionT]):
         """Name of a temporary table, as SQL."""
 
     @abstractmethod
-    def _send_keys(self, rows: pa.Table) -> None:
-        """Send rows of key columns to the temporary table."""
+    def _send_keys(self, rows: pa.Table, table: str | None = None) -> None:
+        """Send rows of key columns to the temporary table of keys, or to another one."""
 
     @abstractmethod
     def _read(self, columns: Sequence[DeliveryColumn], where: str, table: str | None = None) -> Iterator[pa.Table]:

@@ -135,6 +135,27 @@ class ServerUndo(ServerTarget[TableT, ConnectionT]):
         if self._job.mode == WriteMode.REPLACE and self._has_undo:
             self._undo.save_deleted("true")
 
+    @property
+    @abstractmethod
+    def _retired_table(self) -> str:
+        """Name of a temporary table, as SQL."""
+
+    def _retire(self) -> int:
+        """Delete the rows of the job's `retired` keys; first of all in the publishing transaction."""
+        retired = self._job.retired
+        if retired is None or not retired.num_rows:
+            return 0
+        table, names = self._retired_table, retired.column_names
+        self._run(f"drop {'temporary ' if self._joins else ''}table if exists {table}")
+        keys = ", ".join(map(self._quote, names))
+        self._run(f"create temporary table {table} as select {keys} from {self._target} where false")
+        self._send_keys(retired, table)
+        same = " and ".join(f"k.{self._quote(name)} = t.{self._quote(name)}" for name in names)
+        where = f"exists (select 1 from {table} k where {same})"
+        if self._find(self._undo_name) is not None:
+            self._undo.save_deleted(where)
+        return self._changed(self._delete_sql(where))
+
     def _save_merged(self, merge: Merge) -> None:
         """Before a staging table is published: what that changes, deletes and inserts."""
         self._has_undo = self._find(self._undo_name) is not None
