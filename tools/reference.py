@@ -15,7 +15,7 @@ import click
 
 from loadlock.cleanup.base import Example, RowExample
 from loadlock.cli.app import app
-from loadlock.model import RUN_TRANSITIONS, BatchStatus, RejectState, RunStatus, WriteMode
+from loadlock.model import RUN_TRANSITIONS, BatchStatus, RejectState, RunStatus
 from loadlock.pipeline import written
 from loadlock.problems import CATALOGUE
 from loadlock.registry import components, options_of
@@ -205,7 +205,7 @@ def pipeline_page() -> str:
     for title, keys, said in SECTIONS:
         rows = [(f"`{name}`", _kind(key), _default(key), _meaning(key)) for name, key in keys.items()]
         parts += [f"## {title}\n", *([said + "\n"] if said else []), table(("key", "kind", "default", "meaning"), rows)]
-    return "\n".join([*parts, _types(), f"## profiles\n\n{PROFILES_SAID}\n", _unserved()])
+    return "\n".join([*parts, _types(), f"## profiles\n\n{PROFILES_SAID}\n"])
 
 
 def _types() -> str:
@@ -228,13 +228,6 @@ TYPES = {
     "json": "valid JSON, kept as text",
     "uuid": "UUIDs",
 }
-
-
-def _unserved() -> str:
-    """What can be written and no built-in component does."""
-    served = {mode for component in components("destinations").values() for mode in component.capabilities.modes}
-    modes = ", ".join(f"`{mode}`" for mode in WriteMode if mode not in served)
-    return f"## Not served yet\n\nNo destination of this version serves the modes {modes}.\n"
 
 
 def _kind(key: written.Key) -> str:
@@ -264,7 +257,7 @@ def _option_kind(annotation: str) -> str:
     text = annotation.replace(" | None", "")
     if text.startswith("Literal["):
         return " ".join(f"`{choice.strip().strip(chr(39))}`" for choice in text[8:-1].split(","))
-    if text.startswith("tuple["):
+    if text.startswith(("tuple[", "list[")):
         return "list"
     if text.startswith(("Mapping[", "dict[")):
         return "mapping"
