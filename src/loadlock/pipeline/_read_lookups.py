@@ -6,12 +6,15 @@ import datetime
 import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from loadlock.errors import UsageError
+from loadlock.errors import LoadlockError, UsageError
 from loadlock.pipeline import _read_files, secrets
 from loadlock.pipeline.written import WrongValueError
+from loadlock.sheets import address as sheets
+from loadlock.sheets import read as sheet_reading
 
 Rows = tuple[tuple[str, ...], ...]
 
@@ -31,15 +34,37 @@ _CONNECT_SECONDS = 15
 def lookup(written: str, base_folder: Path, environment: Mapping[str, str]) -> Rows:
     """The rows of a lookup, the header first. Raises WrongValueError.
 
-    `written` is the path of a CSV or Parquet file, or `URL#schema.table` (the URL may hold `${NAME}`); the rows of a table
-    come in an order that depends on their values alone.
+    `written` is the path of a CSV or Parquet file, `URL#schema.table` (the URL may hold `${NAME}`), or the address of a
+    Google sheet; the rows of a table come in an order that depends on their values alone.
     """
+    if sheets.canonical(written) or written.startswith(f"{sheets.SCHEME}://"):
+        return _from_sheet(written)
     address, mark, table = written.rpartition("#")
     if mark and ("://" in address or address.startswith("${")):
         return _from_database(address, table, environment)
     if Path(written).suffix.lower() in _PARQUET:
         return _from_parquet(written, base_folder)
     return _read_files.lookup(written, base_folder)
+
+
+def _from_sheet(written: str) -> Rows:
+    try:
+        wanted = sheets.parse(written)
+        wire = sheet_reading.open_sheet(wanted)
+        try:
+            found = list(islice(sheet_reading.lines(wire, sheet_reading.area_of(wire, wanted)), MOST + 2))
+        finally:
+            wire.close()
+    except sheet_reading.ChangedMeanwhileError:
+        raise WrongValueError(f"{written} was edited while it was read", "Load the pipeline again.") from None
+    except LoadlockError as error:
+        raise WrongValueError(
+            f"the lookup {written} can't be read: {error}", error.hint or "Look at the address."
+        ) from None
+    rows = [line for line in found if line]
+    _not_too_many(written, len(rows) - 1)
+    width = max(map(len, rows), default=0)
+    return tuple((*line, *[""] * (width - len(line))) for line in rows)
 
 
 def _from_parquet(written: str, base_folder: Path) -> Rows:

@@ -7,6 +7,7 @@ applied (429, no connection); any other doubt is raised as UnavailableError, and
 from __future__ import annotations
 
 import json
+import os
 import random
 import time
 from collections.abc import Mapping
@@ -20,6 +21,8 @@ import orjson
 from loadlock.errors import LoadlockError, RefusedError, UnavailableError, UsageError
 from loadlock.sheets.pace import Pace
 
+ENDPOINT = "LOADLOCK_SHEETS_ENDPOINT"
+CREDENTIALS = ("LOADLOCK_SHEETS_CREDENTIALS", "GOOGLE_APPLICATION_CREDENTIALS")
 GOOGLE = "https://sheets.googleapis.com"
 SCOPE = "https://www.googleapis.com/auth/spreadsheets"
 TIMEOUT_SECONDS = (10.0, 200.0)
@@ -190,7 +193,14 @@ def _refused_token(error: Any, account: str) -> LoadlockError:
 
 
 def connect(spreadsheet: str, *, credentials: str | None, endpoint: str | None, per_minute: int) -> Wire:
-    """A wire with credentials of a service account's key file, of an `authorized_user` file, or the machine's own."""
+    """A wire with credentials of a service account's key file, of an `authorized_user` file, or the machine's own.
+
+    Without a file named here, LOADLOCK_SHEETS_CREDENTIALS and GOOGLE_APPLICATION_CREDENTIALS may name one.
+    LOADLOCK_SHEETS_ENDPOINT stands for another API than Google's.
+    """
+    endpoint = endpoint or os.environ.get(ENDPOINT) or None
+    named = (os.environ.get(name) for name in CREDENTIALS)
+    credentials = credentials or next(filter(None, named), None)
     found, account = _credentials(credentials, local=endpoint is not None)
     from google.auth.transport.requests import AuthorizedSession
 
@@ -219,7 +229,7 @@ def _credentials(path: str | None, *, local: bool) -> tuple[Any, str]:
             default: Any = google.auth.default
             found, _ = default(scopes=[SCOPE])
         except google.auth.exceptions.GoogleAuthError as error:
-            hint = "Name a key file by `credentials:`, or set GOOGLE_APPLICATION_CREDENTIALS."
+            hint = "Name a key file by `credentials:`, or set GOOGLE_APPLICATION_CREDENTIALS to its path."
             raise RefusedError("no credentials for Google Sheets were found", hint=hint) from error
         return found, str(getattr(found, "service_account_email", ""))
     info = _key_file(path)

@@ -17,6 +17,7 @@ from loadlock.errors import SourceError, SourceUnavailableError, UsageError
 from loadlock.intake._streams import blocks_of
 from loadlock.intake.places.base import InterruptedFetchError, RemoteFile
 from loadlock.intake.places.download import Downloads
+from loadlock.sheets import address as sheets
 
 STDIN = "-"
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
@@ -140,6 +141,10 @@ def _remote(pattern: str, scheme: str) -> Sequence[RemoteFile]:
     from loadlock.intake.places.http import http_files
     from loadlock.intake.places.stores import KINDS, stored_files
 
+    if scheme == sheets.SCHEME or sheets.canonical(pattern):
+        from loadlock.intake.places.sheets import sheet_files
+
+        return sheet_files(pattern)
     if scheme in ("http", "https"):
         return http_files(pattern)
     if scheme in KINDS:
@@ -150,7 +155,7 @@ def _remote(pattern: str, scheme: str) -> Sequence[RemoteFile]:
                 f"can't reach {scheme}://: {error}",
                 hint="Check the address, and whether its place can be reached.",
             ) from error
-    known = ", ".join(f"{name}://" for name in ("https", *KINDS))
+    known = ", ".join(f"{name}://" for name in ("https", *KINDS, sheets.SCHEME))
     raise UsageError(f"source files can't come from {scheme}://", hint=f"Known are paths, -, {known}.")
 
 
