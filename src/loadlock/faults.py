@@ -54,6 +54,8 @@ POINTS = (
 """Every place, in the order in which a run passes it; losers are written while the destination loads."""
 CHILD_POINTS = ("children.part_written", "children.part_listed", "children.loaded", "children.published")
 """Places that only a run with child tables passes."""
+REJECT_POINTS = ("edits.part_written", "replay.sent_listed")
+"""Places that only acts on rejects, and replays, pass."""
 STEP_POINTS = (
     "file.written",
     "file.flushed",
@@ -70,7 +72,7 @@ STEP_POINTS = (
 
 `chunk`: a chunk goes into a staging table; `target.merged`: the rows are in the target, the control row is not; for a
 destination of files, `merged` is the new file at rest, `before_commit` just before the rename."""
-ALL_POINTS = (*POINTS, *CHILD_POINTS, *STEP_POINTS)
+ALL_POINTS = (*POINTS, *CHILD_POINTS, *REJECT_POINTS, *STEP_POINTS)
 
 
 def _wanted(setting: str) -> tuple[str, int, int] | None:

@@ -6,7 +6,7 @@ import csv
 import json
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import openpyxl
 import pytest
 
-from loadlock.testing.command import CommandLine, Ended
+from loadlock.testing.command import CommandLine
 from loadlock.testing.databases import connect_mysql
 
 PEOPLE = """\
@@ -203,3 +203,265 @@ def test_libreoffice_saves_the_workbook_again_without_altering_a_cell(loadlock: 
     saved_by_office(fix)
     found = loadlock.json("correct", batch, fix)
     assert (found["act"], found["altered"]) == (None, [])
+
+
+def mended(loadlock: CommandLine, url: str, way: str = "mode: append") -> str:
+    """A batch whose rejects are corrected and not yet replayed."""
+    batch = run(loadlock, url, way)
+    loadlock("rejects", batch, "--export", loadlock.folder / "fix.xlsx")
+    edit(loadlock.folder / "fix.xlsx", person)
+    loadlock.json("correct", batch, loadlock.folder / "fix.xlsx")
+    return batch
+
+
+SOME, OTHERS = (
+    ("cleaned.recorded", "delivery.published", "end.document_saved"),
+    (
+        "run.begun",
+        "replay.sent_listed",
+        "cleanup.part_listed",
+        "delivery.loaded",
+        "published.recorded",
+        "end.rejects_counted",
+    ),
+)
+
+
+@pytest.fixture(params=[*SOME, *OTHERS])
+def place(request: pytest.FixtureRequest) -> str:
+    if request.param in OTHERS and not request.config.getoption("--full-faults"):
+        pytest.skip("this place is tried with --full-faults")
+    return str(request.param)
+
+
+def test_a_killed_replay_is_finished_by_the_next_and_delivers_each_row_once(
+    loadlock: CommandLine, tmp_path: Path, place: str
+) -> None:
+    url = f"duckdb:///{tmp_path / 'out.db'}"
+    ask(url, TABLE)
+    batch = mended(loadlock, url)
+    assert loadlock("replay", batch, fault=f"{place}=kill").code == -9
+    done = loadlock.json("replay", batch, codes=[3])
+    assert delivered(url) == MENDED
+    assert (done["balance"]["inserted"], done["balance"]["rejected"]["cleanup"]) == (6, 2)
+    assert closes(done["balance"])
+    assert [reject["row"] for reject in loadlock.json("rejects", batch)] == [6, 8]
+    runs = loadlock.json("runs")
+    assert [run["status"] for run in runs] == ["verified", "verified"]
+
+
+def test_a_killed_correction_is_recorded_whole_or_not_at_all(loadlock: CommandLine, tmp_path: Path) -> None:
+    batch = run(loadlock, f"duckdb:///{tmp_path / 'out.db'}")
+    bulk = ("correct", batch, "--set", "born='1990-02-28'", "--code", "not_date")
+    assert loadlock(*bulk, fault="edits.part_written=kill").code == -9
+    assert loadlock.json("corrections", "list", batch) == []
+    assert loadlock.json(*bulk)["act"]["seq"] == 1
+    assert [act["values"] for act in loadlock.json("corrections", "list", batch)] == [1]
+
+
+def test_the_digest_after_a_replay_is_that_of_a_batch_that_came_right(loadlock: CommandLine, tmp_path: Path) -> None:
+    url = f"duckdb:///{tmp_path / 'out.db'}"
+    ask(url, TABLE)
+    batch = mended(loadlock, url)
+    replayed = loadlock.json("replay", batch)
+    (loadlock.folder / "people.csv").write_text(
+        "id,name,born,country,zip\n" + "".join(",".join(map(str, row)) + "\n" for row in MENDED), encoding="utf-8"
+    )
+    pipeline = loadlock.folder / "p.yaml"
+    pipeline.write_text(pipeline.read_text().replace("people, mode", "others, mode"), encoding="utf-8")
+    assert loadlock.json("run", "p.yaml")["digest"] == replayed["digest"]
+
+
+def test_an_export_is_stale_once_the_batch_was_replayed(loadlock: CommandLine, tmp_path: Path) -> None:
+    batch = mended(loadlock, f"duckdb:///{tmp_path / 'out.db'}")
+    loadlock.json("replay", batch)
+    ended = loadlock("correct", batch, "fix.xlsx")
+    assert ended.code == 2
+    assert "the export is stale" in ended.err
+
+
+def test_a_file_with_rows_that_do_not_belong_changes_nothing(loadlock: CommandLine, tmp_path: Path) -> None:
+    batch = run(loadlock, f"duckdb:///{tmp_path / 'out.db'}")
+    fix = loadlock.folder / "fix.xlsx"
+    loadlock("rejects", batch, "--export", fix)
+
+    def spoil(cells: dict[str, Any]) -> None:
+        key = next(iter(cells.values()))
+        if cells["_row"].value == "2":
+            cells["born"].value = "1990-02-28"
+            key.value = key.value.replace("k0.2.", "k0.1.")
+
+    edit(fix, spoil)
+    ended = loadlock("correct", batch, fix)
+    assert ended.code == 2
+    assert "line 4: its key is empty, was changed, or belongs to another export" in ended.err
+    assert loadlock.json("corrections", "list", batch) == []
+
+
+def test_what_a_spreadsheet_altered_in_a_csv_is_told_and_not_taken(loadlock: CommandLine, tmp_path: Path) -> None:
+    batch = run(loadlock, f"duckdb:///{tmp_path / 'out.db'}")
+    fix = loadlock.folder / "fix.csv"
+    loadlock("rejects", batch, "--export", fix)
+    with fix.open(encoding="utf-8-sig", newline="") as file:
+        header, *rows = csv.reader(file)
+    for row in rows:
+        cells = dict(zip(header, row, strict=True))
+        if cells["_row"] == "2":
+            cells["born"] = "28.02.1990"  # typed
+        for name, value in cells.items():
+            if value.isdecimal() and not name.startswith("_"):
+                cells[name] = str(int(value))  # zeros lost, also beside
+        row[:] = cells.values()
+    with fix.open("w", encoding="cp1252", newline="") as file:
+        csv.writer(file, delimiter=";").writerows([header, *rows])
+    found = loadlock.json("correct", batch, fix, codes=[3])
+    assert {(cell["column"], cell["was"], cell["now"]) for cell in found["altered"]} == {
+        ("zip", "01069", "1069"),
+        ("zip", "00501", "501"),
+        ("zip", "00118", "118"),
+        ("zip", "00120", "120"),
+    }
+    assert found["act"]["cells"] == 1
+
+
+def test_bulk_corrections_set_by_sql_and_by_a_map(loadlock: CommandLine, tmp_path: Path) -> None:
+    url = f"duckdb:///{tmp_path / 'out.db'}"
+    batch = run(loadlock, url)
+    (loadlock.folder / "countries.csv").write_text("from,to\nGermany,DE\nXX,FR\n", encoding="utf-8")
+    where = "code = 'not_in' and country = 'Germany'"
+    found = loadlock.json("correct", batch, "--set", "land='DE'", "--set", "id=replace(id, 'x', '')", "--where", where)
+    assert (found["rows"], found["act"]["cells"]) == (1, 2)
+    assert loadlock.json("correct", batch, "--map", "country=countries.csv")["act"]["cells"] == 1
+    loadlock.json("replay", batch)
+    assert {(5, "DE"), (8, "FR")} <= {(row[0], row[3]) for row in delivered(url)}
+    for wrong in (
+        ["--set", "nope=1"],
+        ["--set", "zip=1", "--where", "foo=1"],
+        ["--set", "zip"],
+        ["--set", "zip=1); drop table x"],
+    ):
+        assert loadlock("correct", batch, *wrong).code == 2
+
+
+def test_accepted_rejects_are_delivered_as_they_are_and_discarded_ones_counted(
+    loadlock: CommandLine, tmp_path: Path
+) -> None:
+    url = f"duckdb:///{tmp_path / 'out.db'}"
+    batch = run(loadlock, url)
+    refused = loadlock("accept", batch, "--why", "they say so", "--stage", "cleanup")
+    assert refused.code == 2
+    assert "row 2: not_date" in refused.err
+    assert loadlock("accept", batch, "--where", "country='XX'").code == 2  # no reason given
+    loadlock.json("accept", batch, "--where", "country='XX'", "--why", "they say so", codes=[0])
+    decided = loadlock.json("discard", batch, "--stage", "intake", "--why", "came again", codes=[0])
+    assert decided["balance"]["discarded"] == 2
+    assert closes(decided["balance"])
+    replayed = loadlock.json("replay", batch)
+    assert (8, "XX") in {(row[0], row[3]) for row in delivered(url)}
+    assert replayed["balance"]["discarded"] == 2
+    assert closes(replayed["balance"])
+    states = {reject["row"]: reject["state"] for reject in loadlock.json("rejects", batch)}
+    assert states == {2: "open", 3: "discarded", 4: "discarded", 5: "open", 6: "open"}
+    loadlock.json("corrections", "undo", batch, "--act", "2", codes=[0])
+    assert (
+        loadlock.json("discard", batch, "--code", "required", "--why", "gone", codes=[0])["balance"]["discarded"] == 1
+    )
+
+
+def test_an_undone_correction_is_not_sent(loadlock: CommandLine, tmp_path: Path) -> None:
+    batch = mended(loadlock, f"duckdb:///{tmp_path / 'out.db'}")
+    assert loadlock.json("corrections", "undo", batch, codes=[0])["undoes"] == 1
+    assert {reject["state"] for reject in loadlock.json("rejects", batch)} == {"open"}
+    assert loadlock.json("replay", batch, codes=[0])["noop"]
+    assert [act["undone"] for act in loadlock.json("corrections", "list", batch)] == [True, False]
+
+
+def test_a_key_that_a_later_batch_wrote_is_stale_unless_forced(loadlock: CommandLine, tmp_path: Path) -> None:
+    url = f"duckdb:///{tmp_path / 'out.db'}"
+    batch = mended(loadlock, url, "mode: upsert, key: [id]")
+    (loadlock.folder / "people.csv").write_text("id,name,born,country,zip\n2,Bob,1991-01-01,FR,1\n", encoding="utf-8")
+    loadlock.json("run", "p.yaml", "--files", "new", codes=[0])
+    replayed = loadlock.json("replay", batch)
+    assert {row[0]: row[1] for row in delivered(url)}[2] == "Bob"
+    assert replayed["balance"]["rejected"]["delivery"] == 1
+    assert closes(replayed["balance"])
+    assert {reject["row"]: reject["state"] for reject in loadlock.json("rejects", batch)}[2] == "stale"
+    forced = loadlock.json("replay", batch, "--force")
+    assert {row[0]: row[1] for row in delivered(url)}[2] == "Bo"
+    assert forced["balance"]["rejected"]["delivery"] == 0
+
+
+def test_a_replay_after_a_replace_adds_rows_and_never_empties_the_table(loadlock: CommandLine, tmp_path: Path) -> None:
+    url = f"duckdb:///{tmp_path / 'out.db'}"
+    batch = mended(loadlock, url, "mode: replace")
+    assert loadlock.json("replay", batch)["balance"]["inserted"] == 6
+    assert [row[0] for row in delivered(url)] == [1, 2, 3, 4, 5, 7]
+
+
+def test_a_corrected_row_that_repeats_a_delivered_one_stays_out(loadlock: CommandLine, tmp_path: Path) -> None:
+    url = f"duckdb:///{tmp_path / 'out.db'}"
+    write(loadlock, url)
+    pipeline = loadlock.folder / "p.yaml"
+    text = pipeline.read_text().replace("id: {type: integer, required: true}", "id: {type: integer, unique: true}")
+    pipeline.write_text(text, encoding="utf-8")
+    batch = str(loadlock.json("run", "p.yaml", codes=[3])["batch"])
+    loadlock.json("correct", batch, "--set", "id='1'", "--set", "country='DE'", "--where", "id='x5'")
+    loadlock.json("replay", batch)
+    (left,) = [reject for reject in loadlock.json("rejects", batch) if reject["row"] == 5]
+    assert [problem["code"] for problem in left["problems"]] == ["not_unique"]
+    assert [row[0] for row in delivered(url)] == [1, 7]
+
+
+def test_a_row_refused_by_one_of_two_destinations_is_sent_to_that_one_alone(
+    loadlock: CommandLine, tmp_path: Path
+) -> None:
+    first, second = (f"duckdb:///{tmp_path / name}" for name in ("a.db", "b.db"))
+    ask(second, TABLE)
+    write(loadlock, first)
+    pipeline = loadlock.folder / "p.yaml"
+    both = f'destinations: [{{url: "{first}", table: people, mode: append}}, {{url: "{second}", table: people, mode: append}}]'
+    lines = [line for line in pipeline.read_text().splitlines() if not line.startswith("destination")]
+    pipeline.write_text("\n".join([*lines, both, ""]), encoding="utf-8")
+    batch = str(loadlock.json("run", "p.yaml", codes=[3])["batch"])
+    loadlock.json("correct", batch, "--set", "name='Gwen'", "--code", "refused")
+    replayed = loadlock.json("replay", batch)
+    assert [row[1] for row in delivered(first)] == ["Ann", "Gwendolyn the Great"]
+    assert [row[1] for row in delivered(second)] == ["Ann", "Gwen"]
+    assert [entry["balance"]["inserted"] for entry in replayed["destinations"]] == [2, 2]
+    assert all(closes(entry["balance"]) for entry in replayed["destinations"])
+
+
+ORDERS = [
+    {"id": 1, "who": {"mail": "a@x.de"}, "day": "2024-01-01", "items": [{"sku": "A", "n": 1}]},
+    {"id": 2, "who": {"mail": "b@x.de"}, "day": "2024-13-01", "items": [{"sku": "B", "n": 2}, {"sku": "C", "n": 3}]},
+]
+
+
+def test_rejected_json_records_come_back_with_their_child_rows(loadlock: CommandLine, tmp_path: Path) -> None:
+    url = f"duckdb:///{tmp_path / 'out.db'}"
+    lines = [json.dumps(order) for order in ORDERS]
+    (loadlock.folder / "o.ndjson").write_text("\n".join([*lines, '{"id": 3, "day": }', ""]), encoding="utf-8")
+    (loadlock.folder / "o.yaml").write_text(
+        "pipeline: orders\nsource: {files: o.ndjson, flatten: {children: {items: order_items}}}\n"
+        "columns:\n  id: {type: integer}\n  mail: {from: who.mail}\n  day: {type: date}\n"
+        f'destination: {{url: "{url}", table: orders, mode: append}}\n',
+        encoding="utf-8",
+    )
+    batch = str(loadlock.json("run", "o.yaml", codes=[3])["batch"])
+    loadlock("rejects", batch, "--export", "fix.jsonl")
+    fix = loadlock.folder / "fix.jsonl"
+    documents = [json.loads(line) for line in fix.read_text(encoding="utf-8").splitlines()]
+    for document in documents:
+        if document["values"] is None:
+            document["raw"] = '{"id": 3, "who": {"mail": "c@x.de"}, "day": "2024-03-03", "items": [{"sku": "D"}]}'
+        else:
+            document["values"]["day"] = "2024-12-01"
+    fix.write_text("".join(json.dumps(document) + "\n" for document in documents), encoding="utf-8")
+    assert loadlock.json("correct", batch, fix)["act"]["rejects"] == 2
+    assert closes(loadlock.json("replay", batch, codes=[0])["balance"])
+    assert ask(url, "select id, mail, day from orders order by id") == [
+        (1, "a@x.de", "2024-01-01"),
+        (2, "b@x.de", "2024-12-01"),
+        (3, "c@x.de", "2024-03-03"),
+    ]
+    assert [row[0] for row in ask(url, "select sku from order_items order by sku")] == ["A", "B", "C", "D"]

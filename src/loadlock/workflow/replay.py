@@ -19,6 +19,7 @@ from loadlock.workflow.replay_rows import to_send
 from loadlock.workflow.replaying import states_to_send
 from loadlock.workflow.result import RunResult
 from loadlock.workflow.run_record import new_record
+from loadlock.workflow.stale import RERUN_OF
 from loadlock.workflow.start import Options, current_pipeline, go, labels_of, resume, whole_run
 from loadlock.workflow.workspace import Workspace, find_workspace
 
@@ -76,18 +77,26 @@ def replay(
 def _record(quarantine: Quarantine, record: RunRecord, states: list[str]) -> RunRecord:
     """The record of a replay on top of the run by which the batch stands."""
     way = {"base": quarantine.run.run, "edits": quarantine.token.edits, "states": states}
-    return replace(record, state={**record.state, REPLAY: way, STATE: quarantine.generation})
+    first = quarantine.layers[0].run.run
+    return replace(record, state={**record.state, REPLAY: way, STATE: quarantine.generation, RERUN_OF: first})
 
 
 def _cut_short(root: Path, name: str) -> str | None:
     """The newest run of the batch, where it is a replay that did not come to its end."""
     with Workspace.open(root, create=False) as workspace:
         batch = quarantine_of(workspace, name).batch
-        newest = workspace.ledger.runs(batch=batch.batch, limit=1)[0]
-        ended = (RunStatus.VERIFIED, RunStatus.PUBLISHED, RunStatus.STOPPED, RunStatus.ROLLED_BACK)
-        if is_replay(newest) and newest.status not in ended:
-            return newest.run
-    return None
+        newest = whole_run(workspace, workspace.ledger.runs(batch=batch.batch, limit=1)[0])
+        return newest.run if is_replay(newest) and not _is_over(workspace, newest) else None
+
+
+def _is_over(workspace: Workspace, run: RunRecord) -> bool:
+    """Whether a replay came to its end, or to one before anything was published."""
+    if run.status in (RunStatus.STOPPED, RunStatus.ROLLED_BACK):
+        return True
+    if run.status == RunStatus.FAILED:
+        return not any(event.data.get("to") == RunStatus.PUBLISHING for event in workspace.ledger.events(run=run.run))
+    # a run is told as published before it is read back
+    return run.document is not None and run.document["status"] == run.status
 
 
 def _check_delivered(quarantine: Quarantine) -> None:

@@ -4,6 +4,7 @@ batch delivered. It can be killed and resumed like any run; its document tells h
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import closing
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,15 +16,15 @@ from loadlock.digest import MODULUS, to_hex
 from loadlock.errors import BalanceError, StoppedError
 from loadlock.faults import point
 from loadlock.ledger.base import PartRecord, RunRecord
-from loadlock.model import Balance, PartKey, PartKind, Problem, RejectState, RunStatus, Stage, WriteMode
+from loadlock.model import Balance, PartKey, PartKind, RejectState, RunStatus, Stage, WriteMode
 from loadlock.quarantine.read import count_rejects
-from loadlock.rows import FILE, IDENTITY, ROW
+from loadlock.rows import FILE, IDENTITY
 from loadlock.workflow import cleaning
 from loadlock.workflow.delivering import Deliveries, Outcome
 from loadlock.workflow.destinations import BoundDestination
 from loadlock.workflow.document import reject_summary
 from loadlock.workflow.overtaken import overtaken
-from loadlock.workflow.quarantine import REPLAY, STALE, Quarantine, is_replay, sent_rows
+from loadlock.workflow.quarantine import REPLAY, Quarantine, is_replay, sent_rows
 from loadlock.workflow.replay_rows import FORCED, MENDED, OPEN, counted, to_send, touched
 from loadlock.workflow.rivals import judge_replay
 from loadlock.workflow.run import Runner
@@ -158,29 +159,20 @@ class Replayer(Runner):
         return found
 
     def _mark(self, deliveries: Deliveries) -> None:
-        """Rows whose keys others have written since the batch was delivered are not delivered."""
-        if self.task.settings.force:
-            return
-        for outcome in deliveries.outcomes:
-            self._mark_stale(outcome)
+        if not self.task.settings.force:
+            for outcome in deliveries.outcomes:
+                self._check_not_replaced(outcome)
+        super()._mark(deliveries)
 
-    def _mark_stale(self, outcome: Outcome) -> None:
-        assert self.cleaned is not None
-        later = overtaken(self.task.workspace, self.quarantine.layers[0].run, outcome.bound.label, by_others=True)
-        try:
-            others = [run for run in (later.replaced_by,) if run is not None]
-            if others:
+    def _check_not_replaced(self, outcome: Outcome) -> None:
+        """Rows without keys can't join the rows of a batch that took this one's place."""
+        first = self.quarantine.layers[0].run
+        with closing(overtaken(self.task.workspace, first, outcome.bound.label, by_others=True)) as later:
+            if later.replaced_by is not None:
                 raise StoppedError(
-                    f"run {others[0]} replaced the rows of {outcome.bound.label} since this batch was delivered",
-                    hint="The rejects would join another batch's rows: `--force` sends them all the same.",
+                    f"run {later.replaced_by} replaced the rows of {outcome.bound.label} since this batch was delivered",
+                    hint="The rejects would join another batch's rows: --force sends them all the same.",
                 )
-            for record in self.cleaned.parts if later.found else ():
-                table = cleaning.without(self.task.workspace.staging.read(record.ref), self.cleaned.losers)
-                for place in _places(table) - _places(later.keep(table)):
-                    message = f"run {', '.join(later.runs)} has written the row with this key since"
-                    outcome.unwanted[place] = (Problem(code=STALE, message=message),)
-        finally:
-            later.close()
 
     # --- the end
 
@@ -280,10 +272,6 @@ class Replayer(Runner):
                 for record in self._clean_parts(layer.run):
                     digest -= digest_of_losers(self.task.workspace.staging.read(record.ref), delivered, self.work.plan)
         return to_hex(digest % MODULUS)
-
-
-def _places(table: pa.Table) -> set[tuple[int, int]]:
-    return set(zip(table[FILE].to_pylist(), table[ROW].to_pylist(), strict=True))
 
 
 def _standing(table: pa.Table) -> pa.Table:
