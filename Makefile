@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= demo-out
 
-.PHONY: fuzz demo test check bench format docs clean setup servers faults dirt bench-intake encodings places corpora sheets-faults sheets-size
+.PHONY: fuzz demo test check bench format docs clean setup servers faults soak dirt bench-intake encodings places corpora sheets-faults sheets-size
 
 setup: $(VENV)/.ready
 
@@ -30,8 +30,14 @@ check: setup
 bench: servers
 	$(BIN)/python -m bench
 
+FAULTS := faults.jsonl
+
 faults: servers
+	$(BIN)/python -m loadlock.testing.breaking --results $(FAULTS) --out docs/reliability.md
 	$(BIN)/python -m pytest tests/faults --full-faults
+
+soak: servers
+	$(BIN)/python -m loadlock.testing.breaking.soak --out docs/soak.md
 
 bench-intake: setup
 	$(BIN)/python -m bench.intake
@@ -70,4 +76,4 @@ docs: setup
 	$(BIN)/python tools/reference.py
 
 clean:
-	rm -rf $(VENV) $(OUT) fuzz-out bench-out build dist
+	rm -rf $(VENV) $(OUT) fuzz-out bench-out build dist faults.jsonl

@@ -140,7 +140,7 @@ class CommandLine:
             return Started(
                 process=self._spawn(words, {**environment, "LOADLOCK_FAULT": fault}, printed), printed=printed
             )
-        process = _server().Process(target=_forked, args=(words, self.folder, environment, printed, fault))
+        process = fork_server().Process(target=_forked, args=(words, self.folder, environment, printed, fault))
         process.start()
         return Started(process=process, printed=printed)
 
@@ -162,7 +162,8 @@ class CommandLine:
         return ended.document
 
 
-def _server() -> multiprocessing.context.ForkServerContext:
+def fork_server() -> multiprocessing.context.ForkServerContext:
+    """Forks processes that have imported Loadlock already; used before anything else forks from it."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(_LOADED))
     return context
