@@ -54,7 +54,7 @@ POINTS = (
 """Every place, in the order in which a run passes it; losers are written while the destination loads."""
 CHILD_POINTS = ("children.part_written", "children.part_listed", "children.loaded", "children.published")
 """Places that only a run with child tables passes."""
-REJECT_POINTS = ("edits.part_written", "replay.sent_listed")
+REJECT_POINTS = ("edits.part_written", "replay.sent_listed", "forget.listed")
 """Places that only acts on rejects, and replays, pass."""
 STEP_POINTS = (
     "file.written",

@@ -129,6 +129,11 @@ class Ledger(Protocol):
         more; batch, runs and events stay."""
         ...
 
+    def forget(self, batch: str) -> None:
+        """Take every text of the batch's files out of the ledger for good; it is `forgotten`. Counts, digests and statuses
+        stay. Again is no error."""
+        ...
+
     def add_chunk(self, run: str, destination: int, chunk: Chunk) -> None:
         """Record a chunk the destination has acknowledged; again is no error."""
         ...

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, delete, insert, select
 
 from loadlock.durable import workspace_error
 from loadlock.errors import WorkspaceError
-from loadlock.ledger import lookups, records
+from loadlock.ledger import forgetting, lookups, records
 from loadlock.ledger import schema as tables
 from loadlock.ledger.base import BatchRecord, Event, PartRecord, RunRecord
 from loadlock.ledger.ids import Clock, utc_clock
@@ -182,6 +182,15 @@ class SqlLedger:
                 connection.execute(delete(table).where(table.c.batch == batch))
             connection.execute(update(tables.batches).where(tables.batches.c.batch == batch).values(staged=False))
             self._event(connection, "batch_collected", batch=batch, data={"bytes": bytes_freed})
+
+    def forget(self, batch: str) -> None:
+        with self._writing() as connection:
+            forgetting.forget(connection, batch)
+            self._event(connection, "batch_forgotten", batch=batch, data={"status": str(BatchStatus.FORGOTTEN)})
+        with in_words(self._place), self._engine.connect() as connection:
+            if connection.dialect.name == "sqlite":
+                # what was overwritten still stands in the log of writes
+                connection.exec_driver_sql("pragma wal_checkpoint(truncate)").fetchall()
 
     def add_chunk(self, run: str, destination: int, chunk: Chunk) -> None:
         key = {"run": run, "destination": destination, "chunk": chunk.id}

@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from loadlock.errors import UsageError, WorkspaceError
+from loadlock.ledger import forgetting
 from loadlock.ledger.base import BatchRecord, Event, PartRecord, RunRecord
 from loadlock.ledger.ids import Clock, utc_clock
 from loadlock.ledger.states import DELIVERED, ENDS
@@ -129,6 +130,30 @@ class MemoryLedger:
             self._reports = {key: report for key, report in self._reports.items() if key[0] != batch}
             self._chunks = {key: chunk for key, chunk in self._chunks.items() if key[0] not in runs}
             self.event("batch_collected", batch=batch, data={"bytes": bytes_freed})
+
+    def forget(self, batch: str) -> None:
+        with self._turn:
+            known = self._known_batch(batch)
+            files = tuple(map(forgetting.file_left, known.files))
+            self._batches[batch] = replace(known, status=BatchStatus.FORGOTTEN, staged=False, files=files)
+            self._parts = {key: part for key, part in self._parts.items() if key.batch != batch}
+            for key, text in self._reports.items():
+                if key[0] == batch:
+                    self._reports[key] = json.dumps(asdict(forgetting.report_left(_report(text))))
+            for run, record in self._runs.items():
+                if record.batch == batch:
+                    cause = None if record.cause is None else forgetting.GONE
+                    document = forgetting.document_left(record.document)
+                    state = forgetting.state_left(record.state)
+                    self._runs[run] = replace(record, cause=cause, document=document, state=state)
+            runs = {run for run, record in self._runs.items() if record.batch == batch}
+            self._events = [
+                replace(event, data=forgetting.event_left(event.data))
+                if event.batch == batch or event.run in runs
+                else event
+                for event in self._events
+            ]
+            self.event("batch_forgotten", batch=batch, data={"status": str(BatchStatus.FORGOTTEN)})
 
     def add_chunk(self, run: str, destination: int, chunk: Chunk) -> None:
         with self._turn:
