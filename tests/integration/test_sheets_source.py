@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from loadlock.errors import RefusedError, UsageError
@@ -169,3 +170,35 @@ def test_the_whole_way_by_the_command_line(
     back = command("rollback", second["batch"])
     assert (back.code, rows()) == (0, expected), back.said
     assert len(emulator.tabs(target)) == 1
+
+
+@pytest.mark.slow
+def test_rejects_are_corrected_in_a_sheet(
+    sheet: str, emulator: SheetsEmulator, loadlock: CommandLine, tmp_path: Path
+) -> None:
+    def command(*words: str) -> Ended:
+        key = str(tmp_path / "key.json")
+        return loadlock(*words, LOADLOCK_SHEETS_ENDPOINT=emulator.url, LOADLOCK_SHEETS_CREDENTIALS=key)
+
+    (loadlock.folder / "people.csv").write_text("id,born\n1,1990-02-28\n2,1990-02-30\n3,never\n")
+    (loadlock.folder / "people.yaml").write_text(
+        "pipeline: people\nsource: people.csv\ncolumns: {id: {type: integer}, born: {type: date, required: true}}\n"
+        "destination: {url: 'duckdb:///people.duckdb', table: people, mode: upsert, key: id}\n"
+    )
+    batch = command("run", "people.yaml", "--json").document["batch"]
+    written_to = f"gsheets://{sheet}/Please mend"
+    told = command("rejects", batch, "--export", written_to)
+    assert (told.code, "2 rejects written" in told.said) == (0, True), told.said
+    rows = emulator.rows(sheet, "Please mend")
+    column = rows[0].index("born")
+    assert [row[column] for row in rows[1:]] == ["1990-02-30", "never"]
+    emulator.write(sheet, f"Please mend!{chr(65 + column)}2", [["1990-02-27"]])
+    refused = command("rejects", batch, "--export", written_to)
+    assert (refused.code, "were changed since" in refused.said) == (4, True), refused.said
+    corrected = command("correct", batch, written_to, "--json")
+    assert (corrected.code, corrected.document["act"]["cells"]) == (0, 1), corrected.said
+    replayed = command("replay", batch, "--json")
+    assert replayed.code in (0, 3), replayed.said
+    with duckdb.connect(str(loadlock.folder / "people.duckdb")) as connection:
+        found = connection.execute("select id, born::varchar from people order by id").fetchall()
+    assert found == [(1, "1990-02-28"), (2, "1990-02-27")]

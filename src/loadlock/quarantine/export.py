@@ -68,11 +68,12 @@ def export_csv(export: Export, path: Path) -> int:
         writer = csv.writer(file, lineterminator="\r\n")
         writer.writerow(map(as_text, layout.header))
         for reject in export.rejects():
-            writer.writerow([as_text(cell or "") for cell in _cells(layout, reject)])
+            writer.writerow([as_text(cell or "") for cell in cells_of(layout, reject)])
     return count
 
 
-def _cells(layout: Layout, reject: Reject) -> Iterator[str | None]:
+def cells_of(layout: Layout, reject: Reject) -> Iterator[str | None]:
+    """The cells of a reject's row."""
     yield from layout.info(reject)
     yield from (reject.values.get(name) for name in layout.names)
     yield reject.raw

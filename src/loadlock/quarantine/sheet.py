@@ -17,6 +17,8 @@ from loadlock.errors import UsageError
 KEY = "_key of "
 """How the first column's name begins; the export's token follows."""
 INFO = ("_file", "_row", "_line", "_stage", "_problems")
+IN_SHEETS = {"_file": "_of file", "_row": "_of row"}
+"""Other names of columns in Google sheets, where a delivery's own columns are named so."""
 RAW = "_raw"
 WAS = " (was)"
 _KEY = re.compile(r"k(\d+)\.(\d+)\.(\d+)\.([0-9a-f]{10})")

@@ -20,6 +20,7 @@ from loadlock.workflow.edited_file import open_edited
 from loadlock.workflow.known_rejects import KnownRejects
 from loadlock.workflow.quarantine import Quarantine, quarantine_of
 from loadlock.workflow.raw_text import can_read, read_texts, staged_again
+from loadlock.workflow.sheet_rejects import fetched
 from loadlock.workflow.workspace import Workspace, find_workspace
 
 if TYPE_CHECKING:
@@ -79,20 +80,19 @@ def correct(
     altered: bool = False,
     wait_seconds: float = 0.0,
 ) -> Correction:
-    """Record the changes of an edited export of a batch's rejects.
+    """Record the changes of an edited export of a batch's rejects: a file, or the address of a Google sheet.
 
     `altered`: take cells too that a spreadsheet seems to have changed by itself. Raises UsageError, and records nothing,
     where the file has rows that don't belong: unknown or changed keys, an export of an earlier state.
     """
-    path = Path(path)
-    with acting(workspace, name, wait_seconds=wait_seconds) as quarantine:
+    with fetched(path) as file, acting(workspace, name, wait_seconds=wait_seconds) as quarantine:
         known_names = value_names(quarantine)
-        edited = open_edited(path, known_names, quarantine.sources)
+        edited = open_edited(file, known_names, quarantine.sources)
         _check_fresh(quarantine, edited.token.run)
         taken = take(edited.rows, KnownRejects(quarantine, edited.token), altered=altered)
-        _check_belongs(path, taken, edited.unreadable)
+        _check_belongs(file, taken, edited.unreadable)
         notes = [f"the column {column!r} is none of the export's: left out" for column in edited.ignored]
-        return record(quarantine, taken, who or Who(), source=path.name, notes=notes)
+        return record(quarantine, taken, who or Who(), source=file.name, notes=notes)
 
 
 def value_names(quarantine: Quarantine) -> list[str]:

@@ -12,7 +12,7 @@ from loadlock.errors import UsageError
 from loadlock.intake.base import SourceOptions
 from loadlock.intake.files import open_sources
 from loadlock.intake.read import read_file
-from loadlock.quarantine.sheet import INFO, KEY, RAW, WAS, Layout, Token
+from loadlock.quarantine.sheet import IN_SHEETS, INFO, KEY, RAW, WAS, Layout, Token
 from loadlock.quarantine.taking import EditedRow
 from loadlock.rows import LINE, PROVENANCE
 
@@ -79,7 +79,7 @@ class _Columns:
         self.was = {name: plain[label + WAS] for label, name in shown.items() if label + WAS in plain}
         self.raw = plain.get(RAW)
         # the reader gives another name to columns named as its own
-        info = {plain.get(name) for known in INFO for name in (known, f"{known}_2")}
+        info = {plain.get(name) for known in INFO for name in (known, f"{known}_2", IN_SHEETS.get(known, known))}
         known = {*self.cells.values(), *self.was.values(), self.raw, *info}
         self.ignored = [name for name in header if name not in known and not name.lstrip("'").startswith(KEY)]
 

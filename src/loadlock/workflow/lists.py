@@ -20,6 +20,7 @@ from loadlock.quarantine.read import count_rejects as count_problems
 from loadlock.quarantine.sheet import staged_name
 from loadlock.workflow.document import run_document
 from loadlock.workflow.quarantine import quarantine_of
+from loadlock.workflow.sheet_rejects import export_to_sheet, is_sheet
 from loadlock.workflow.workspace import Workspace, find_workspace
 
 
@@ -116,10 +117,11 @@ def _writing(report: FileReport) -> Writing | None:
 
 
 def export_rejects(workspace: Workspace, name: str, wanted: RejectFilter, path: str) -> int:
-    """Write the rejects of a batch or run to a file by its ending; how many. `correct` reads it back."""
+    """Write the rejects of a batch or run to a file by its ending, or to a Google sheet; how many. `correct` reads it back."""
     found = quarantine_of(workspace, name)
     rows = partial(found.rows, wanted, places=True)
-    return write_rejects(Export(rows=rows, token=found.token, sources=found.sources, header=found.header), Path(path))
+    export = Export(rows=rows, token=found.token, sources=found.sources, header=found.header)
+    return export_to_sheet(export, path) if is_sheet(path) else write_rejects(export, Path(path))
 
 
 def make_report(workspace: str | Path | None, run: str, output: str | None) -> Path:

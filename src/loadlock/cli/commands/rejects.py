@@ -16,7 +16,9 @@ from loadlock.cli.common import looks, print_json, print_table, reject_filters
 @click.option("--limit", type=int, help="At most so many rows (default: 20 on screen, all with --json and --export).")
 @click.option("--count", is_flag=True, help="Only how many there are, by stage, code, column and state.")
 @click.option(
-    "--export", metavar="FILE", help="Write them to a .csv, .xlsx or .jsonl file, which `correct` reads back."
+    "--export",
+    metavar="FILE",
+    help="Write them to a .csv, .xlsx or .jsonl file or a gsheets:// address, which `correct` reads back.",
 )
 @looks
 def command(

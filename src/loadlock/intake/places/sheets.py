@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from loadlock.errors import LoadlockError, SourceError, UnavailableError, UsageError
 from loadlock.intake.places.base import Facts, InterruptedFetchError, Opened
@@ -53,6 +54,17 @@ class SheetFile:
             raise
         except LoadlockError as error:
             raise SourceError(f"can't read {self.label}: {error}", hint=error.hint) from error
+
+    def save(self, path: Path, *, tries: int) -> None:
+        """Write it down as it is now. Raises SourceError, UsageError, UnavailableError."""
+        for turn in range(1, tries + 1):
+            try:
+                with path.open("wb") as file:
+                    file.writelines(self._blocks())
+                return
+            except InterruptedFetchError as error:
+                if turn == tries:
+                    raise UnavailableError(str(error), hint="Try again when nobody edits the sheet.") from error
 
     def unchanged(self, known: Facts) -> bool:
         """It was read twice where it came in portions."""
