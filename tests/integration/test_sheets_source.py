@@ -185,7 +185,9 @@ def test_rejects_are_corrected_in_a_sheet(
         "pipeline: people\nsource: people.csv\ncolumns: {id: {type: integer}, born: {type: date, required: true}}\n"
         "destination: {url: 'duckdb:///people.duckdb', table: people, mode: upsert, key: id}\n"
     )
-    batch = command("run", "people.yaml", "--json").document["batch"]
+    run = command("run", "people.yaml", "--json")
+    assert run.code == 3, run.said
+    batch = run.document["batch"]
     written_to = f"gsheets://{sheet}/Please mend"
     told = command("rejects", batch, "--export", written_to)
     assert (told.code, "2 rejects written" in told.said) == (0, True), told.said

@@ -17,6 +17,7 @@ import click
 from loadlock.testing.breaking.arena import KINDS
 from loadlock.testing.breaking.matrix import Wanted, load, run_aloud
 from loadlock.testing.breaking.page import page
+from loadlock.testing.marked import below
 
 
 @click.command()
@@ -63,7 +64,7 @@ def main(
     if results is not None:
         found = load(results)
     if out is not None:
-        out.write_text(page(found), encoding="utf-8")
+        out.write_text(page(found) + below(out), encoding="utf-8")
     wrong = [one for one in found if one.fault]
     struck = sum(not one.skipped for one in found)
     click.echo(f"{struck} faults, {len(wrong)} wrong, {time.monotonic() - begun:.0f} seconds")
