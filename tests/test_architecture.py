@@ -56,6 +56,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report": set(),
     "workflow": {"intake", "staging", "cleanup", "delivery", "engines", "ledger", "quarantine", "pipeline", "report"},
     "api": {"workflow", "pipeline"},
+    "batch_api": {"workflow"},
     "cli": {"workflow", "pipeline", "engines.memory"},
     "testing": {
         "intake",

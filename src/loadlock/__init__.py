@@ -5,6 +5,7 @@ Importing this package loads no driver, no DuckDB and no PyArrow; they come with
 
 from loadlock._version import __version__
 from loadlock.api import Pipeline, check, resume, rule
+from loadlock.batch_api import Batch
 from loadlock.errors import (
     BalanceError,
     DeliveryError,
@@ -23,6 +24,7 @@ from loadlock.model import Balance, Problem, Receipt, RunStatus, WriteMode
 __all__ = [
     "Balance",
     "BalanceError",
+    "Batch",
     "DeliveryError",
     "InterruptedRunError",
     "LoadlockError",

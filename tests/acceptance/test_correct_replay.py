@@ -14,8 +14,11 @@ from typing import Any
 import openpyxl
 import pytest
 
+import loadlock as loadlock_package
 from loadlock.testing.command import CommandLine
 from loadlock.testing.databases import connect_mysql
+from loadlock.workflow.lists import opened
+from loadlock.workflow.look import query
 
 PEOPLE = """\
 id,name,born,country,zip
@@ -465,3 +468,32 @@ def test_rejected_json_records_come_back_with_their_child_rows(loadlock: Command
         (3, "c@x.de", "2024-03-03"),
     ]
     assert [row[0] for row in ask(url, "select sku from order_items order by sku")] == ["A", "B", "C", "D"]
+
+
+def test_the_verbs_are_there_in_python_and_sql_sees_the_batch_as_it_stands(tmp_path: Path) -> None:
+    (tmp_path / "people.csv").write_text(PEOPLE, encoding="utf-8")
+    result = loadlock_package.Pipeline.build(
+        "people",
+        files="people.csv",
+        columns={"id": {"type": "integer"}, "born": {"type": "date", "required": True}, "name": {}},
+        destination={"url": f"duckdb:///{tmp_path / 'out.db'}", "table": "people"},
+        base_folder=tmp_path,
+    ).run(workspace=tmp_path / "w")
+    batch = loadlock_package.Batch(result.batch, workspace=result.workspace)
+    assert sorted(batch.rejects(column="born")["_row"].to_pylist()) == [2, 6]
+    assert batch.export_rejects(tmp_path / "fix.csv", code="not_integer") == 1
+    assert batch.correct(tmp_path / "fix.csv").act is None
+    found = batch.correct_in_bulk(sets=["id='5'"], where="id='x5'", by="ann", why="typing error")
+    assert found.act is not None
+    assert batch.undo() == found.act.seq
+    batch.correct_in_bulk(sets=["id='5'"], where="id='x5'", by="ann", why="typing error")
+    assert batch.discard(why="gone", where="code='required'").balance["discarded"] == 1
+    replayed = batch.replay()
+    assert sorted(replayed.rejects()["_row"].to_pylist()) == [2, 3, 4, 6]
+    with opened(result.workspace) as space:
+        ids = query(space, result.batch, "select id from clean order by id")["id"].to_pylist()
+        states = query(space, result.batch, "select _row, state from rejects order by _row").to_pylist()
+    assert ids == [1, 5, 7, 8]
+    assert [(row["_row"], row["state"]) for row in states] == [(2, "open"), (3, "open"), (4, "open"), (6, "discarded")]
+    assert [(cell["by"], cell["old"], cell["new"]) for cell in batch.corrections()][1] == ("ann", "x5", "5")
+    assert batch.forget(confirm=True).sources == 1

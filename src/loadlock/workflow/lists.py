@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from loadlock.errors import UsageError
 from loadlock.ledger.base import BatchRecord, Event, RunRecord
@@ -18,10 +18,15 @@ from loadlock.quarantine.marks import Writing, faulty, marked
 from loadlock.quarantine.read import RejectFilter, filter_rejects
 from loadlock.quarantine.read import count_rejects as count_problems
 from loadlock.quarantine.sheet import staged_name
+from loadlock.rows import reject_schema
 from loadlock.workflow.document import run_document
 from loadlock.workflow.quarantine import quarantine_of
 from loadlock.workflow.sheet_rejects import export_to_sheet, is_sheet
+from loadlock.workflow.standing import standing_document
 from loadlock.workflow.workspace import Workspace, find_workspace
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @contextmanager
@@ -49,7 +54,9 @@ def show(workspace: str | Path | None, name: str) -> dict[str, Any]:
         if name.startswith("r"):
             run = space.ledger.find_run(name)
             whole = space.ledger.run(run.run) or run
-            document = whole.document or run_document(whole, status=whole.status, seconds=0.0, cause=whole.cause)
+            document = standing_document(space.ledger, whole) or run_document(
+                whole, status=whole.status, seconds=0.0, cause=whole.cause
+            )
             events = [_event_line(event) for event in space.ledger.events(run=run.run)]
             return {**document, "status": str(whole.status), "cause": whole.cause, "events": events}
         batch = space.ledger.find_batch(name)
@@ -89,6 +96,15 @@ def shown_rejects(workspace: Workspace, name: str, wanted: RejectFilter) -> Iter
         yield {**reject, "marked": marked(raw, spans)}
 
 
+def reject_tables(workspace: Workspace, name: str, wanted: RejectFilter) -> list[pa.Table]:
+    """The rejects of a batch or run as Arrow tables (at least one), with the columns `to`, `state` and `corrected`."""
+    import pyarrow as pa
+
+    extra = [pa.field("to", pa.int64()), pa.field("state", pa.string()), pa.field("corrected", pa.string())]
+    empty = pa.schema([*reject_schema(), *extra]).empty_table()
+    return [empty, *(filter_rejects(table, wanted) for table in quarantine_of(workspace, name).tables())]
+
+
 def count_rejects(workspace: Workspace, name: str, wanted: RejectFilter) -> list[dict[str, Any]]:
     """How many rejects have each kind of problem, in each state; most first. A reject counts once for each of its kinds."""
     import pyarrow.compute as pc
@@ -124,20 +140,24 @@ def export_rejects(workspace: Workspace, name: str, wanted: RejectFilter, path: 
     return export_to_sheet(export, path) if is_sheet(path) else write_rejects(export, Path(path))
 
 
-def make_report(workspace: str | Path | None, run: str, output: str | None) -> Path:
-    """Write a run's report again; its path."""
+def make_report(workspace: str | Path | None, run: str, output: str | None) -> tuple[Path, Path | None]:
+    """Write a run's report again, and its rejects beside it as CSV; both paths (None: it has no rejects)."""
     from loadlock.report.page import write_report
 
     with opened(workspace) as space:
         record = space.ledger.find_run(run)
-        whole = space.ledger.run(record.run) or record
-        if whole.document is None:
+        document = standing_document(space.ledger, record)
+        if not document:
             raise UsageError(
                 f"run {record.run} has not ended yet ({record.status})", hint=f"loadlock resume {record.run}"
             )
         path = Path(output) if output else space.reports / f"{record.run}.html"
-        write_report(whole.document, path)
-        return path
+        write_report(document, path)
+        beside = path.with_name(f"{path.stem}.rejects.csv")
+        if not export_rejects(space, record.run, RejectFilter(), str(beside)):
+            beside.unlink()
+            return path, None
+        return path, beside
 
 
 def _run_line(space: Workspace, record: RunRecord) -> dict[str, Any]:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from loadlock.errors import UsageError
 from loadlock.ledger.base import BatchRecord, RunRecord
 from loadlock.model import PartKind, PartRef
-from loadlock.quarantine.read import RejectFilter
+from loadlock.quarantine.read import ALL, RejectFilter, filter_rejects
 from loadlock.rows import FILE, IDENTITY, ROW, reject_schema
 from loadlock.workflow.cleaning import batch_scope
-from loadlock.workflow.quarantine import quarantine_of, standing_run
+from loadlock.workflow.quarantine import Quarantine, quarantine_of, standing_run
 from loadlock.workflow.run_record import reject_scopes
 from loadlock.workflow.workspace import Workspace
 
@@ -31,15 +31,6 @@ def find(workspace: Workspace, name: str) -> tuple[BatchRecord, RunRecord]:
         return batch, run
     batch = workspace.ledger.find_batch(name)
     return batch, standing_run(workspace.ledger, batch)
-
-
-def reject_tables(workspace: Workspace, run: RunRecord) -> Iterator[pa.Table]:
-    """The reject parts of a run alone, intake's first, one at a time."""
-    batch = workspace.ledger.batch(run.batch)
-    assert batch is not None
-    for scope in reject_scopes(run, batch.generation):
-        for record in workspace.ledger.parts(run.batch, scope, PartKind.REJECTS):
-            yield workspace.staging.read(record.ref)
 
 
 def rejects(workspace: Workspace, name: str, wanted: RejectFilter) -> Iterator[dict[str, Any]]:
@@ -97,22 +88,46 @@ def _bind_raw(workspace: Workspace, connection: Any, batch: BatchRecord) -> None
 
 
 def _bind_views(workspace: Workspace, connection: Any, batch: BatchRecord, run: RunRecord) -> None:
-    ledger, staging = workspace.ledger, workspace.staging
-
-    def bind(view: str, scopes: list[str], kind: PartKind) -> bool:
-        refs = [record.ref for scope in scopes for record in ledger.parts(batch.batch, scope, kind) if record.ref.rows]
-        if refs:
-            staging.bind(connection, view, refs)
-        return bool(refs)
-
-    scopes = reject_scopes(run, batch.generation)
+    """The views over a batch as it stands after this run, replays included."""
+    quarantine = Quarantine(workspace, batch, run)
     _bind_raw(workspace, connection, batch)
-    if not bind("rejects", scopes, PartKind.REJECTS):
-        connection.register("rejects", reject_schema().empty_table())
-    if not bind("_clean", [run.run], PartKind.CLEAN):
-        connection.execute("create view clean as select 0 as _row where false").fetchall()
-    elif bind("_dropped", [batch_scope(run.run)], PartKind.DROPPED):
-        same = " and ".join(f"d.{name} = c.{name}" for name in IDENTITY)
-        connection.execute(f"create view clean as select c.* from _clean c anti join _dropped d on {same}").fetchall()
+    _bind_rejects(quarantine, connection)
+    selects = [_clean_of(quarantine, connection, number) for number in range(len(quarantine.layers))]
+    rows = " union all by name ".join(select for select in selects if select) or "select 0 as _row where false"
+    connection.execute(f"create view clean as {rows}").fetchall()
+
+
+def _bind_rejects(quarantine: Quarantine, connection: Any) -> None:
+    """Straight from the parts, but where operators did something: then as it stands, held in memory."""
+    import pyarrow as pa
+
+    if quarantine.acts or len(quarantine.layers) > 1:
+        tables = [filter_rejects(table, ALL) for table in quarantine.tables()]
+        connection.register("rejects", pa.concat_tables(tables) if tables else reject_schema().empty_table())
+        return
+    parts = quarantine.workspace.ledger.parts
+    scopes = reject_scopes(quarantine.run, quarantine.generation)
+    refs = [record.ref for scope in scopes for record in parts(quarantine.batch.batch, scope, PartKind.REJECTS)]
+    if refs := [ref for ref in refs if ref.rows]:
+        quarantine.workspace.staging.bind(connection, "rejects", refs)
     else:
-        connection.execute("create view clean as select * from _clean").fetchall()
+        connection.register("rejects", reject_schema().empty_table())
+
+
+def _clean_of(quarantine: Quarantine, connection: Any, number: int) -> str | None:
+    """The clean rows of one run of the batch, without those that lost or were sent again; None where it has none."""
+    import pyarrow as pa
+
+    ledger, staging, run = quarantine.workspace.ledger, quarantine.workspace.staging, quarantine.layers[number].run
+    refs = [record.ref for record in ledger.parts(run.batch, run.run, PartKind.CLEAN) if record.ref.rows]
+    if not refs:
+        return None
+    staging.bind(connection, f"_clean_{number}", refs)
+    dropped = ledger.parts(run.batch, batch_scope(run.run), PartKind.DROPPED)
+    gone = [staging.read(record.ref).select(list(IDENTITY)) for record in dropped]
+    gone += [layer.sent.select(list(IDENTITY)) for layer in quarantine.layers[number + 1 :]]
+    if not gone:
+        return f"select * from _clean_{number}"
+    connection.register(f"_gone_{number}", pa.concat_tables(gone))
+    same = " and ".join(f"g.{name} = c.{name}" for name in IDENTITY)
+    return f"select c.* from _clean_{number} c anti join _gone_{number} g on {same}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,14 +64,17 @@ class RunResult:
         return DONE_WITH_REJECTS if rejected and not self.noop else DONE
 
     def rejects(self) -> pa.Table:
-        """All rejects of the run as one Arrow table (`loadlock.rows.reject_schema`); `.to_pandas()` makes a DataFrame."""
+        """All rejects of the run as one Arrow table (`loadlock.rows.reject_schema`); `.to_pandas()` makes a DataFrame.
+
+        After a replay: those of the batch that are not resolved.
+        """
         import pyarrow as pa
 
+        from loadlock.quarantine.read import ALL
         from loadlock.rows import reject_schema
-        from loadlock.workflow.look import reject_tables
+        from loadlock.workflow.lists import reject_tables
         from loadlock.workflow.workspace import Workspace
 
         with Workspace.open(self.workspace, create=False) as workspace:
-            record = workspace.ledger.find_run(self.run)
-            tables: Sequence[pa.Table] = list(reject_tables(workspace, record))
-        return pa.concat_tables(tables) if tables else reject_schema().empty_table()
+            tables = reject_tables(workspace, self.run, ALL)
+        return pa.concat_tables(tables).select(reject_schema().names)

@@ -12,12 +12,14 @@ from loadlock.cli.common import looks, print_json
 @click.option("-o", "--output", metavar="FILE", help="Where to write the page (default: in the workspace).")
 @looks
 def command(run: str, *, output: str | None, as_json: bool, workspace: str | None) -> int:
-    """Write the report of a run: one self-contained HTML page with pictures."""
+    """Write the report of a run: one self-contained HTML page with pictures, and the rejects beside it as CSV."""
     from loadlock.workflow.lists import make_report
 
-    path = make_report(workspace, run, output)
+    path, rejects = make_report(workspace, run, output)
     if as_json:
-        print_json({"run": run, "report": str(path)})
+        print_json({"run": run, "report": str(path), "rejects": None if rejects is None else str(rejects)})
     else:
         click.echo(str(path))
+        if rejects is not None:
+            click.echo(str(rejects))
     return 0
