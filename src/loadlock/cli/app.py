@@ -17,6 +17,7 @@ import click
 
 from loadlock._version import __version__
 from loadlock.cli import commands
+from loadlock.cli.json_lines import wanted, write_error
 from loadlock.engines.memory import choose_allocator
 from loadlock.errors import InterruptedRunError, LoadlockError, UsageError
 
@@ -81,9 +82,12 @@ def run(arguments: Sequence[str]) -> int:
 def _tell(error: LoadlockError, arguments: Sequence[str], *, verbose: bool) -> int:
     if verbose:
         traceback.print_exc()
-    click.echo(f"loadlock: {error}", err=True)
-    if error.hint:
-        click.echo(f"  {error.hint}", err=True)
+    if wanted(arguments):
+        write_error(error)
+    else:
+        click.echo(f"loadlock: {error}", err=True)
+        if error.hint:
+            click.echo(f"  {error.hint}", err=True)
     if "--json" in arguments:
         _print_error(error, kind=type(error).__name__)
     return error.exit_code

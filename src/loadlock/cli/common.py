@@ -32,6 +32,13 @@ def runs(function: F) -> F:
             "--wait", "wait_seconds", type=float, default=0.0, metavar="SECONDS", help="Wait for a lock so long."
         ),
         click.option("--quiet", is_flag=True, help="No progress bars."),
+        click.option(
+            "--log",
+            type=click.Choice(["text", "json"]),
+            default="text",
+            envvar="LOADLOCK_LOG",
+            help="What standard error gets: text for people, or one JSON object a line (also by LOADLOCK_LOG).",
+        ),
     ):
         function = option(function)
     return looks(function)
@@ -76,14 +83,14 @@ def option_pairs(function: F) -> F:
     return option(function)
 
 
-def run_options(*, as_json: bool, quiet: bool, **known: Any) -> Options:
+def run_options(*, as_json: bool, quiet: bool, log: str = "text", **known: Any) -> Options:
     """The library's options, with a progress display where somebody can see it."""
     from loadlock.cli.progress import make_progress
     from loadlock.engines.memory import keep_small
     from loadlock.workflow.start import Options
 
     keep_small()
-    return Options(progress=make_progress(quiet=quiet), **known)
+    return Options(progress=make_progress(quiet=quiet, log=log), **known)
 
 
 def print_json(document: Any) -> None:

@@ -18,6 +18,7 @@ from rich.progress import (
 from rich.progress import Task as RichTask
 from rich.text import Text
 
+from loadlock.cli.json_lines import JsonLines
 from loadlock.model import Stage
 from loadlock.workflow.progress import Progress as ProgressProtocol
 from loadlock.workflow.progress import Silent
@@ -25,8 +26,10 @@ from loadlock.workflow.progress import Silent
 _PLAIN_SECONDS = 10.0
 
 
-def make_progress(*, quiet: bool) -> ProgressProtocol:
-    """Bars on a terminal, a line every ten seconds elsewhere, nothing if quiet."""
+def make_progress(*, quiet: bool, log: str = "text") -> ProgressProtocol:
+    """Bars on a terminal, a line every ten seconds elsewhere, JSON lines where asked for, nothing if quiet."""
+    if log == "json":
+        return JsonLines()
     if quiet:
         return Silent()
     return Bars() if sys.stderr.isatty() else PlainLines()

@@ -13,6 +13,7 @@ from pathlib import Path
 from loadlock.errors import LoadlockError
 from loadlock.pipeline.model import Pipeline
 from loadlock.workflow.destinations import BoundDestination, all_targets, bind_destinations
+from loadlock.workflow.space import estimates, plain_size
 from loadlock.workflow.workspace import find_workspace
 
 _PACKAGES = ("duckdb", "pyarrow", "numpy", "sqlalchemy")
@@ -25,8 +26,6 @@ _EXTRAS = {
     "adlfs": "azure",
     "sshfs": "sftp",
 }
-_COPIES = 3
-"""A batch takes about this many times its size in the workspace (kept source, raw, clean), compressed less."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,15 +98,20 @@ def _files(pipeline: Pipeline, root: Path) -> Iterator[Finding]:
     elsewhere = sizes.count(None)
     told = f"{len(found)} files, {size / 1e6:.1f} MB" + (f" and {elsewhere} elsewhere" if elsewhere else "")
     yield Finding(what="files", verdict="ok", found=told)
-    folder = root if root.exists() else Path(pipeline.base_folder)
-    free = shutil.disk_usage(folder).free
-    if free < _COPIES * size:
-        yield Finding(
-            what="space",
-            verdict="warn",
-            found=f"{free / 1e9:.1f} GB free for a batch of {size / 1e9:.1f} GB",
-            remedy="Staging keeps raw and clean rows and the source: make room, or set keep_source: false.",
-        )
+    yield from _space(
+        pipeline, root, plain_size((file.label, known) for file, known in zip(found, sizes, strict=True) if known)
+    )
+
+
+def _space(pipeline: Pipeline, root: Path, size: int) -> Iterator[Finding]:
+    """What a batch of all these files would take, and what is free."""
+    try:
+        bound = all_targets(bind_destinations(pipeline))
+    except LoadlockError:
+        bound = []
+    for estimate in estimates(size, root, bound, keep_source=pipeline.source.keep):
+        remedy = None if estimate.verdict == "ok" else "Make room (`loadlock gc --dry-run` shows what can go)."
+        yield Finding(what="space", verdict=estimate.verdict, found=estimate.told(), remedy=remedy)
 
 
 def _destinations(pipeline: Pipeline) -> Iterator[Finding]:

@@ -35,6 +35,7 @@ from loadlock.workflow.run import Runner
 from loadlock.workflow.run_record import new_record
 from loadlock.workflow.run_task import RunSettings, RunTask
 from loadlock.workflow.settle import half_published
+from loadlock.workflow.space import check_space, estimates, plain_size
 from loadlock.workflow.stale import RERUN_OF, first_delivery
 from loadlock.workflow.superseding import check_superseding
 from loadlock.workflow.workspace import Workspace, find_workspace
@@ -99,6 +100,10 @@ def run_pipeline(pipeline: Pipeline, options: Options, *, path: str | None = Non
             return RunResult(document=noop_document(whole_run(workspace, received.noop)), workspace=workspace.root)
         assert received.batch is not None
         batch = received.batch.batch
+        if not options.force:
+            size = plain_size((source.file.path, source.file.size_bytes) for source in received.sources)
+            found = estimates(size, workspace.root, all_targets(bound), keep_source=pipeline.source.keep)
+            received.notes.extend(check_space(found))
         record = new_record(pipeline, run=new_run_id(), batch=batch, bound=bound, plan_digest=digest, path=path)
         record = replace(record, state={**record.state, "notes": received.notes})
         for note in received.notes:
@@ -289,6 +294,9 @@ def go(
         )
         runner = Planner if options.plan else Replayer if is_replay(record) else Runner
         document = runner(task, options.progress).go()
+    for target in all_targets(task.bound):
+        if (settled := getattr(target.destination, "settled", None)) is not None:
+            settled(target.target, record.run)
     return RunResult(document=document, workspace=workspace.root)
 
 
