@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= demo-out
 
-.PHONY: fuzz demo test check bench format docs clean setup servers faults soak dirt bench-intake encodings places corpora sheets-faults sheets-size
+.PHONY: fuzz demo test check bench format docs clean setup servers faults soak dirt bench-intake encodings places corpora guesses bench-kernel sheets-faults sheets-size
 
 setup: $(VENV)/.ready
 
@@ -48,6 +48,9 @@ sheets-faults: setup
 sheets-size: setup
 	$(BIN)/python -m bench.sheets --page docs/reliability.md
 
+bench-kernel: setup
+	$(BIN)/python -m bench.kernel
+
 places: setup
 	$(BIN)/python tools/places.py
 
@@ -56,6 +59,9 @@ encodings: setup
 
 corpora: setup
 	$(BIN)/python tools/corpora.py
+
+guesses: setup
+	$(BIN)/python tools/guesses.py
 
 dirt: setup
 	$(BIN)/python tools/dirt.py

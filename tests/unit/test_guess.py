@@ -142,7 +142,7 @@ def test_few_misfits_are_named_and_many_keep_the_column_text() -> None:
         "integer",
         "98 of 100 values are whole numbers of up to 2 digits; 2 will be rejected: 'n.v.t.', '?x'",
     )
-    assert proposed(*few, "y") == ("text", "")
+    assert proposed(*few, "y") == ("text", "101 different texts of up to 6 characters")
     dates = [f"2024-01-{n:02d}" for n in range(1, 28)]
     assert proposed(*dates, "soon", "later") == (
         "text",

@@ -52,6 +52,7 @@ def test_rows_of_a_csv_file_are_right_in_either_encoding_and_marked(base: str, o
     assert [row["_encoding"] for row in rows] == [other if n % 10 == 5 else None for n in range(120)]
     assert report.encoding["name"] == base
     assert report.encoding["fallback_rows"] == 12
+    assert json.loads(json.dumps(report.encoding)) == report.encoding
     assert all(data[row["_offset"] :][: row["_length"]] == line for row, line in zip(rows, lines, strict=True))
 
 

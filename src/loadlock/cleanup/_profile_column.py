@@ -11,6 +11,7 @@ import numpy as np
 
 from loadlock.cleanup import _profile_shapes
 from loadlock.cleanup._profile_numbers import EITHER_POINT, written_numbers
+from loadlock.cleanup._profile_patterns import Patterns
 from loadlock.cleanup._profile_shapes import Shape, classify
 
 if TYPE_CHECKING:
@@ -33,6 +34,14 @@ EXACT_HASHES = 20_000_000
 
 _EMAIL = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]*[A-Za-z0-9])+$"
 _UUID = "^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$"
+_IBAN = "^[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?$"
+_PHONE = r"^(?:\+|00)[0-9][0-9 ()./-]{6,}$"
+_INVISIBLE = (
+    "[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x{9f}\\x{ad}\\x{200b}\\x{200e}\\x{200f}\\x{202a}-\\x{202e}"
+    "\\x{2060}-\\x{2064}\\x{feff}]"
+)
+_ODD_SPACES = "[\\x{a0}\\x{2000}-\\x{200a}\\x{202f}\\x{205f}\\x{3000}]"
+_ENTITIES = "&(?:[a-z]{2,8}|[A-Z][a-z]{2,8}|#[0-9]{2,5});"
 _MOJIBAKE = "[ÂÃâÄÅÐÑï][\\x{80}-\\x{bf}€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]"
 
 
@@ -48,6 +57,7 @@ class ColumnCounter:
         self.clocks: Counter[frozenset[str]] = Counter()
         self.null_words: Counter[str] = Counter()
         self.words: Counter[str] | None = Counter()
+        self.patterns = Patterns()
         self.examples: dict[str, list[str]] = {}
         self.moment_examples: dict[frozenset[str], list[str]] = {}
         self.min_length: int | None = None
@@ -138,6 +148,12 @@ class ColumnCounter:
         long = _mask(pc.equal(pc.binary_length(rest), 36))
         if long.any():
             self._count_matching("uuid", rest, weights, long & _mask(pc.match_substring_regex(rest, _UUID)))
+        for name, pattern in (("iban", _IBAN), ("phone", _PHONE)):
+            self._count_matching(name, rest, weights, _mask(pc.match_substring_regex(rest, pattern)))
+        for name, pattern in (("invisible", _INVISIBLE), ("odd_spaces", _ODD_SPACES), ("entities", _ENTITIES)):
+            found = _mask(pc.match_substring_regex(rest, pattern))
+            self._count_matching(name, rest, weights, found)
+            self._example(name, rest.filter(_array(found)).slice(0, EXAMPLES).to_pylist())
         self._count_mojibake(rest, weights, _mask(pc.match_substring_regex(rest, _MOJIBAKE)))
         self._count_json(rest, weights, _mask(pc.match_substring_regex(rest, r"^[\[{]")))
 
@@ -166,6 +182,7 @@ class ColumnCounter:
     def _count_kinds(self, rest: pa.Array, weights: Any, connection: Any) -> None:
         """Cut the values by shape, then count each kind by its own rule."""
         encoded = _profile_shapes.shapes(rest).dictionary_encode()
+        self.patterns.add(encoded, rest, weights)
         found = [classify(shape) for shape in encoded.dictionary.to_pylist()]
         index = encoded.indices.to_numpy()
         groups: dict[tuple[str, tuple[str, ...], bool], list[int]] = {}
@@ -185,6 +202,7 @@ class ColumnCounter:
         import pyarrow.compute as pc
 
         self._kind(kind, part, weights)
+        self.counts["negative"] += int(weights[_mask(pc.starts_with(part, "-"))].sum())
         self.digits = max(self.digits, *(shape.digits for shape in found))
         self.scale = max(self.scale, *(shape.scale for shape in found))
         if kind == "integer":

@@ -37,8 +37,9 @@ class ColumnProfile:
     scale: int = 0
     """Most digits behind it."""
     counts: Mapping[str, int] = field(default_factory=dict)
-    """`padded`, `inner_spaces`, `mojibake`, `email`, `uuid`, `json`, `leading_zeros`, `plus_signs`, `either_point`,
-    `iso_padded`, `percent`, `currency` and `number_<kind>`: how many values."""
+    """`padded`, `inner_spaces`, `odd_spaces`, `invisible`, `entities`, `mojibake`, `email`, `phone`, `iban`, `uuid`, `json`,
+    `leading_zeros`, `negative`, `plus_signs`, `either_point`, `iso_padded`, `percent`, `currency` and `number_<kind>`: how
+    many values."""
     kinds: Mapping[str, int] = field(default_factory=dict)
     """Each value in one of `integer`, `decimal`, `float`, `number` (as people write it), `moment`, `zoned`, `time`, `other`."""
     moments: Mapping[frozenset[str], int] = field(default_factory=dict)
@@ -49,6 +50,11 @@ class ColumnProfile:
     """The same for times of day."""
     words: Mapping[str, int] | None = None
     """All different values with their counts, where they are few."""
+    patterns: Mapping[str, int] | None = None
+    """Pattern (digits as 9, letters as a or A) → values, where the patterns are few."""
+    exact: bool = True
+    """Whether the patterns have a sign for each character; else one for each run of digits or letters."""
+    pattern_examples: Mapping[str, str] = field(default_factory=dict)
     examples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Kind (or name of a count) → some of its values."""
     moment_examples: Mapping[frozenset[str], tuple[str, ...]] = field(default_factory=dict)
@@ -138,6 +144,9 @@ def _finished(counter: Any) -> ColumnProfile:
         spans=dict(counter.spans),
         clocks=dict(counter.clocks),
         words=None if counter.words is None else dict(counter.words),
+        patterns=counter.patterns.found()[0],
+        exact=counter.patterns.found()[1],
+        pattern_examples=dict(counter.patterns.examples),
         examples={kind: tuple(values) for kind, values in counter.examples.items()},
         moment_examples={formats: tuple(values) for formats, values in counter.moment_examples.items()},
     )
@@ -148,7 +157,7 @@ def merged(first: ColumnProfile, second: ColumnProfile) -> ColumnProfile:
     summed: dict[str, Any] = {}
     for entry in fields(ColumnProfile):
         one, other = getattr(first, entry.name), getattr(second, entry.name)
-        if entry.name in ("name", "unique", "words", "spans"):
+        if entry.name in ("name", "unique", "words", "spans", "patterns", "exact", "pattern_examples"):
             continue
         if isinstance(one, Mapping):
             summed[entry.name] = {key: _sum(one.get(key), other.get(key)) for key in {**one, **other}}
@@ -161,6 +170,7 @@ def merged(first: ColumnProfile, second: ColumnProfile) -> ColumnProfile:
     for text, (earliest, latest) in second.spans.items():
         start, end = first.spans.get(text, (earliest, latest))
         summed.setdefault("spans", dict(first.spans))[text] = (min(start, earliest), max(end, latest))
+    summed["patterns"] = _joined(first.patterns, second.patterns) if first.exact == second.exact else None
     return replace(first, words=_joined(first.words, second.words), **summed)
 
 
@@ -182,3 +192,17 @@ def twin(format_text: str) -> str:
     if "%b" in format_text or "%B" in format_text or format_text.startswith(("%Y", "%d.")):
         return format_text
     return _TWINS.sub(lambda match: "%m" if match[0] == "%d" else "%d", format_text)
+
+
+def as_regex(pattern: str, *, exact: bool) -> str:
+    """The regular expression that all values of a pattern match: `AA-9999` → `[A-Z]{2}-[0-9]{4}`."""
+    classes = {"9": "[0-9]", "a": "[a-z]", "A": "[A-Z]"}
+    found = []
+    for run in re.finditer(r"(.)\1*", pattern, re.DOTALL):
+        character, length = run[1], len(run[0])
+        if character in classes:
+            repeated = "+" if not exact else "" if length == 1 else f"{{{length}}}"
+            found.append(classes[character] + repeated)
+        else:
+            found.append(re.escape(character) * length)
+    return "".join(found)

@@ -139,5 +139,5 @@ def reads_better_as_utf8(words: Sequence[bytes], name: str) -> bool:
         except UnicodeError:
             continue
         (as_utf8,) = read_words(spelled, [other])
-        return as_utf8.cost + TRUST < as_named.cost
+        return bool(as_utf8.cost + TRUST < as_named.cost)  # else NumPy's, which JSON doesn't know
     return False

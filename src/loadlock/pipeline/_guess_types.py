@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from loadlock.cleanup.profile import ColumnProfile, twin
@@ -307,7 +308,9 @@ def _order(column: ColumnProfile) -> tuple[set[str], list[str]] | str:
 
 def _span(column: ColumnProfile, formats: list[str]) -> str:
     spans = [column.spans[text] for text in formats]
-    return f"from {min(start for start, _ in spans)} to {max(end for _, end in spans)}"
+    first, last = min(start for start, _ in spans), max(end for _, end in spans)
+    beyond = ", after today" if last > date.today().isoformat() else ""
+    return f"from {first} to {last}{beyond}"
 
 
 def _day_first(text: str) -> bool:

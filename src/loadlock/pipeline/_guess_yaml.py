@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 _WIDTH = 118
 _PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./*+\-]*(?: [A-Za-z0-9_./*+\-]+)*")
 _WORDS = frozenset(("true", "false", "null", "yes", "no", "on", "off", "y", "n", "~"))
+_ITEMS = re.compile(r'"(?:[^"\\]|\\.)*"|(?P<comma>, )')
+"""Texts in quotes, which are passed over, and the commas between items."""
 _BREAKS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
@@ -60,7 +62,22 @@ def _source(proposal: Proposal) -> Iterator[str]:
 def _column(column: ProposedColumn) -> Iterator[str]:
     for reason in column.reasons:
         yield from _comment(reason, indent="  ")
-    yield f"  {scalar(column.name)}: {flow(column.written())}"
+    yield from _wrapped(f"  {scalar(column.name)}: {flow(column.written())}")
+
+
+def _wrapped(line: str) -> Iterator[str]:
+    """A long line in several, each broken behind a comma between two items."""
+    while len(line) > _WIDTH and (at := _break(line)):
+        yield line[:at].rstrip()
+        line = "    " + line[at:]
+    yield line
+
+
+def _break(line: str) -> int | None:
+    """The last place within the width where a comma outside of quotes ends an item, else the first behind it."""
+    places = [match.end() for match in _ITEMS.finditer(line) if match["comma"]]
+    within = [place for place in places if 8 < place <= _WIDTH]
+    return within[-1] if within else next((place for place in places if place > _WIDTH), None)
 
 
 def _comment(text: str, indent: str = "") -> list[str]:

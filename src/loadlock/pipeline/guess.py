@@ -10,6 +10,7 @@ from typing import Any
 
 from loadlock.cleanup.profile import ColumnProfile, Profile, merged
 from loadlock.model import FileReport
+from loadlock.pipeline._guess_checks import Extras, extras_of
 from loadlock.pipeline._guess_types import Verdict, judge, shown, values
 
 MOST_REJECTS = 0.04
@@ -32,6 +33,12 @@ _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _KEY_NAME = re.compile(r"(?:^|_)(?:id|key|code|no|nr|number|uuid|guid)$")
 _LETTERS = str.maketrans({"ß": "ss", "ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ø": "o", "ł": "l",
                           "æ": "ae", "Ø": "O", "Ł": "L", "Æ": "Ae", "%": " percent ", "#": " number "})  # fmt: skip
+_MENDED = (
+    ("mojibake", "fix_encoding", "decoded wrongly before they came:"),
+    ("invisible", "strip_invisible", "characters that can't be seen in"),
+    ("entities", "html_unescape", "HTML entities in"),
+)
+"""Count → rule → what is said of it."""
 _SURE_NULLS = frozenset(("N/A", "n/a", "#N/A", "NULL", "null", "Null", "\\N", "(null)", "--", "NaN", "nan"))
 """Words that mean null in a text column too; the others may be texts (NA is Namibia)."""
 
@@ -46,6 +53,7 @@ class ProposedColumn:
     formats: tuple[str, ...] = ()
     required: bool = False
     unique: bool = False
+    mask: bool = False
     rules: tuple[Any, ...] = ()
     checks: tuple[Any, ...] = ()
     reasons: tuple[str, ...] = ()
@@ -60,7 +68,7 @@ class ProposedColumn:
         for key in ("formats", "rules", "checks"):
             if value := getattr(self, key):
                 document[key] = list(value)
-        for key in ("required", "unique"):
+        for key in ("required", "unique", "mask"):
             if getattr(self, key):
                 document[key] = True
         return self.type if len(document) == 1 else document
@@ -113,7 +121,7 @@ def propose(
         name=name,
         files=tuple(files),
         rows=profile.rows,
-        format=formats.pop() if len(formats) == 1 else None,
+        format=formats.pop() if len(formats) == 1 and "format" not in (options or {}) else None,
         options=dict(options or {}),
         found=_found(reports, options or {}),
         columns=columns,
@@ -156,43 +164,58 @@ def _column(name: str, group: list[ColumnProfile], profile: Profile) -> Proposed
     for other in group[1:]:
         column = merged(column, other)
     verdict = judge(column)
-    proposed = _with_rules(name, tuple(one.name for one in group), column, verdict)
-    reasons = [*verdict.reasons, *_more_reasons(name, column, group, profile)]
     complete = column.values == profile.rows and column.values > 1
-    if complete and column.unique and verdict.type in ("text", "integer", "uuid") and _KEY_NAME.search(name):
+    typed = verdict.type in ("text", "integer", "uuid")
+    is_key = complete and bool(column.unique) and typed and _KEY_NAME.search(name) is not None
+    proposed = _with_rules(name, tuple(one.name for one in group), column, verdict, is_key=is_key)
+    reasons = _more_reasons(name, column, group, profile)
+    if is_key:
         reasons.append("never empty and never twice")
         return replace(proposed, required=True, unique=True, reasons=(*proposed.reasons, *reasons))
     return replace(proposed, reasons=(*proposed.reasons, *reasons))
 
 
-def _with_rules(name: str, sources: tuple[str, ...], column: ColumnProfile, verdict: Verdict) -> ProposedColumn:
-    """The rules that the counts ask for, in the order in which they must run."""
-    rules: list[Any] = []
-    reasons: list[str] = []
+def _with_rules(
+    name: str, sources: tuple[str, ...], column: ColumnProfile, verdict: Verdict, *, is_key: bool
+) -> ProposedColumn:
+    """The rules and checks that the counts ask for, the rules in the order in which they must run."""
     is_text = verdict.type == "text"
-    if column.count("mojibake") and is_text:
-        rules.append("fix_encoding")
-        examples = shown(column.examples.get("mojibake", ()), 2)
-        reasons.append(
-            f"{values(column.count('mojibake'))} decoded wrongly before it came, as {examples}: fix_encoding"
-        )
     words = [word for word in column.null_words if not is_text or word in _SURE_NULLS]
-    if column.count("padded") and (is_text or words):
-        rules.append("trim")
-        reasons.append(f"white space at the ends of {values(column.count('padded'))}: trim")
+    kept = {word: count for word, count in column.null_words.items() if word not in words}
+    extras = extras_of(name, column, verdict.type, kept) if not is_key or verdict.type == "text" else Extras()
+    no_empties = extras.no_empties and bool(column.empties)
+    mended, reasons = _mended(column, needed=no_empties) if is_text or words else ([], [])
     if words:
-        rules.append({"null_if": words})
         counted = ", ".join(f"{word!r} ({column.null_words[word]:,})" for word in words)
         reasons.append(f"words for null: {counted}")
+    if no_empties:
+        reasons.append(f"{column.empties:,} empty texts become null, which no check finds")
+    nulls = [{"null_if": [*words, *([""] if no_empties else [])]}] if words or no_empties else []
     return ProposedColumn(
         name=name,
         sources=sources,
         type=verdict.type,
         formats=verdict.formats,
-        rules=(*rules, *verdict.rules),
-        reasons=tuple(reasons),
+        rules=(*mended, *nulls, *extras.rules, *verdict.rules),
+        checks=extras.checks,
+        mask=extras.mask,
+        reasons=(*reasons, *verdict.reasons, *extras.reasons),
         misfits=verdict.misfits,
     )
+
+
+def _mended(column: ColumnProfile, *, needed: bool) -> tuple[list[Any], list[str]]:
+    """Rules that mend texts, with the reasons; `needed`: words must stand without white space around them."""
+    found: list[tuple[str, str]] = []
+    for count, rule, what in _MENDED:
+        if column.count(count):
+            examples = shown(column.examples.get(count, ()), 2)
+            found.append((rule, f"{what} {values(column.count(count))}, as {examples}: {rule}"))
+    if column.count("padded"):
+        found.append(("trim", f"white space at the ends of {values(column.count('padded'))}: trim"))
+    elif needed and column.empties:
+        found.append(("trim", ""))
+    return [rule for rule, _ in found], [reason for _, reason in found if reason]
 
 
 def _more_reasons(name: str, column: ColumnProfile, group: list[ColumnProfile], profile: Profile) -> list[str]:
@@ -210,8 +233,11 @@ def _more_reasons(name: str, column: ColumnProfile, group: list[ColumnProfile], 
         counted = ", ".join(f"{word!r} ({count:,})" for word, count in list(column.null_words.items())[:5])
         found.append(f"{counted} may mean null: add {{null_if: [...]}} then")
     emails = column.count("email")
-    if emails and emails >= 0.5 * column.values:
+    if 2 * emails >= column.values > emails:
         found.append(f"{emails:,} of {values(column.values)} are e-mail addresses: checks: [email] would demand it")
+    if column.count("inner_spaces") + column.count("odd_spaces"):
+        spaces = column.count("inner_spaces") + column.count("odd_spaces")
+        found.append(f"doubled or odd spaces in {values(spaces)}: collapse_spaces would make each one plain space")
     return found
 
 
@@ -220,8 +246,8 @@ def _bounded(columns: tuple[ProposedColumn, ...], rows: int) -> tuple[ProposedCo
     while sum(column.misfits for column in columns) > MOST_REJECTS * rows:
         worst = max(columns, key=lambda column: column.misfits)
         reason = f"stays text: as {worst.type} too many rows would be rejected in all"
-        plain = replace(worst, type="text", formats=(), misfits=0, reasons=(reason, *worst.reasons))
-        rules = tuple(rule for rule in worst.rules if rule in ("trim", "fix_encoding"))
+        plain = replace(worst, type="text", formats=(), checks=(), misfits=0, reasons=(reason, *worst.reasons))
+        rules = tuple(rule for rule in worst.rules if rule in ("trim", *(rule for _, rule, _ in _MENDED)))
         columns = tuple(replace(plain, rules=rules) if column is worst else column for column in columns)
     return columns
 

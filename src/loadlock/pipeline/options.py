@@ -19,7 +19,19 @@ _FLATTEN = frozenset({"separator", "depth", "arrays", "explode", "null_text"})
 
 def source_with_options(files: Sequence[str], pairs: Sequence[str]) -> Source:
     """The source that reads `files` with these options. Raises UsageError for what is unknown or of the wrong type."""
-    written: dict[str, Any] = {"files": list(files)}
+    written: dict[str, Any] = {"files": list(files), **options_written(pairs)}
+    try:
+        document = {"pipeline": "load", "source": written, "destination": {"url": "out.csv"}}
+        # LOADLOCK_PROFILE is for pipeline files: here there are no profiles to choose from
+        return pipeline_from(document, base_folder=Path.cwd(), environment={}).source
+    except PipelineError as exc:
+        told = "; ".join(f"{mistake.path.removeprefix('source.')}: {mistake.message}" for mistake in exc.mistakes)
+        raise UsageError(f"--option {told}", hint=" ".join(mistake.remedy for mistake in exc.mistakes)) from exc
+
+
+def options_written(pairs: Sequence[str]) -> dict[str, Any]:
+    """The options as they are written in a pipeline's `source:`."""
+    written: dict[str, Any] = {}
     for pair in pairs:
         name, sign, value = pair.partition("=")
         name = name.strip().removeprefix("flatten.")
@@ -29,13 +41,7 @@ def source_with_options(files: Sequence[str], pairs: Sequence[str]) -> Source:
             written.setdefault("flatten", {})[name] = _value(name, value)
         else:
             written[name] = _value(name, value)
-    try:
-        document = {"pipeline": "load", "source": written, "destination": {"url": "out.csv"}}
-        # LOADLOCK_PROFILE is for pipeline files: here there are no profiles to choose from
-        return pipeline_from(document, base_folder=Path.cwd(), environment={}).source
-    except PipelineError as exc:
-        told = "; ".join(f"{mistake.path.removeprefix('source.')}: {mistake.message}" for mistake in exc.mistakes)
-        raise UsageError(f"--option {told}", hint=" ".join(mistake.remedy for mistake in exc.mistakes)) from exc
+    return written
 
 
 def _format_lists() -> dict[str, str]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from loadlock.cleanup.flatten import flatten
 from loadlock.cleanup.profile import profile
@@ -37,8 +37,12 @@ def guess(
     base_folder: Path,
     pipeline_folder: Path,
     name: str | None = None,
+    pinned: Mapping[str, Any] | None = None,
 ) -> Guess:
-    """Profile the whole files and propose a pipeline that runs as it is, from `pipeline_folder`."""
+    """Profile the whole files and propose a pipeline that runs as it is, from `pipeline_folder`.
+
+    `pinned`: the options of `source` that were given, as they are written in a pipeline.
+    """
     found_files = find_inputs(source, base_folder)
     reports: list[FileReport] = []
 
@@ -56,6 +60,7 @@ def guess(
         name=name or _name(found_files),
         files=_seen_from(pipeline_folder, base_folder, source.files),
         reports=reports,
+        options=pinned,
     )
     return Guess(yaml=to_yaml(proposal), reports=reports)
 

@@ -29,7 +29,7 @@ def command(
     from pathlib import Path
 
     from loadlock.errors import UsageError
-    from loadlock.pipeline.options import source_with_options
+    from loadlock.pipeline.options import options_written, source_with_options
     from loadlock.workflow.guessing import guess
 
     if output is not None and Path(output).exists() and not force:
@@ -37,7 +37,7 @@ def command(
     # relative file names in the pipeline start from the pipeline's folder
     folder = Path(output).resolve().parent if output is not None else Path.cwd()
     source = source_with_options(files, pairs)
-    found = guess(source, base_folder=Path.cwd(), pipeline_folder=folder, name=name)
+    found = guess(source, base_folder=Path.cwd(), pipeline_folder=folder, name=name, pinned=options_written(pairs))
     if output is not None:
         Path(output).write_text(found.yaml, encoding="utf-8")
         click.echo(f"wrote {output}; look at its comments, then: loadlock preview {output}", err=True)
