@@ -128,6 +128,8 @@ class Job:
     """Create the target from the columns if it is absent."""
     parent_key: tuple[str, ...] = ()
     """For a child table of an upsert: its columns that name the parent. The children of the batch's parents are replaced."""
+    evolve: str = "none"
+    """`columns`: add those that the target lacks; `types`: also widen types to the declared ones (`evolve.py`)."""
     trial: bool = False
     """Only play the delivery through, for a plan: `open`, `load`, `foresee`, `close`. Others see nothing of it."""
     max_delete_percent: float | None = None
@@ -168,6 +170,8 @@ class Opened:
     published: Published | None = None
     notes: tuple[str, ...] = ()
     """For people: which way was chosen and why."""
+    changes: tuple[str, ...] = ()
+    """What was changed of an existing target; in a trial, what would be. A trial leaves those columns out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -375,7 +379,8 @@ class Destination(Protocol):
     capabilities: ClassVar[Capabilities]
 
     # A kind whose addresses name the table itself also has `table_of(url) -> str | None`, a static method: the table as it
-    # would be written in the pipeline.
+    # would be written in the pipeline. A kind without transactions may have `settled(target, run)`, called when the run's end is
+    # in the ledger: what told a resumed run that it had published can go.
 
     def label(self, target: Target) -> str:
         """The target for people: host, database, table or path; no secret."""

@@ -21,3 +21,13 @@ class Key:
     default: Any = None
     examples: tuple[Any, ...] = ()
     shape: str = ""
+
+
+def text_key(doc: str, *examples: str) -> Key:
+    """A key that takes a text."""
+    return Key(kind="text", doc=doc, examples=examples)
+
+
+def count_key(doc: str, *, minimum: int = 0, default: int | None = None) -> Key:
+    """A key that takes a number of things."""
+    return Key(kind="integer", doc=doc, minimum=minimum, default=default)

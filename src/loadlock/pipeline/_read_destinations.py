@@ -58,6 +58,7 @@ def _destination(value: Any, path: str, reading: Reading) -> DestinationSpec:
         lineage=found["lineage"],
         verify=found["verify"],
         on_child_reject=found["on_child_reject"],
+        evolve=found["evolve"],
         max_delete_percent=found["max_delete_percent"],
         undo=found["undo"],
         before=found["before"] or (),

@@ -128,6 +128,8 @@ class DestinationSpec:
     verify: bool = True
     on_child_reject: str = "keep"
     """`keep` | `reject_parent`: what becomes of a row where the destination refuses a row of its child tables."""
+    evolve: str = "none"
+    """What may change of an existing table: `none`, `columns` (added), `types` (added and widened)."""
     max_delete_percent: float = 20.0
     """A mirror that would delete more of the table's rows is stopped."""
     undo: int | None = None

@@ -10,27 +10,19 @@ from pathlib import PurePath
 from typing import Any
 
 from loadlock.errors import Mistake, PipelineError
-from loadlock.model import Severity, WriteMode
+from loadlock.model import Severity
+from loadlock.pipeline._destination_keys import DESTINATION as DESTINATION
 from loadlock.pipeline._key import Key as Key
+from loadlock.pipeline._key import count_key, text_key
 from loadlock.pipeline.secrets import redact
 from loadlock.pipeline.yaml_positions import Document, join
 
-
-def _text(doc: str, *examples: str) -> Key:
-    return Key(kind="text", doc=doc, examples=examples)
-
-
-def _count(doc: str, *, minimum: int = 0, default: int | None = None) -> Key:
-    return Key(kind="integer", doc=doc, minimum=minimum, default=default)
-
-
 TOLERANCES = ("pad_short", "drop_extra", "merge_tail", "stray_quotes", "torn_rows", "nan")
 WINNERS = ("first", "last", "none")
-MODES = tuple(str(mode) for mode in WriteMode)
 SEVERITIES = tuple(str(severity) for severity in Severity)
 
 PIPELINE = {
-    "pipeline": _text("Name of the pipeline: part of every batch's identity.", "orders"),
+    "pipeline": text_key("Name of the pipeline: part of every batch's identity.", "orders"),
     "source": Key(kind="raw", shape="source", doc="Where the rows come from and how they are read."),
     "columns": Key(
         kind="raw",
@@ -65,26 +57,26 @@ SOURCE = {
         examples=("inbox/orders-*.csv.gz", "s3://inbox/orders-*.csv"),
     ),
     "format": Key(kind="text", doc="Format of the files; found out if left out.", examples=("csv",), shape="format"),
-    "encoding": _text("Encoding of the files, or `auto`: found out, with evidence.", "auto", "utf-8", "cp1252"),
-    "fallback_encoding": _text("Encoding of single rows that do not decode otherwise.", "cp1252"),
-    "delimiter": _text("What separates the fields: one or more characters, or `tab`.", ",", ";", "tab", "||"),
+    "encoding": text_key("Encoding of the files, or `auto`: found out, with evidence.", "auto", "utf-8", "cp1252"),
+    "fallback_encoding": text_key("Encoding of single rows that do not decode otherwise.", "cp1252"),
+    "delimiter": text_key("What separates the fields: one or more characters, or `tab`.", ",", ";", "tab", "||"),
     "quote": Key(kind="text", doc='What fields are quoted with; `""` for no quoting.', examples=('"', "'", "")),
-    "escape": _text("What makes a quote in a quoted field a character; left out: quotes are doubled.", "\\"),
+    "escape": text_key("What makes a quote in a quoted field a character; left out: quotes are doubled.", "\\"),
     "header": Key(kind="header", doc="Number of header rows; `false` or 0 = none, `true` = one."),
-    "preamble": _count("Lines to skip before the header."),
-    "footer": _count("Lines to leave out at the end; left out: found out."),
-    "table": _count("Which of several tables in a file to read; left out: the first.", minimum=1),
-    "comment": _text("Lines that begin with this are comments.", "#"),
-    "record_end": _text("What ends a record, where it is no usual line end.", "\\n", "\\r\\n"),
-    "records_path": _text(
+    "preamble": count_key("Lines to skip before the header."),
+    "footer": count_key("Lines to leave out at the end; left out: found out."),
+    "table": count_key("Which of several tables in a file to read; left out: the first.", minimum=1),
+    "comment": text_key("Lines that begin with this are comments.", "#"),
+    "record_end": text_key("What ends a record, where it is no usual line end.", "\\n", "\\r\\n"),
+    "records_path": text_key(
         "Path to the records: dotted to the array in a JSON document, by `/` to the elements of an XML document.",
         "data.orders",
         "export/orders/order",
     ),
-    "sheet": _text("The sheet of a workbook, by its name or its number from 1 on; left out: the first visible one."),
+    "sheet": text_key("The sheet of a workbook, by its name or its number from 1 on; left out: the first visible one."),
     "tolerate": Key(kind="choices", choices=TOLERANCES, doc="Faults to mend and count instead of rejecting the row."),
-    "record_limit": _count("Bytes one record may have; longer ones are rejects.", minimum=1, default=16 << 20),
-    "depth_limit": _count("Levels a JSON record may be nested.", minimum=1, default=100),
+    "record_limit": count_key("Bytes one record may have; longer ones are rejects.", minimum=1, default=16 << 20),
+    "depth_limit": count_key("Levels a JSON record may be nested.", minimum=1, default=100),
     "null_words": Key(kind="texts", doc="Words that mean null in every column.", examples=(["N/A", "-"],)),
     "flatten": Key(kind="raw", shape="flatten", doc="How nested JSON becomes columns."),
     "empty": Key(
@@ -97,22 +89,22 @@ SOURCE = {
         doc="Columns of the files that the pipeline does not name: evolve takes them as text, freeze stops, ignore counts them."
         " reject keeps out all rows of a file that has such columns or lacks declared ones.",
     ),
-    "expand_ratio": _count(
+    "expand_ratio": count_key(
         "Times its size that a compressed file or an archive may expand to; more (from 100 MiB on) is refused.",
         minimum=1,
         default=1000,
     ),
-    "expand_bytes": _count(
+    "expand_bytes": count_key(
         "Bytes that a compressed file, or all members of an archive, may expand to.", minimum=1, default=1 << 40
     ),
-    "expand_members": _count("Files that an archive may hold.", minimum=1, default=10_000),
-    "expand_depth": _count("Compressions and archives that may lie one within another.", minimum=1, default=8),
+    "expand_members": count_key("Files that an archive may hold.", minimum=1, default=10_000),
+    "expand_depth": count_key("Compressions and archives that may lie one within another.", minimum=1, default=8),
     "keep_source": Key(kind="flag", default=True, doc="Keep the source's bytes in the workspace, compressed."),
 }
 
 FLATTEN = {
     "separator": Key(kind="text", default=".", doc="What joins the names of nested keys.", examples=(".", "_")),
-    "depth": _count("Levels of objects to open; left out: all."),
+    "depth": count_key("Levels of objects to open; left out: all."),
     "arrays": Key(
         kind="choice", choices=("json", "explode"), default="json", doc="Arrays as JSON text, or one row an element."
     ),
@@ -140,7 +132,7 @@ COLUMN = {
         doc="strptime formats of dates and times; left out: ISO 8601.",
         examples=(["%Y-%m-%d", "%d/%m/%Y"],),
     ),
-    "timezone": _text("IANA zone of values without one, for timestamptz.", "Europe/Berlin"),
+    "timezone": text_key("IANA zone of values without one, for timestamptz.", "Europe/Berlin"),
     "required": Key(kind="flag", default=False, doc="A row without a value is rejected."),
     "unique": Key(kind="flag", default=False, doc="A row whose value stands in an earlier row is rejected."),
     "rules": Key(kind="raw", shape="column_rules", doc="Rules that change the value, in order."),
@@ -149,81 +141,30 @@ COLUMN = {
 }
 
 RULE = {
-    "column": _text("The column to change.", "phone"),
+    "column": text_key("The column to change.", "phone"),
     "columns": Key(kind="texts", doc="Several columns to change, each by itself."),
 }
 CHECK = {
-    "column": _text("The column to judge, or to name in the problem."),
+    "column": text_key("The column to judge, or to name in the problem."),
     "columns": Key(kind="texts", doc="Several columns to judge, each by itself."),
 }
 VERDICT = {
-    "message": _text("What the problem says.", "quantity must be positive"),
+    "message": text_key("What the problem says.", "quantity must be positive"),
     "severity": Key(kind="choice", choices=SEVERITIES, doc="Keep the row out, only warn, or fail the run."),
-    "when": _text("SQL condition: only rows for which it is true are judged.", "country = 'DE'"),
+    "when": text_key("SQL condition: only rows for which it is true are judged.", "country = 'DE'"),
 }
 
 REJECTS = {"budget": Key(kind="raw", shape="budget", doc="Beyond it nothing is published.")}
 BUDGET = {
-    "rows": _count("Most rejects of a run."),
+    "rows": count_key("Most rejects of a run."),
     "percent": Key(kind="number", minimum=0, doc="Most rejects in percent of the received rows."),
-    "floor": _count("Rejects that are allowed whatever the percentage.", default=100),
+    "floor": count_key("Rejects that are allowed whatever the percentage.", default=100),
 }
 KEEP = {
     "duplicates": Key(
         kind="choice", choices=WINNERS, default="last", doc="Winner among rows with the same key of an upsert."
     ),
     "unique": Key(kind="choice", choices=WINNERS, default="first", doc="Winner among rows that break `unique`."),
-}
-
-DESTINATION = {
-    "url": _text(
-        "Database URL or path of a file; `${NAME}` is filled in from the environment when connecting.",
-        "${SHOP_DB}",
-        "duckdb:///shop.duckdb",
-        "out/orders.parquet",
-    ),
-    "table": _text("`schema.table`, parts quoted as in SQL; not for files.", "shop.orders"),
-    "mode": Key(
-        kind="choice", choices=MODES, doc="How rows change the table; left out: append to tables, replace files."
-    ),
-    "key": Key(kind="texts", doc="Columns that tell rows apart.", examples=(["order_id"],)),
-    "columns": Key(kind="texts", doc="Columns to deliver, in order; left out: all."),
-    "filter": _text("SQL condition: rows without it do not go to this destination.", "country = 'DE'"),
-    "create": Key(kind="flag", default=True, doc="Create the table from the columns if it is absent."),
-    "lineage": Key(kind="lineage", default=False, doc="`columns`: add `_batch` and `_row` to each row."),
-    "verify": Key(kind="flag", default=True, doc="Read back and compare after publishing."),
-    "on_child_reject": Key(
-        kind="choice",
-        choices=("keep", "reject_parent"),
-        default="keep",
-        doc="What becomes of a row where the destination refuses a row of its child tables.",
-    ),
-    "max_delete_percent": Key(
-        kind="number",
-        minimum=0,
-        default=20,
-        doc="Mode mirror: stop where more of the table's rows would be deleted; also for an empty batch.",
-    ),
-    "undo": Key(
-        kind="undo",
-        doc="Of how many of the newest batches what `rollback` needs is kept beside the target, or `none`. Left out: 1 for"
-        " tables, none for files.",
-        examples=(1, "none"),
-    ),
-    "before": Key(
-        kind="texts",
-        doc="SQL statements (one, or a list) run in the publishing transaction before the rows change.",
-        examples=("set local work_mem = '256MB'",),
-    ),
-    "after": Key(
-        kind="texts",
-        doc="SQL statements run in the publishing transaction behind the rows: where one fails, nothing is published.",
-        examples=("insert into shop.loads (at) values (now())",),
-    ),
-    "analyze": Key(kind="flag", default=True, doc="Make fresh statistics of the table after publishing."),
-    "options": Key(
-        kind="raw", shape="options", doc="Options of this kind of destination; they may stand beside `url` too."
-    ),
 }
 
 

@@ -135,7 +135,7 @@ class ChildDeliveries:
             else:
                 info = bound.destination.inspect(bound.target)
                 exists = info is not None
-                if info is not None:
+                if info is not None and job.evolve == "none":
                     check_contract(info, job, bound.label)
             if not exists:
                 _check_new(job, bound)

@@ -370,6 +370,7 @@ def make_job(work: DeliveryWork, bound: BoundDestination, columns: tuple[Deliver
         create=bound.spec.create,
         lineage=bound.spec.lineage,
         trial=work.trial,
+        evolve=bound.spec.evolve,
         max_delete_percent=None if work.force else bound.spec.max_delete_percent,
         wait_seconds=work.wait_seconds,
         undo=bound.undo,

@@ -18,6 +18,7 @@ Entry = dict[str, Any]
 """What would happen to one destination."""
 Confirm = Callable[[list[Entry]], bool]
 """Shows the entries and answers whether to publish."""
+UNCOUNTED = "columns that would be added or widened were not compared: more rows may be updated"
 NOT_COMPARED = "what lies there was not compared with the batch"
 
 
@@ -31,8 +32,10 @@ def foreseen(deliveries: Deliveries, outcome: Outcome, pipeline: Pipeline) -> En
         "rows": outcome.sent,
         "rejected": outcome.refused,
         "filtered": outcome.filtered,
-        "schema": [f"create {outcome.bound.target.table or outcome.bound.label} ({shapes})"] if opened.created else [],
-        "notes": [*outcome.notes, *_warnings(deliveries, outcome)],
+        "schema": [f"create {outcome.bound.target.table or outcome.bound.label} ({shapes})"]
+        if opened.created
+        else list(opened.changes),
+        "notes": [*outcome.notes, *_warnings(deliveries, outcome), *([UNCOUNTED] if opened.changes else [])],
     }
 
 

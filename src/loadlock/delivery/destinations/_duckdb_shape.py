@@ -8,6 +8,7 @@ from typing import Any
 
 from loadlock.delivery.base import ColumnInfo, DeliveryColumn, Job, TableInfo
 from loadlock.delivery.destinations._local import delivered_columns
+from loadlock.delivery.evolve import Dialect, changes, without
 from loadlock.delivery.names import TableName, quote_ansi
 from loadlock.errors import RefusedError
 from loadlock.model import WriteMode
@@ -148,6 +149,20 @@ def _unique_indexes(
         if all(name is not None for name in names):
             found.append(tuple(name for name in names if name is not None))
     return found
+
+
+def matched(connection: Any, name: TableName, job: Job, shape: Shape) -> tuple[Shape, Job, tuple[str, ...]]:
+    """The table after the changes that the pipeline allows, the job, and what was changed. A trial changes nothing, and goes
+    on without the columns concerned."""
+    wanted = changes(shape.info, job, Dialect(target=name.sql(quote_ansi), quote=quote_ansi, type_of=created_type))
+    said = tuple(change.said for change in wanted)
+    if job.trial and wanted:
+        return shape, without(job, {change.column for change in wanted}), said
+    for change in wanted:
+        connection.execute(change.sql).fetchall()
+    found = inspect(connection, name) if wanted else shape
+    assert found is not None
+    return found, job, said
 
 
 def planned(job: Job, name: TableName) -> Shape:

@@ -17,10 +17,11 @@ from loadlock.delivery.destinations import _mysql_catalog as catalog
 from loadlock.delivery.destinations._mysql_address import Address
 from loadlock.delivery.destinations._mysql_merge import MysqlMerge
 from loadlock.delivery.destinations._mysql_send import Sender
-from loadlock.delivery.destinations._mysql_types import CatalogTable, read_sql
+from loadlock.delivery.destinations._mysql_types import CatalogTable, created_type, read_sql
 from loadlock.delivery.destinations._mysql_wire import WireConnection, changed, connect, run, translated
 from loadlock.delivery.destinations._server_rehearsal import ServerRehearsal
 from loadlock.delivery.destinations._server_target import LOCK_POLL_SECONDS
+from loadlock.delivery.evolve import Dialect
 from loadlock.delivery.hooks import ENDS, MYSQL_COMMITS, run_hooks
 from loadlock.delivery.names import TableName, check_names
 from loadlock.delivery.names import quote_backtick as quote
@@ -170,6 +171,16 @@ class MysqlSession(ServerRehearsal[CatalogTable, WireConnection]):
 
     def _create_staging(self) -> None:
         catalog.create_staging(self._connection, self._staging_name, self._name)
+
+    @property
+    def _dialect(self) -> Dialect:
+        collation = catalog.collation(self._connection)
+
+        def type_of(kind: ColumnType) -> str:
+            return created_type(kind, collation, key=False, keys=0)
+
+        # MODIFY would lose the default, comment and character set of a column
+        return Dialect(target=self._target, quote=quote, type_of=type_of, widens=False)
 
     def _imagine(self) -> None:
         if self._created:

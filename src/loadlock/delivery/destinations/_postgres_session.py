@@ -20,10 +20,11 @@ from loadlock.delivery.destinations._postgres_catalog import changed, run
 from loadlock.delivery.destinations._postgres_connect import Connector, translated
 from loadlock.delivery.destinations._postgres_merge import PostgresMerge
 from loadlock.delivery.destinations._postgres_proof import Span
-from loadlock.delivery.destinations._postgres_types import CatalogTable, Wire, read_sql, wire_of
+from loadlock.delivery.destinations._postgres_types import CatalogTable, Wire, created_type, read_sql, wire_of
 from loadlock.delivery.destinations._postgres_watch import Watch
 from loadlock.delivery.destinations._server_rehearsal import ServerRehearsal
 from loadlock.delivery.destinations._server_target import LOCK_POLL_SECONDS
+from loadlock.delivery.evolve import Dialect
 from loadlock.delivery.hooks import run_hooks
 from loadlock.delivery.names import TableName, check_names
 from loadlock.delivery.names import quote_ansi as quote
@@ -154,6 +155,10 @@ class PostgresSession(ServerRehearsal[CatalogTable, "Connection"]):
     def _create_staging(self) -> None:
         parent = None if self._parent is None else self._parent._name
         catalog.create_staging(self._connection, self._staging_name, self._name, self._found, self._job, parent)
+
+    @property
+    def _dialect(self) -> Dialect:
+        return Dialect(target=self._target, quote=quote, type_of=created_type)
 
     def _imagine(self) -> None:
         self._run(self._start())

@@ -7,14 +7,17 @@ with those in the target.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from loadlock.delivery.base import Foreseen, Opened
 from loadlock.delivery.destinations._foresee import foresee
 from loadlock.delivery.destinations._server_session import ServerSession
 from loadlock.delivery.destinations._server_target import ConnectionT, TableT
+from loadlock.delivery.evolve import Change, without
 from loadlock.delivery.retry import LostTransactionError
 from loadlock.model import Chunk, WriteMode
+from loadlock.rows import FILE
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -45,8 +48,21 @@ class ServerRehearsal(ServerSession[TableT, ConnectionT]):
             self._check_target()
             self._imagine()
         return Opened(
-            table=self._found.info(), created=self._created, staged=False, notes=(*self._notes(), *self._undo_notes())
+            table=self._found.info(),
+            created=self._created,
+            staged=False,
+            notes=(*self._notes(), *self._undo_notes()),
+            changes=self._changes,
         )
+
+    def _evolve(self, wanted: Sequence[Change]) -> None:
+        """See `ServerTarget`; a trial goes on without the columns that would change."""
+        if not self._job.trial:
+            super()._evolve(wanted)
+            return
+        self._changes = tuple(change.said for change in wanted)
+        self._job = without(self._job, {change.column for change in wanted})
+        self._columns = (*self._job.columns, *self._lineage)
 
     @property
     def _compares(self) -> bool:
@@ -66,7 +82,7 @@ class ServerRehearsal(ServerSession[TableT, ConnectionT]):
             if not self._link.in_transaction or not self._is_connected():
                 raise LostTransactionError("the transaction of this plan is gone", hint="Plan again.")
             with self._translated(), self._savepoint():
-                self._send(self._staging, rows)
+                self._send(self._staging, rows.select([*(column.name for column in self._columns), FILE]))
         self._note(rows)
 
     def foresee(self, rows: int) -> Foreseen:

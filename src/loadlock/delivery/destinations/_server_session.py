@@ -108,6 +108,7 @@ class ServerSession(ServerUndo[TableT, ConnectionT], Session):
             loaded=loaded,
             published=self._published,
             notes=(*self._notes(), *self._undo_notes()),
+            changes=self._changes,
         )
 
     def _slow_merge(self) -> Iterator[str]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from loadlock.delivery.base import CHUNK_TABLE, CONTROL_TABLE, DeliveryColumn, Job, Published, TableInfo
 from loadlock.delivery.destinations._server_options import ServerOptions
+from loadlock.delivery.evolve import Change, Dialect, changes
 from loadlock.delivery.fit import LINEAGE, check_contract
 from loadlock.delivery.names import TableName
 from loadlock.delivery.retry import LostTransactionError
@@ -68,6 +69,7 @@ class ServerTarget(ABC, Generic[TableT, ConnectionT]):
         self._columns = (*job.columns, *self._lineage)
         self._table: TableT | None = None
         self._created = False
+        self._changes: tuple[str, ...] = ()
         self._begun = False
         self._published: Published | None = None
         self._rows = 0
@@ -250,7 +252,21 @@ class ServerTarget(ABC, Generic[TableT, ConnectionT]):
             self._created = True
             return
         self._check_kind()
-        check_contract(self._table.info(), self._job, self._label)
+        self._evolve(changes(self._table.info(), self._job, self._dialect))
+        check_contract(self._found.info(), self._job, self._label)
+
+    def _evolve(self, wanted: Sequence[Change]) -> None:
+        """Change the target as the pipeline allows. Before the load: others wait for a moment, not until it is done."""
+        for change in wanted:
+            self._run(change.sql)
+        self._changes = tuple(change.said for change in wanted)
+        if wanted:
+            self._table = self._find(self._name)
+
+    @property
+    @abstractmethod
+    def _dialect(self) -> Dialect:
+        """How the target is changed."""
 
     def _prepare_staging(self) -> frozenset[str]:
         """The ids of the chunks in the staging table, which is made where it is absent or lost rows in a crash."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from loadlock.delivery.base import ColumnInfo, DeliveryColumn, Job, TableInfo
 from loadlock.delivery.destinations._local import delivered_columns
 from loadlock.delivery.destinations._texts import DATE_RANGE, from_text, to_text
+from loadlock.delivery.evolve import Dialect, changes, without
 from loadlock.delivery.names import quote_ansi
 from loadlock.errors import RefusedError
 from loadlock.model import WriteMode
@@ -141,6 +142,21 @@ def check_decimals(shape: Shape, columns: tuple[DeliveryColumn, ...], label: str
                 f"{label}: column {column.name!r} is {info.sql_type} and keeps {EXACT_DIGITS} digits, not {column.type}",
                 hint=f"Make the column TEXT, or declare a decimal of at most {EXACT_DIGITS} digits.",
             )
+
+
+def matched(connection: sqlite3.Connection, table: str, job: Job, shape: Shape) -> tuple[Shape, Job, tuple[str, ...]]:
+    """The table after the changes that the pipeline allows (columns added: types here are no limits), the job, and what was
+    changed. A trial changes nothing, and goes on without those columns."""
+    target = f"main.{quote_ansi(table)}"
+    wanted = changes(shape.info, job, Dialect(target=target, quote=quote_ansi, type_of=created_type, widens=False))
+    said = tuple(change.said for change in wanted)
+    if job.trial and wanted:
+        return shape, without(job, {change.column for change in wanted}), said
+    for change in wanted:
+        connection.execute(change.sql)
+    found = inspect(connection, table) if wanted else shape
+    assert found is not None
+    return found, job, said
 
 
 def create_sql(job: Job, table: str) -> str:

@@ -99,7 +99,7 @@ class Rows:
     def rehearse(self, rows: pa.Table) -> None:
         """Take a chunk that is not to be written, as far as it has to be compared."""
         if self._merges:
-            self.load(rows)
+            self.load(rows.select([*self._names, FILE]))
 
     def foresee(self, rows: int) -> Foreseen:
         """What the publish would do."""

@@ -31,8 +31,8 @@ from loadlock.delivery.destinations import _duckdb_link as link
 from loadlock.delivery.destinations import _duckdb_publish as publishing
 from loadlock.delivery.destinations import _duckdb_shape as shapes
 from loadlock.delivery.destinations._duckdb_checks import CHUNK, Chunked, refusal
-from loadlock.delivery.destinations._duckdb_undo import DuckDBUndo, save_chunks
 from loadlock.delivery.destinations._duckdb_merge import foresee_chunks
+from loadlock.delivery.destinations._duckdb_undo import DuckDBUndo, save_chunks
 from loadlock.delivery.destinations._local import (
     PathLock,
     Spool,
@@ -155,25 +155,23 @@ class DuckDBSession(Session):
             return self._open()
 
     def _open(self) -> Opened:
-        own = "delivery_id = ?"
-        row = (
-            None
-            if self._job.trial
-            else publishing.control_row(self._connection, self._name, own, self._job.delivery_id)
-        )
+        known = ("delivery_id = ?", self._job.delivery_id)
+        row = None if self._job.trial else publishing.control_row(self._connection, self._name, *known)
         self._published = None if row is None else published_from(row)
         self._rowids = rowids_of(row, "rowid")
         # a crash between publish and read-back leaves the chunks: they still say which rows are the batch's
         clear_debris(self._spools, keep=self._spool.folder if self._published else None)
         shape = shapes.inspect(self._connection, self._name)
+        changed: tuple[str, ...] = ()
         created = shape is None
         if shape is None:
             shape = self._planned()
         else:
+            shape, self._job, changed = shapes.matched(self._connection, self._name, self._job, shape)
             check_contract(shape.info, self._job, self._label)
         parent = None if self._parent is None else self._parent._name.table
         self._chunked = Chunked(job=self._job, name=self._name, shape=shape, parent=parent)
-        return Opened(table=shape.info, created=created, staged=False, published=self._published)
+        return Opened(table=shape.info, created=created, staged=False, published=self._published, changes=changed)
 
     def _planned(self) -> shapes.Shape:
         """The table as it will be created by `publish`."""
@@ -204,7 +202,8 @@ class DuckDBSession(Session):
 
         if self._published is not None or chunk.id in self._spool.chunks:
             return
-        chunked, table = self._ready(), spooled(rows)
+        chunked = self._ready()
+        table = spooled(rows.select([*(column.name for column in chunked.columns), FILE]))
         numbered = table.append_column("_n", pa.array(range(table.num_rows), pa.int64()))
         with link.mapped(self._label):
             self._connection.register(CHUNK, numbered)

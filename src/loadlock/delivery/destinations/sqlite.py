@@ -154,9 +154,11 @@ class SQLiteSession(Session):
             self._published = None if row is None else published_from(row)
             shape = shapes.inspect(connection, self._table)
             created = self._created = shape is None
+            changed: tuple[str, ...] = ()
             if shape is None:
                 shape = self._create(connection)
             else:
+                shape, self._job, changed = shapes.matched(connection, self._table, self._job, shape)
                 check_contract(shape.info, self._job, self._label)
             shapes.check_decimals(shape, delivered_columns(self._job), self._label)
             if self._published is not None and connection.in_transaction:
@@ -164,7 +166,7 @@ class SQLiteSession(Session):
                 connection.execute("rollback")
             parent = None if self._parent is None else self._parent._ready()
             self._rows = writing.Rows(connection, self._job, self._table, shape, parent)
-        return Opened(table=shape.info, created=created, staged=False, published=self._published)
+        return Opened(table=shape.info, created=created, staged=False, published=self._published, changes=changed)
 
     def _begin(self) -> sqlite3.Connection:
         if self._parent is not None:

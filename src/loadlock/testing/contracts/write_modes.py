@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from loadlock.delivery.base import Foreseen, Job, Opened
 from loadlock.delivery.deliver import Delivery
-from loadlock.errors import StoppedError
+from loadlock.errors import DoesNotFitError, StoppedError
 from loadlock.model import VerifyLevel, WriteMode
 from loadlock.testing.contracts.cases import PEOPLE, Case, columns, deliver, ignore, job, part, person
 
@@ -212,3 +213,60 @@ class WriteModeContract:
                 published = delivery.publish()
             counted = (published.inserted, published.updated, published.unchanged, published.deleted)
             assert (found.inserted, found.updated, found.unchanged, found.deleted) == counted, mode
+
+    def test_a_pipeline_may_add_columns_to_an_existing_table(self, case: Case) -> None:
+        if case.execute is None:
+            pytest.skip("no SQL by others")
+        deliver(case, job(case, PEOPLE, WriteMode.UPSERT), [part(PEOPLE, [person(1, "a"), person(2, "b")])])
+        given = columns("id:integer", "name:text", "score:decimal(10,2)", "note:text", "day:date", key=("id",))
+        rows = [(1, "a", person(1)[2], "new", dt.date(2024, 3, 1)), (3, "c", person(3)[2], None, None)]
+        for mode in ("none", "columns"):
+            with Delivery(
+                case.destination, job(case, given, WriteMode.UPSERT, "trial", trial=True, evolve=mode)
+            ) as delivery:
+                if mode == "none":
+                    with pytest.raises(DoesNotFitError, match="'note' is not in the table"):
+                        delivery.open()
+                    continue
+                opened = delivery.open()
+                delivery.load([(1, part(given, rows))], ignore)
+                found = delivery.foresee()
+            assert [change.split()[:3] for change in opened.changes] == [
+                ["add", "column", "note"],
+                ["add", "column", "day"],
+            ]
+            assert (found.inserted, found.unchanged) == (1, 1)
+        info = case.destination.inspect(case.target)
+        assert info is not None
+        assert info.column("note") is None
+        work = job(case, given, WriteMode.UPSERT, "run2", evolve="columns")
+        with Delivery(case.destination, work) as delivery:
+            assert len(delivery.open().changes) == 2
+            delivery.load([(1, part(given, rows))], ignore)
+            published = delivery.publish()
+            receipt = delivery.verify()
+        assert (published.inserted, published.updated, receipt.equal, receipt.level) == (
+            1,
+            1,
+            True,
+            VerifyLevel.CONTENT,
+        )
+        assert case.count() == 3
+
+    def test_a_pipeline_may_widen_types_where_the_database_can(self, case: Case) -> None:
+        if case.execute is None:
+            pytest.skip("no SQL by others")
+        case.execute(f"create table {case.target.table} (id bigint primary key, n int, d decimal(6,2), t varchar(5))")
+        given = columns("id:integer", "n:integer", "d:decimal(12,4)", "t:text", key=("id",))
+        rows = [(1, 2**40, Decimal("12345678.1234"), "longer than five")]
+        work = job(case, given, WriteMode.UPSERT, evolve="types")
+        with Delivery(case.destination, work) as delivery:
+            opened = delivery.open()
+            delivery.load([(1, part(given, rows))], ignore)
+            delivery.publish()
+            receipt = delivery.verify()
+        if opened.changes:
+            assert (receipt.inserted, receipt.equal, delivery.refused) == (1, True, [])
+        else:
+            assert receipt.equal
+            assert len(delivery.refused) + receipt.inserted == 1
