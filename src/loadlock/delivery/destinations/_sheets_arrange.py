@@ -10,7 +10,7 @@ from loadlock.delivery.destinations._sheets_merge import Stretch
 from loadlock.delivery.destinations._sheets_publish import paste
 from loadlock.delivery.destinations._sheets_rows import runs
 from loadlock.delivery.destinations._sheets_stage import Stage
-from loadlock.delivery.destinations._sheets_state import set_rows
+from loadlock.delivery.destinations._sheets_state import add_rows
 from loadlock.sheets.wire import Wire
 
 MOST_PASTES = 4_000
@@ -28,7 +28,7 @@ def arranged(wire: Wire, stage: Stage, aim: Aim, pastes: Sequence[Stretch], last
     tail = copy + behind - first
     size = tail + sum(stretch.count for stretch in new)
     if size > stage.tab.rows:
-        wire.batch([set_rows(stage.tab.sheet_id, size)])
+        wire.batch([add_rows(stage.tab.sheet_id, size - stage.tab.rows)])
         stage.tab = replace(stage.tab, rows=size)
     wire.batch(
         [

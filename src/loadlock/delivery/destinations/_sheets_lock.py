@@ -23,6 +23,9 @@ class Lease:
     run: str
     label: str
     wait_seconds: float
+    not_yet: int
+    """The mark that what the lock is for will leave: with it there, the lock can't be taken. So a request that arrives when
+    all is over does nothing."""
     text: str | None = None
     """The mark's value while it is held."""
     renewed: float = field(default=0.0)
@@ -54,7 +57,8 @@ class Lease:
     def _take(self, lock: Lock | None, more: list[Json]) -> None:
         value = self._value()
         removed = [] if lock is None else [delete(self.lock, lock.text)]
-        self.wire.batch([*removed, create(self.lock, value, None), *more])
+        over = [create(self.not_yet, {"begun": self.run}, None), delete(self.not_yet)]
+        self.wire.batch([*over, *removed, create(self.lock, value, None), *more])
         self.text = packed(value)
 
     def _value(self) -> Json:

@@ -110,6 +110,7 @@ class SheetsSession(Session):
             run=self._job.run,
             label=self._label,
             wait_seconds=self._job.wait_seconds,
+            not_yet=names.marker,
         )
         state = self._lease.take(state, lambda now: stage_requests(names, now, len(aim.columns)))
         stage = self._staged(state)

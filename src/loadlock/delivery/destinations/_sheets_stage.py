@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from loadlock.delivery.destinations._sheets_cells import Encoder
 from loadlock.delivery.destinations._sheets_rows import fingerprint, read_rows, same, total
-from loadlock.delivery.destinations._sheets_state import Names, State, Tab, create, number, set_rows
+from loadlock.delivery.destinations._sheets_state import Names, State, Tab, add_rows, create, number
 from loadlock.delivery.destinations._sheets_survey import Keyed, joined, keyed, read_stage
 from loadlock.errors import RefusedError, VerifyError
 from loadlock.model import Chunk
@@ -140,7 +140,7 @@ class Stage:
 
     def grow(self, rows: int) -> None:
         """Make room, and write down what was loaded before."""
-        requests = [set_rows(self.tab.sheet_id, rows)] if rows > self.tab.rows else []
+        requests = [add_rows(self.tab.sheet_id, rows - self.tab.rows)] if rows > self.tab.rows else []
         requests += self.receipt_requests()
         if requests:
             self.wire.batch(requests)

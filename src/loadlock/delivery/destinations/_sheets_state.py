@@ -254,6 +254,11 @@ def set_rows(sheet_id: int, rows: int) -> Json:
     return {"updateSheetProperties": {"properties": properties, "fields": "gridProperties.rowCount"}}
 
 
+def add_rows(sheet_id: int, rows: int) -> Json:
+    """A request that adds rows at the end of a tab. One that is applied too late makes it longer, never shorter."""
+    return {"appendDimension": {"sheetId": sheet_id, "dimension": "ROWS", "length": rows}}
+
+
 def marker_row(value: Json) -> dict[str, Any]:
     """The control row of a published delivery, as other destinations have it."""
     return {name: item for name, item in value.items() if not name.startswith("_")}

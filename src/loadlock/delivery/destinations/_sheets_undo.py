@@ -172,7 +172,12 @@ def begin(case: Case, state: State) -> Undo:
         )
     before = _kept(case, state, record)
     lease = Lease(
-        wire=case.wire, lock=case.names.lock, run=case.job.run, label=case.label, wait_seconds=case.job.wait_seconds
+        wire=case.wire,
+        lock=case.names.lock,
+        run=case.job.run,
+        label=case.label,
+        wait_seconds=case.job.wait_seconds,
+        not_yet=case.names.undone,
     )
     state = lease.take(state, lambda _: [])
     return Undo(case=case, record=record, before=before, lease=lease, state=state)
