@@ -47,6 +47,26 @@ def test_names_that_differ_in_case_only_are_kept_and_noted() -> None:
     assert naming.notes == ["columns 'Amount' and 'amount' differ only in case; both are kept"]
 
 
+def test_names_that_differ_in_white_space_and_punctuation_only_are_kept_and_noted() -> None:
+    naming = name_columns(["Order ID", "order_id", "Amount", "--", "**"])
+    assert naming.names == ["Order ID", "order_id", "Amount", "--", "**"]
+    assert naming.notes == [
+        "columns 'Order ID' and 'order_id' differ only in case, white space and punctuation; both are kept"
+    ]
+
+
+def test_names_that_look_like_values_are_noted() -> None:
+    naming = name_columns(["17", "2024-01-31", "ann@example.org", "Oslo"])
+    assert naming.names == ["17", "2024-01-31", "ann@example.org", "Oslo"]
+    assert naming.notes == [
+        "3 of 4 names look like values ('17', '2024-01-31', 'ann@example.org'): if the first row is data, pin `header: 0`"
+    ]
+
+
+def test_years_and_small_numbers_are_names_as_good_as_others() -> None:
+    assert name_columns(["country", "2019", "2020", "1", "12"]).notes == []
+
+
 def test_long_names_are_kept_and_noted() -> None:
     naming = name_columns(["x" * 200])
     assert naming.names == ["x" * 200]

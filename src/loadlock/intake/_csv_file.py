@@ -104,7 +104,7 @@ class CsvFile:
             staged=tally.staged,
             rejected=tally.rejected,
             blank=tally.blank,
-            notes=[*self._naming.notes, *self._notes()],
+            notes=[*self._naming.notes, *self._reader.notes, *self._notes()],
         )
 
     def _notes(self) -> list[str]:

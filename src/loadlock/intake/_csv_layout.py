@@ -11,6 +11,7 @@ import numpy as np
 
 from loadlock.errors import UsageError
 from loadlock.intake import _csv_top as top
+from loadlock.intake._csv_doubt import Sample
 from loadlock.intake._csv_exact import Shape
 from loadlock.intake._csv_score import Score
 from loadlock.intake._csv_torn import Edge, edge_of
@@ -45,6 +46,7 @@ class Place:
     footer: int = 0
     """Lines that are not blank below the table."""
     edges: tuple[Edge, Edge] = (Edge(), Edge())
+    sample: Sample = field(default_factory=Sample)
     tables: tuple[Table, ...] = ()
     """All of them, where there are several."""
     reasons: list[str] = field(default_factory=list)
@@ -95,7 +97,8 @@ def _single(head: bytes, chosen: Score, options: SourceOptions, comment: bytes, 
         reasons.append(f"preamble of {options.preamble} lines pinned")
     lines = cutter.lines(head, comment)
     rows = [lines.cells(index) for index in range(min(len(lines.kept), top.LOOK_ROWS + top.PREAMBLE_ROWS))]
-    found = top.find_top(rows, 1 if options.preamble is not None else chosen.fields)
+    touching = len(lines.kept) > 1 and lines.line(1) == lines.line(0) + 1
+    found = top.find_top(rows, 1 if options.preamble is not None else chosen.fields, touching=touching)
     if found.skipped and options.preamble is None:
         skipped = lines.line(found.skipped)
         reasons.append(f"{skipped} lines above the table skipped: other field counts or hardly a cell filled")
@@ -107,6 +110,7 @@ def _single(head: bytes, chosen: Score, options: SourceOptions, comment: bytes, 
         fields=chosen.fields,
         comment=comment.decode("utf-8", "replace"),
         edges=_edges(rows[found.skipped + header :], chosen.fields),
+        sample=Sample.of(rows[found.skipped + header :]),
         reasons=[*reasons, told],
     )
 
@@ -229,6 +233,7 @@ def _of_table(lines: _Lines, tables: tuple[Table, ...], comment: bytes, options:
         comment=comment.decode("utf-8", "replace"),
         footer=_filled_lines(lines, table),
         edges=_edges(rows[header:], table.fields),
+        sample=Sample.of(rows[header:]),
         tables=tables,
         reasons=[f"the file holds {len(tables)} tables: {chosen}", found.reason],
     )

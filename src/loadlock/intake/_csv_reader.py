@@ -10,8 +10,10 @@ import numpy as np
 
 from loadlock import rows
 from loadlock.errors import BalanceError
+from loadlock.intake._csv_doubt import Doubts
 from loadlock.intake._csv_encoding import EncodingJudge
 from loadlock.intake._csv_exact import FieldParser
+from loadlock.intake._csv_further import FurtherTables
 from loadlock.intake._csv_lines import Positions, find_lines
 from loadlock.intake._csv_records import Piece
 from loadlock.intake._csv_stream import Stream
@@ -58,6 +60,8 @@ class CsvReader:
 
     def __init__(self, stream: Stream, dialect: Dialect, options: SourceOptions, *, fallback: str) -> None:
         self.tally = Tally()
+        self.notes: list[str] = []
+        """What the file's report should say besides counts."""
         self._stream = stream
         self._blocks = stream.blocks()
         self._dialect = dialect
@@ -73,6 +77,8 @@ class CsvReader:
         self._splitter = Splitter(dialect.shape, Rules(fields=1))
         self._judge = EncodingJudge(stream, self._parser, fallback, 1)
         self._torn: TornRows | None = None
+        self._doubts: Doubts | None = None
+        self._further: FurtherTables | None = None
 
     # ---- the top of the file
 
@@ -90,7 +96,10 @@ class CsvReader:
             raw = self._header_row()
             if not raw:
                 break
-            header.append([self._text(value) for value in self._parser.parse(raw).values])
+            found = self._parser.parse(raw)
+            if found.fault is not None:
+                self.notes.append(f"the header's quotes are damaged in name {found.where}: it is taken as it stands")
+            header.append([self._text(value) for value in found.values])
         self._header = raw if len(header) == 1 else b""
         return header
 
@@ -112,6 +121,10 @@ class CsvReader:
         self._splitter = Splitter(self._dialect.shape, rules)
         if fields > 1 and "torn_rows" not in rules.tolerate:
             self._torn = TornRows(*self._dialect.edges, self._dialect.shape)
+        if not self._dialect.is_whole:
+            self._further = FurtherTables(self._dialect.sample, fields, self._dialect.shape)
+        if not rules.tolerate & {"drop_extra", "merge_tail"}:
+            self._doubts = Doubts(self._dialect.sample, fields, self._dialect.shape)
         self._judge = EncodingJudge(self._stream, self._parser, self._fallback, fields)
         self._at_once = min(fields * COLUMN_BYTES, MOST_BYTES)
 
@@ -227,6 +240,7 @@ class CsvReader:
             self._fill(self._at_once)
         if held is not None:
             yield from self._finish(held, None)
+        self.notes += self._further.notes() if self._further is not None else []
         if self._data:
             self._take("preamble", len(self._data))
             self.tally.counts["footer_lines"] = self._dialect.footer
@@ -235,6 +249,10 @@ class CsvReader:
         """The batch of a piece, now that the piece behind it is known."""
         if self._torn is not None:
             self._torn.mark(held.piece, following)
+        if self._further is not None:
+            self._further.look(held.piece, held.line)
+        if self._doubts is not None:
+            self._doubts.mark(held.piece)
         batch = self._batch(held)
         self._stream.forget_before(held.base + held.piece.records.consumed)
         status = held.piece.records.status

@@ -29,6 +29,10 @@ class Status(IntEnum):
     INVALID_ENCODING = 14
     TOO_LONG = 15
     TORN = 16
+    SHIFTED = 17
+    """A delimiter too many, perhaps not at the end."""
+    MISFIT = 18
+    """As many fields as the header, which fits no other row."""
 
 
 @dataclass(frozen=True, kw_only=True)

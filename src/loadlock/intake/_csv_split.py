@@ -241,6 +241,7 @@ class Split:
                 self.status[index] = Status.FIELD_COUNT
         elif not any(value.strip(b" \t\r\n") for value in values[wanted:]):
             self._accept(index, values[:wanted], "trailing_empty")
+            self.trim[index] = len(values) - wanted
         elif "merge_tail" in tolerate:
             self._accept(index, [*values[: wanted - 1], self.parser.tail(raw, wanted - 1)], "merge_tail")
         elif "drop_extra" in tolerate:

@@ -29,6 +29,8 @@ CODES = {
     Status.INVALID_ENCODING: "invalid_encoding",
     Status.TOO_LONG: "record_too_long",
     Status.TORN: "torn_row",
+    Status.SHIFTED: "field_count",
+    Status.MISFIT: "field_count",
 }
 
 
@@ -290,6 +292,13 @@ def _message(status: Status, detail: int, names: tuple[str, ...]) -> str:
         case Status.TORN:
             piece, part = ("before", "beginning") if detail == BEFORE else ("behind", "end")
             return f"the line {piece} the row has one field only and may be the {part} of the row"
+        case Status.SHIFTED:
+            return (
+                f"{len(names) + 1:,} fields instead of {len(names):,}: the last one is empty, but the delimiter too many may"
+                " stand before it and move values on; `tolerate: [drop_extra]` takes the row"
+            )
+        case Status.MISFIT:
+            return f"the header names {len(names):,} column{'s' if len(names) != 1 else ''}, but most rows have {detail:,} fields"
         case Status.TOO_LONG:
             return "the record is longer than the record limit"
         case _:

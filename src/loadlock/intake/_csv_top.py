@@ -28,9 +28,15 @@ class Top:
     reason: str
 
 
-def find_top(rows: Sequence[Sequence[str]], fields: int) -> Top:
-    """Look at the first rows (blank ones left out) of a table that mostly has `fields` fields."""
+def find_top(rows: Sequence[Sequence[str]], fields: int, *, touching: bool = False) -> Top:
+    """Look at the first rows (blank ones left out) of a table that mostly has `fields` fields.
+
+    `touching`: no blank line stands between the first two.
+    """
     skipped = _titles(rows, fields)
+    if touching and skipped == 1 and _may_be_header(rows, fields):
+        reason = "the only line above the table has one field and touches it: taken as a damaged header"
+        return Top(skipped=0, header=1, reason=reason + "; pin `preamble: 1` if it is a title")
     below = rows[skipped : skipped + LOOK_ROWS]
     header, reason = _header(below)
     more = _further_header_rows(below) if header and fields > 1 else 0
@@ -62,6 +68,15 @@ def _is_title(row: Sequence[str], fields: int) -> bool:
         return True
     filled = sum(bool(cell.strip()) for cell in row)
     return fields >= 4 and filled <= max(1, fields // 5)
+
+
+def _may_be_header(rows: Sequence[Sequence[str]], fields: int) -> bool:
+    """Whether a line of one field above a table of two may be a header that lost its delimiter.
+
+    A title has spaces, or stands above a header of its own.
+    """
+    below = rows[1:]
+    return fields == 2 and len(rows[0]) == 1 and " " not in rows[0][0].strip() and not is_clear_header(below)
 
 
 def _kind(cell: str) -> str:

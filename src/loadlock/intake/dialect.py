@@ -5,11 +5,12 @@ Found by trying and scoring on pieces of the whole file (head, middle, end); eac
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from loadlock.errors import UsageError
 from loadlock.intake._csv_choice import Wanted, choose
+from loadlock.intake._csv_doubt import Sample
 from loadlock.intake._csv_exact import Shape
 from loadlock.intake._csv_layout import Table, find_place
 from loadlock.intake._csv_pieces import Pieces, pieces_of
@@ -58,6 +59,10 @@ class Dialect:
     footer: int = 0
     edges: tuple[Edge, Edge] = (Edge(), Edge())
     """What the first and the last column look like."""
+    is_whole: bool = True
+    """Whether it was found by a look at the whole file."""
+    sample: Sample = field(default_factory=Sample)
+    """Some of its rows."""
     tables: tuple[Table, ...] = ()
     """All tables of the file, where there are several; one of them is read."""
     reasons: tuple[str, ...] = ()
@@ -111,6 +116,8 @@ def _dialect(pieces: Pieces, options: SourceOptions, *, name: str, encoding: str
         comment=place.comment,
         footer=place.footer,
         edges=place.edges,
+        is_whole=pieces.whole is not None,
+        sample=place.sample,
         tables=place.tables,
         reasons=tuple(choice.reasons + place.reasons),
         alternatives=tuple(

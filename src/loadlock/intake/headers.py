@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +13,10 @@ RESERVED = frozenset({*rows.PROVENANCE, *rows.IDENTITY, rows.JSON_RECORD})
 """Names that staging uses itself."""
 LONG_NAME = 63
 """Bytes that PostgreSQL's names may have; longer names are kept and noted."""
+_VALUE = re.compile(
+    r"[-+]?\d[\d.,'/:-]*%?|\d{4}-\d\d-\d\d[ T][\d:.]+|[^@\s]+@[^@\s]+\.\w+|true|false|null|n/a|nan", re.IGNORECASE
+)
+_YEAR = re.compile(r"(?:1[89]|20)\d\d|\d{1,2}")
 _INVISIBLE = " \t\r\n\x0b\x0c\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
 _INVISIBLE += "\u200b\u200c\u200d\u2028\u2029\u202f\u205f\u2060\u3000\ufeff"
 
@@ -44,7 +50,7 @@ def name_columns(found: Sequence[str]) -> Naming:
             notes.append(f"column {place} has no name and is staged as {chosen!r}")
         used.add(chosen)
         names.append(chosen)
-    return Naming(names=names, notes=_shorten(notes) + _likeness(names))
+    return Naming(names=names, notes=_shorten(notes) + _likeness(names) + _value_like(trimmed))
 
 
 def numbered_columns(count: int) -> list[str]:
@@ -84,11 +90,34 @@ def _shorten(notes: list[str], limit: int = 20) -> list[str]:
 
 def _likeness(names: list[str]) -> list[str]:
     notes = []
-    seen: dict[str, str] = {}
+    by_case: dict[str, str] = {}
+    by_letters: dict[str, str] = {}
     for name in names:
-        other = seen.setdefault(name.casefold(), name)
+        other = by_case.setdefault(name.casefold(), name)
+        alike = by_letters.setdefault(_letters(name), name)
         if other != name:
             notes.append(f"columns {other!r} and {name!r} differ only in case; both are kept")
+        elif alike != name:
+            notes.append(
+                f"columns {alike!r} and {name!r} differ only in case, white space and punctuation; both are kept"
+            )
         if len(name.encode("utf-8", "surrogatepass")) > LONG_NAME:
             notes.append(f"the name of column {name[:40]!r}... is longer than {LONG_NAME} bytes; it is kept")
     return _shorten(notes)
+
+
+def _letters(name: str) -> str:
+    """What is left of a name without case, white space and punctuation; the name where nothing is."""
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", name).casefold())) or name
+
+
+def _value_like(names: Sequence[str]) -> list[str]:
+    """A note where names look like values, as where the first row of data stands in the header's place."""
+    values = [name for name in names if _VALUE.fullmatch(name.strip())]
+    series = len(values) == len([name for name in values if _YEAR.fullmatch(name.strip())])
+    if not values or series:
+        return []
+    shown = ", ".join(map(repr, values[:3])) + (" ..." if len(values) > 3 else "")
+    return [
+        f"{len(values)} of {len(names)} names look like values ({shown}): if the first row is data, pin `header: 0`"
+    ]

@@ -17,6 +17,7 @@ _BINARY = (
     b"\x89PNG",
     b"SQLite format 3\0",
 )
+_JSON_OBJECT = re.compile(rb'\s*\{\s*"[^"]*"\s*:.*\}\s*')
 _WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -31,6 +32,8 @@ class CsvFormat:
         """By the extension, else by delimiters that stand in line after line. Never for binary files and JSON."""
         if head.startswith(_BINARY):
             return 0.0
+        if _is_json_lines(head):
+            return 0.1
         extension = name[name.rfind(".") :].lower() if "." in name else ""
         if extension in self.extensions:
             return 0.7 if extension == ".txt" else 0.9
@@ -46,6 +49,13 @@ class CsvFormat:
 
         file = CsvFile(source, options)
         return ReadResult(parts=file.parts(), report=file.report)
+
+
+def _is_json_lines(head: bytes) -> bool:
+    """Whether most of the first lines are JSON objects, some of which may be broken."""
+    lines = [line for line in head[:65536].removeprefix(b"\xef\xbb\xbf").splitlines()[:20] if line.strip()]
+    objects = sum(_JSON_OBJECT.fullmatch(line) is not None for line in lines)
+    return objects > 0 and objects * 2 >= len(lines)
 
 
 def _table_likeness(text: bytes) -> float:
