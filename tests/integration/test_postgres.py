@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -14,7 +15,6 @@ import pytest
 
 from loadlock.delivery.base import DeliveryColumn, Job, Target
 from loadlock.delivery.deliver import Delivery
-from loadlock.delivery.destinations import _postgres_connect
 from loadlock.delivery.destinations.postgres import PostgresDestination
 from loadlock.delivery.retry import LostTransactionError, RetryPolicy
 from loadlock.errors import RefusedError, UnavailableError
@@ -33,6 +33,11 @@ class Base:
         self.url = url
         self.connection = connection
         self.case = Case(destination=PostgresDestination(), target=Target(url=url, table="t"), count=lambda: None)
+
+    @property
+    def impatient(self) -> Target:
+        """The table, with little patience for locks."""
+        return replace(self.case.target, options={"lock_timeout": 0.2})
 
     def sql(self, text: str) -> list[tuple[Any, ...]]:
         cursor = self.connection.execute(text.encode())
@@ -336,22 +341,22 @@ def test_a_lost_answer_to_commit_is_asked_of_the_control_row(
     assert base.sql("select count(*) from t") == [(1,)]
 
 
-def test_a_table_locked_by_others_is_waited_for_and_tried_again(base: Base, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(_postgres_connect._SETTINGS, "lock_timeout", "200ms")
+def test_a_table_locked_by_others_is_waited_for_and_tried_again(base: Base) -> None:
     base.sql("create table t (id bigint primary key, name text, score numeric(10,2)); insert into t values (1)")
     base.sql("begin; lock table t in access exclusive mode")
     policy = RetryPolicy(sleep=lambda seconds: void(base.sql("rollback")))
-    with Delivery(base.case.destination, base.job(PEOPLE, WriteMode.REPLACE), retry=policy) as delivery:
+    work = base.job(PEOPLE, WriteMode.REPLACE, target=base.impatient)
+    with Delivery(base.case.destination, work, retry=policy) as delivery:
         delivery.open()
         delivery.load([(1, part(PEOPLE, [person(2)]))], lambda chunk: None)
         assert (delivery.publish().deleted, delivery.verify().equal) == (1, True)
 
 
-def test_an_upsert_waits_for_another_writer_of_the_table(base: Base, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(_postgres_connect._SETTINGS, "lock_timeout", "200ms")
+def test_an_upsert_waits_for_another_writer_of_the_table(base: Base) -> None:
     base.sql("create table t (id bigint primary key, name text, score numeric(10,2))")
     policy = RetryPolicy(sleep=lambda seconds: void(base.sql("commit")))
-    with Delivery(base.case.destination, base.job(PEOPLE, WriteMode.UPSERT), retry=policy) as delivery:
+    work = base.job(PEOPLE, WriteMode.UPSERT, target=base.impatient)
+    with Delivery(base.case.destination, work, retry=policy) as delivery:
         delivery.open()
         delivery.load([(1, part(PEOPLE, [person(1), person(2)]))], lambda chunk: None)
         base.sql("begin; insert into t values (1, 'theirs', 0)")

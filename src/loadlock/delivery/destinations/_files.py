@@ -1,8 +1,8 @@
 """The session of all file destinations: written beside, fsynced, renamed. Nothing is left beside the file afterwards.
 
 While a run writes, three hidden names may lie beside the file: the new content, the lock, and from just before the rename
-until the read-back a record of the publish (size and sha256 of the new content), so that a run that was cut off right then
-and is resumed does not append its rows a second time.
+until the run's end is in the ledger a record of the publish (size and sha256 of the new content), so that a run that was cut
+off meanwhile and is resumed does not append its rows a second time.
 """
 
 from __future__ import annotations
@@ -90,6 +90,17 @@ def target_path(target: Target) -> Path:
     """The file's path; a symbolic link stands for the file it points to."""
     path = file_path(target.url)
     return path.resolve() if path.is_symlink() else path
+
+
+def forget_record(target: Target, run: str) -> None:
+    """The run's end is in the ledger: nobody asks any more whether it published. Another run's record stays."""
+    path = target_path(target)
+    record = hidden_path(path, "done")
+    found = read_record(record)
+    if found is not None and found.get("run") == run:
+        with suppress(OSError):
+            remove(record)
+            clear_debris(hidden_path(path, "run", run), keep=None)
 
 
 def inspect_file(target: Target, form: FileFormat) -> TableInfo | None:
@@ -360,10 +371,9 @@ class FileSession(Session):
     def close(self) -> None:
         if self._is_open:
             with suppress(OSError):
-                self._discard()
-                # a replace may be done again; other modes need to know of the publish until it is in the ledger
-                if self._published and (self._is_read_back or self._job.mode == WriteMode.REPLACE):
-                    remove(self._record)
+                # the rows of a publish that was not read back still tell which rows of the file are the batch's
+                if self._published is None or self._is_read_back:
+                    self._discard()
             self._is_open = False
         self._lock.release()
 

@@ -15,7 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 from loadlock.delivery.base import Capabilities, ColumnInfo, DeliveryColumn, Job, TableInfo, Target
-from loadlock.delivery.destinations._files import Columns, FileSession, inspect_file, last_record, target_path
+from loadlock.delivery.destinations._files import (
+    Columns,
+    FileSession,
+    forget_record,
+    inspect_file,
+    last_record,
+    target_path,
+)
 from loadlock.delivery.destinations._texts import DATE_RANGE, from_text, string_bytes, to_text
 from loadlock.errors import RefusedError
 from loadlock.model import WriteMode
@@ -54,6 +61,9 @@ class NdjsonFile:
 
     def last_delivery(self, target: Target) -> dict[str, Any] | None:
         return last_record(target)
+
+    def settled(self, target: Target, run: str) -> None:
+        forget_record(target, run)
 
 
 class _Number(str):

@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from loadlock.delivery.base import Capabilities, ColumnInfo, Job, TableInfo, Target
-from loadlock.delivery.destinations._files import Columns, FileSession, inspect_file, last_record, target_path
+from loadlock.delivery.destinations._files import (
+    Columns,
+    FileSession,
+    forget_record,
+    inspect_file,
+    last_record,
+    target_path,
+)
 from loadlock.errors import RefusedError
 from loadlock.model import WriteMode
 
@@ -48,6 +55,9 @@ class ParquetFile:
 
     def last_delivery(self, target: Target) -> dict[str, Any] | None:
         return last_record(target)
+
+    def settled(self, target: Target, run: str) -> None:
+        forget_record(target, run)
 
 
 @contextmanager

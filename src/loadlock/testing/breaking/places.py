@@ -21,6 +21,8 @@ from loadlock.testing.databases import connect_mysql
 OUT = "out"
 """The folder, below the trial's, in which local targets lie."""
 LOCKS = (".lock", "loadlock-lock")
+LOGS = (".wal",)
+"""DuckDB's own: it stays where the disk was full when the file was closed, and the next process takes it in."""
 _COLUMNS = ("id", "name", "amount", "day")
 
 
@@ -90,7 +92,7 @@ class _Local(Place):
 
     def _beside(self) -> list[str]:
         found = [path.name for path in self.path.parent.iterdir() if path != self.path]
-        return sorted(name for name in found if not name.endswith(LOCKS))
+        return sorted(name for name in found if not name.endswith((*LOCKS, *LOGS)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -183,7 +183,7 @@ def _sources() -> list[Way]:
         "group": "source changed",
         "shared": True,
         "codes": (2, 3),
-        "says": "changed|bytes|grows|gone|No such|no file",
+        "says": "changed|bytes|grows|gone|No such|no file|vanished",
     }
     return [
         Way(name="source files grow", strike=_change_source, places=places, **changed),  # type: ignore[arg-type]
