@@ -10,7 +10,7 @@ from loadlock.errors import RefusedError
 
 @dataclass(frozen=True, kw_only=True)
 class Address:
-    """A URL's parts. `mysql://user:password@host:port/database?ssl_ca=...&ssl_disabled=...&unix_socket=...`."""
+    """A URL's parts. `mysql://user:password@host:port/database?ssl_mode=verify_identity&ssl_ca=...&unix_socket=...`."""
 
     host: str
     port: int

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from loadlock.delivery.destinations._mysql_address import Address
+from loadlock.delivery.destinations._mysql_tls import tls_arguments
 from loadlock.delivery.destinations._server_options import ServerOptions
 from loadlock.errors import DeliveryError, UsageError
 
@@ -140,8 +141,9 @@ _library._send_local_file = _send_local_file
 
 def connect(address: Address, options: ServerOptions = DEFAULTS) -> WireConnection:
     """A connection in autocommit mode, strict, UTC, utf8mb4. Raises UnavailableError or RefusedError."""
-    allowed = {"ssl_ca", "ssl_cert", "ssl_key", "unix_socket"}
-    extra: dict[str, Any] = {name: value for name, value in address.options.items() if name in allowed}
+    extra = tls_arguments(address.options)
+    if socket_path := address.options.get("unix_socket"):
+        extra["unix_socket"] = socket_path
     with translated(f"{address.place}: "):
         connection = WireConnection(
             host=address.host,
@@ -154,7 +156,6 @@ def connect(address: Address, options: ServerOptions = DEFAULTS) -> WireConnecti
             autocommit=True,
             connect_timeout=CONNECT_SECONDS,
             read_timeout=options.statement_timeout + _GRACE_SECONDS if options.statement_timeout else None,
-            ssl_verify_identity="ssl_ca" in extra,
             **extra,
         )
         try:

@@ -14,7 +14,9 @@ from loadlock.model import WriteMode
 
 
 class MysqlDestination:
-    """MySQL 8.4 and newer, MariaDB 10.6 and newer. TLS settings stand in the URL: `?ssl_ca=...`."""
+    """MySQL 8.4 and newer, MariaDB 10.6 and newer. TLS settings stand in the URL: `?ssl_mode=verify_identity&ssl_ca=ca.pem`
+    (`disabled`; `preferred`, where nothing is said; `required`; `verify_ca`; `verify_identity`; `ssl_cert` and `ssl_key` for a
+    client's own certificate)."""
 
     name: ClassVar[str] = "mysql"
     summary: ClassVar[str] = "MySQL and MariaDB tables, by LOAD DATA from memory in one InnoDB transaction"
