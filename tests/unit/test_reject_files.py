@@ -36,10 +36,13 @@ def row(number: int, *problems: Problem, stage: Stage = Stage.CLEANUP, **more: A
 
 
 def export(*rows: dict[str, Any]) -> Export:
-    def made() -> list[dict[str, Any]]:
-        return list(reject_rows([reject_table(rows)], batch="b1", run=TOKEN.run, places=True))
+    made = list(reject_rows([reject_table(rows)], batch="b1", run=TOKEN.run, places=True))
+    return export_of(made)
 
-    return Export(rows=made, token=TOKEN, sources={"day": ("Day", "day")})
+
+def export_of(made: list[dict[str, Any]]) -> Export:
+    names = dict.fromkeys(name for row in made for name in row["values"] or ())
+    return Export(rows=made, count=len(made), names=list(names), token=TOKEN, sources={"day": ("Day", "day")})
 
 
 def cells(path: Path) -> list[list[str]]:
@@ -139,7 +142,7 @@ def test_json_lines_hold_the_rejects_with_their_keys(tmp_path: Path) -> None:
 def test_text_that_is_no_valid_unicode_can_be_written(tmp_path: Path) -> None:
     made = list(reject_rows([reject_table([row(1, FIELDS, values={"a": "x"})])], batch="b", run="r", places=True))
     made[0]["values"]["a"] = "\udc80"
-    rows = Export(rows=lambda: made, token=TOKEN)
+    rows = export_of(made)
     export_csv(rows, tmp_path / "fix.csv")
     export_jsonl(rows, tmp_path / "fix.jsonl")
     export_rejects(rows, tmp_path / "fix.xlsx")

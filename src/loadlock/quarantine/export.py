@@ -14,33 +14,29 @@ from loadlock.durable import written_whole
 from loadlock.errors import UsageError
 from loadlock.quarantine.sheet import Layout, Reject, Token, as_text, rejects_of
 
-Rows = Callable[[], Iterable[Mapping[str, Any]]]
-"""Gives the rejects (as `reject_rows` does with `places=True`) anew at each call: a header needs to see all of them first."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Export:
     """Rejects to be written to a file."""
 
-    rows: Rows
+    rows: Iterable[Mapping[str, Any]]
+    """As `reject_rows` gives them with `places=True`; read once."""
+    count: int
+    """How many there are: asked before a file is begun that can't hold them."""
+    names: Sequence[str]
+    """Of all their values, and the columns of the files, which malformed rows may be filled in by."""
     token: Token
     sources: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Column of the pipeline → its names as staged."""
-    header: Sequence[str] = ()
-    """Columns of the files: there for malformed rows to be filled in."""
 
     def rejects(self) -> Iterator[Reject]:
-        """The rejects, from the first."""
-        return rejects_of(self.rows())
+        """The rejects, one at a time."""
+        return rejects_of(self.rows)
 
-    def layout(self) -> tuple[Layout, int]:
-        """The columns of the table, and its rows."""
-        names: dict[str, None] = dict.fromkeys(self.header)
-        count = 0
-        for reject in self.rejects():
-            names.update(dict.fromkeys(reject.values))
-            count += 1
-        return Layout(token=self.token, names=tuple(names), sources=self.sources), count
+    @property
+    def layout(self) -> Layout:
+        """The columns of the table."""
+        return Layout(token=self.token, names=tuple(self.names), sources=self.sources)
 
 
 def export_rejects(export: Export, path: Path) -> int:
@@ -62,14 +58,14 @@ def export_csv(export: Export, path: Path) -> int:
 
     Cells that a spreadsheet would take for a formula get an apostrophe before them.
     """
-    layout, count = export.layout()
+    layout = export.layout
     with _output(path) as file:
         file.write("\ufeff")
         writer = csv.writer(file, lineterminator="\r\n")
         writer.writerow(map(as_text, layout.header))
         for reject in export.rejects():
-            writer.writerow([as_text(cell or "") for cell in cells_of(layout, reject)])
-    return count
+            writer.writerow([as_text(cell) if cell else "" for cell in cells_of(layout, reject)])
+    return export.count
 
 
 def cells_of(layout: Layout, reject: Reject) -> Iterator[str | None]:

@@ -71,12 +71,9 @@ class Reject:
     document: Mapping[str, Any]
     values: Mapping[str, str | None]
     """As they are now: staged, with the corrections made so far. Empty for a row that was never staged."""
+    was: Mapping[str, str | None]
+    """As staged."""
     raw_corrected: str | None = None
-
-    @property
-    def was(self) -> Mapping[str, str | None]:
-        """As staged."""
-        return texts(self.document["values"] or {})
 
     @property
     def raw(self) -> str | None:
@@ -160,5 +157,8 @@ def rejects_of(rows: Iterable[Mapping[str, Any]]) -> Iterator[Reject]:
     for row in rows:
         document = dict(row)
         place, corrected = document.pop("_place"), document.pop("corrected", None) or {}
-        values = {**texts(document["values"] or {}), **corrected}
-        yield Reject(place=place, document=document, values=values, raw_corrected=document.get("corrected_raw"))
+        was = texts(document["values"] or {})
+        values = {**was, **corrected} if corrected else was
+        yield Reject(
+            place=place, document=document, values=values, was=was, raw_corrected=document.get("corrected_raw")
+        )

@@ -46,7 +46,7 @@ def export_xlsx(export: Export, path: Path) -> int:
             "workbooks are written by XlsxWriter, which is not installed",
             hint="pip install 'loadlock[excel]', or export to a .csv file.",
         ) from error
-    layout, count = export.layout()
+    layout, count = export.layout, export.count
     _check_size(layout, count)
     options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
     with written_whole(path) as beside, closing(xlsxwriter.Workbook(str(beside), options)) as book:

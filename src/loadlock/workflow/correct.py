@@ -13,6 +13,7 @@ from loadlock.model import FileReport
 from loadlock.pipeline.codec import from_json
 from loadlock.pipeline.model import Pipeline
 from loadlock.quarantine.edits import RAW_COLUMN, Act, Action, in_force
+from loadlock.quarantine.read import ALL
 from loadlock.quarantine.taking import Change, Finding, Place, Taken, in_lines, take
 from loadlock.rows import JSON_RECORD
 from loadlock.workflow.acting import Deed, Line, Who, write_down
@@ -86,25 +87,12 @@ def correct(
     where the file has rows that don't belong: unknown or changed keys, an export of an earlier state.
     """
     with fetched(path) as file, acting(workspace, name, wait_seconds=wait_seconds) as quarantine:
-        known_names = value_names(quarantine)
-        edited = open_edited(file, known_names, quarantine.sources)
+        edited = open_edited(file, quarantine.extent(ALL)[0], quarantine.sources)
         _check_fresh(quarantine, edited.token.run)
         taken = take(edited.rows, KnownRejects(quarantine, edited.token), altered=altered)
         _check_belongs(file, taken, edited.unreadable)
         notes = [f"the column {column!r} is none of the export's: left out" for column in edited.ignored]
         return record(quarantine, taken, who or Who(), source=file.name, notes=notes)
-
-
-def value_names(quarantine: Quarantine) -> list[str]:
-    """All names that the values of the batch's rejects have."""
-    import json
-
-    names: dict[str, None] = dict.fromkeys(quarantine.header)
-    for table in quarantine.tables():
-        for text in table["values"].unique().to_pylist() + table["corrected"].unique().to_pylist():
-            if text is not None:
-                names.update(dict.fromkeys(name for name in json.loads(text) if name != RAW_COLUMN))
-    return list(names)
 
 
 def _check_fresh(quarantine: Quarantine, run: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -135,8 +134,9 @@ def _writing(report: FileReport) -> Writing | None:
 def export_rejects(workspace: Workspace, name: str, wanted: RejectFilter, path: str) -> int:
     """Write the rejects of a batch or run to a file by its ending, or to a Google sheet; how many. `correct` reads it back."""
     found = quarantine_of(workspace, name)
-    rows = partial(found.rows, wanted, places=True)
-    export = Export(rows=rows, token=found.token, sources=found.sources, header=found.header)
+    names, count = found.extent(wanted)
+    rows = found.rows(wanted, places=True)
+    export = Export(rows=rows, count=count, names=names, token=found.token, sources=found.sources)
     return export_to_sheet(export, path) if is_sheet(path) else write_rejects(export, Path(path))
 
 

@@ -15,6 +15,7 @@ from loadlock.ledger.states import DELIVERED
 from loadlock.model import BatchStatus, FileReport, PartKind, RejectState, RunStatus
 from loadlock.quarantine.edits import (
     EVERYWHERE,
+    RAW_COLUMN,
     SCOPE,
     Act,
     Action,
@@ -26,7 +27,7 @@ from loadlock.quarantine.edits import (
     outdated,
     with_act,
 )
-from loadlock.quarantine.read import RejectFilter, reject_rows
+from loadlock.quarantine.read import RejectFilter, filter_rejects, reject_rows
 from loadlock.quarantine.sheet import Token
 from loadlock.rows import IDENTITY
 from loadlock.workflow.children import reject_scope
@@ -192,6 +193,19 @@ class Quarantine:
     def rows(self, wanted: RejectFilter, *, places: bool = False) -> Iterator[dict[str, Any]]:
         """The rejects as JSON, streaming."""
         return reject_rows(self.tables(), batch=self.batch.batch, run=self.run.run, wanted=wanted, places=places)
+
+    def extent(self, wanted: RejectFilter) -> tuple[list[str], int]:
+        """The names of all values of the rejects (the files' columns first), and how many rejects there are."""
+        names: dict[str, None] = dict.fromkeys(self.header)
+        count = 0
+        for table in self.tables():
+            table = filter_rejects(table, wanted)
+            count += table.num_rows
+            for column in ("values", "corrected"):
+                for text in table[column].drop_null().to_pylist():
+                    names.update(dict.fromkeys(json.loads(text)))
+        names.pop(RAW_COLUMN, None)
+        return list(names), count if wanted.limit is None else min(count, wanted.limit)
 
     def _again(self, layer: Layer) -> pa.Table:
         """The identity of the rejects of a replay, with their destinations."""

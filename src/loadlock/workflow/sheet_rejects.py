@@ -41,7 +41,7 @@ def export_to_sheet(export: Export, url: str) -> int:
     A sheet that is there takes only the same export again, and only while nobody has edited it.
     """
     address = parse(url)
-    layout, count = export.layout()
+    layout, count = export.layout, export.count
     header = [IN_SHEETS.get(name, name) for name in layout.header]
     title = address.sheet or f"Rejects {export.token}"
     target = Target(url=written(address), table=TableName(table=title).written())
