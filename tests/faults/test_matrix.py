@@ -25,7 +25,8 @@ SHORT: dict[str, list[Trial]] = {
     "postgres": [
         (UPSERT, "server killed and restarted", "target.before_commit"),
         (UPSERT, "connection reset", "target.merged"),
-        (UPSERT, "deadlock", "target.merged"),
+        (REPLACE, "deadlock", "target.merged"),
+        (REPLACE, "session ended by the administrator", "delivery.published"),
         (UPSERT, "no connection free", "delivery.loaded"),
         (UPSERT, "server's disk full", "delivery.loaded"),
         (UPSERT, "serialization failure", "publishing.recorded"),

@@ -129,6 +129,7 @@ class Deliveries:
         self.companions: Companions | None = None
         self._advance = advance
         self._open: dict[int, Delivery] = {}
+        self._refused_limit: int | None = None
 
     def __enter__(self) -> Deliveries:
         return self
@@ -147,6 +148,7 @@ class Deliveries:
         A direct load whose transaction was lost begins anew, a few times. More than `refused_limit` refused rows raise
         StoppedError.
         """
+        self._refused_limit = refused_limit
         staged = [self._load_patiently(outcome, refused_limit) for outcome in self.outcomes]
         return any(staged)
 
@@ -303,16 +305,9 @@ class Deliveries:
                 delivery.abandon()
 
     def publish(self, outcome: Outcome) -> None:
-        """Make one destination's new state visible, with the child tables that share its transaction. The ledger keeps what
-        was counted, for the read-back after a crash."""
+        """Make one destination's new state visible, with the child tables that share its transaction."""
+        outcome.published = self._publish_patiently(outcome)
         delivery = self._open[outcome.bound.index]
-        try:
-            outcome.published = delivery.publish()
-        except StoppedError:
-            # a guard said no: whoever goes on sends the rows again
-            with suppress(LoadlockError):
-                delivery.abandon()
-            raise
         keep_left(self.work.workspace, self.work.batch, left_scope(self.work.run, outcome.bound.index), delivery)
         if self.companions is not None:
             self.companions.published(outcome)
@@ -323,10 +318,32 @@ class Deliveries:
             for index, counts in outcome.published.by_file.items()
         }
 
+    def _publish_patiently(self, outcome: Outcome) -> Published:
+        """A transaction that is lost while it is published left nothing behind: its rows are sent again, a few times."""
+        lost = False
+
+        def attempt() -> Published:
+            if lost:
+                self._load_patiently(outcome, self._refused_limit)
+            delivery = self._open[outcome.bound.index]
+            try:
+                return delivery.publish()
+            except StoppedError:  # a guard said no: whoever goes on sends the rows again
+                with suppress(LoadlockError):
+                    delivery.abandon()
+                raise
+
+        def close() -> None:
+            nonlocal lost
+            lost = True
+            self._close(outcome)
+
+        return patiently(attempt, outcome.notes, close)
+
     def verify(self, outcome: Outcome) -> None:
         """Read one destination back; raises VerifyError where it differs."""
         delivery = self._open[outcome.bound.index]
-        outcome.receipt = delivery.verify()
+        outcome.receipt = DEFAULT_RETRY.call(delivery.verify)
         point("delivery.verified")
         check_equal(outcome.bound.label, outcome.receipt)
 
