@@ -87,6 +87,11 @@ def _notes(document: Mapping[str, Any]) -> list[str]:
             f"{document['refused_by_destination']:,} rows were refused by the destination: whether it takes them now is seen"
             " when they are sent"
         )
+    if document["settled"]:
+        notes.append(
+            f"{document['settled']:,} rows that were replayed or discarded since are left out; after a rerun replay sends the"
+            " corrected ones again"
+        )
     notes += [f"a rerun would stop before publishing: {reason}" for reason in document["stops"]]
     if not document["stops"]:
         notes.append(f"to do it: loadlock rerun {document['batch'][:12]}")

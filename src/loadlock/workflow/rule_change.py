@@ -16,10 +16,10 @@ from loadlock.engines.base import Engine
 from loadlock.engines.local import LocalEngine
 from loadlock.errors import UsageError
 from loadlock.ledger.base import BatchRecord, PartRecord, RunRecord
-from loadlock.model import PartKind, RunStatus, Severity
+from loadlock.model import PartKind, RejectState, RunStatus, Severity
 from loadlock.pipeline.codec import to_json
 from loadlock.pipeline.model import Pipeline
-from loadlock.rows import reject_schema
+from loadlock.rows import IDENTITY, reject_schema
 from loadlock.staging.base import Staging
 from loadlock.staging.parquet import ParquetStaging
 from loadlock.staging.scratch import ScratchStaging
@@ -29,6 +29,7 @@ from loadlock.workflow.drifting import compared
 from loadlock.workflow.generation import STATE
 from loadlock.workflow.masking import hidden, hidden_problem
 from loadlock.workflow.planning import Staged, check_after, check_before, plan_of, refused_files
+from loadlock.workflow.quarantine import is_replay, quarantine_of
 from loadlock.workflow.workspace import Workspace, find_workspace
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class RuleChange:
     difference: Difference
     refused: int
     """Rows that the destinations refused in that run: whether they take them now is seen when they are sent."""
+    settled: int
+    """Rows that operators settled since that run (replayed, discarded): they are left out of the comparison."""
     types: dict[str, tuple[str, str]]
     """Columns of another type: type before and after."""
     stops: list[str]
@@ -94,6 +97,7 @@ class RuleChange:
             },
             "withdrawn": found.rows(CLEAN, REJECTED) + found.rows(CLEAN, LEFT_OUT),
             "refused_by_destination": self.refused,
+            "settled": self.settled,
             "before": self.before,
             "after": self.after,
             "stops": self.stops,
@@ -155,6 +159,8 @@ def _earlier(workspace: Workspace, batch: BatchRecord, against: str | None) -> R
         runs = sorted(ledger.runs(batch=batch.batch), key=lambda run: run.status not in done)
     for run in runs:
         whole = ledger.run(run.run) or run
+        if is_replay(whole):
+            continue  # it holds the rows alone that it sent
         raw = ledger.parts(batch.batch, f"g{_generation(whole, batch)}", PartKind.RAW)
         clean = ledger.parts(batch.batch, whole.run, PartKind.CLEAN)
         if raw and {record.ref.key.seq for record in raw} == {record.ref.key.seq for record in clean}:
@@ -168,6 +174,20 @@ def _earlier(workspace: Workspace, batch: BatchRecord, against: str | None) -> R
 
 def _generation(run: RunRecord, batch: BatchRecord) -> int:
     return int(run.state.get(STATE, batch.generation))
+
+
+def _settled(workspace: Workspace, batch: BatchRecord, earlier: RunRecord) -> pa.Table | None:
+    """Identity of the rows that operators settled since that run: corrected and delivered by a replay, or discarded."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found = quarantine_of(workspace, batch.batch)
+    touched = found.acts or len(found.layers) > 1
+    if not touched or found.layers[0].run.run != earlier.run:
+        return None
+    states = pa.array([RejectState.RESOLVED, RejectState.DISCARDED], pa.string())
+    rows = [table.filter(pc.is_in(table["state"], states)).select(list(IDENTITY)) for table in found.tables()]
+    return pa.concat_tables(rows) if rows else None
 
 
 def _check_source(pipeline: Pipeline, earlier: RunRecord) -> None:
@@ -198,6 +218,7 @@ class _Comparison:
         reports = ledger.file_reports(batch.batch, generation)
         self.staged = Staged(workspace=workspace, engine=engine, raw=self.raw, reports=reports)
         self.staging = ScratchStaging(kept=workspace.staging, scratch=ParquetStaging(workspace.temp), scope=SCOPE)
+        self.settled = _settled(workspace, batch, earlier)
 
     def made(self, examples: int) -> RuleChange:
         record = replace(
@@ -225,6 +246,7 @@ class _Comparison:
             after=_counts(cleaned),
             difference=found,
             refused=self._refused(),
+            settled=0 if self.settled is None else self.settled.num_rows,
             types=_types(found, earlier, cleaned),
             stops=self._stops(cleaned),
             decisions=[vars(decision) for decision in decisions],
@@ -260,8 +282,8 @@ class _Comparison:
             for scope in (run, cleaning.batch_scope(run))
             for record in ledger.parts(self.batch.batch, scope, PartKind.REJECTS)
         ]
-        before = _Version(self.staging, [*was.parts, *rejects], was.losers)
-        after = _Version(self.staging, made, now.losers)
+        before = _Version(self.staging, [*was.parts, *rejects], was.losers, self.settled)
+        after = _Version(self.staging, made, now.losers, self.settled)
         found = Difference(limit=examples)
         for part in self.engine.map(partial(_of_part, before, after, examples), [one.ref.key.seq for one in self.raw]):
             found = found + part
@@ -296,9 +318,12 @@ class _Comparison:
 class _Version:
     """The parts that one version of the rules made, by the number of the raw part."""
 
-    def __init__(self, staging: Staging, records: Sequence[PartRecord], losers: pa.Table | None) -> None:
+    def __init__(
+        self, staging: Staging, records: Sequence[PartRecord], losers: pa.Table | None, settled: pa.Table | None
+    ) -> None:
         self._staging = staging
         self._losers = losers
+        self._settled = settled
         self._clean = {r.ref.key.seq: r for r in records if r.ref.key.kind == PartKind.CLEAN}
         self._rejects: dict[int, list[PartRecord]] = {}
         for record in records:
@@ -310,10 +335,9 @@ class _Version:
         import pyarrow as pa
 
         rejects = [self._staging.read(record.ref) for record in self._rejects.get(seq, ())]
-        return Fate(
-            clean=cleaning.without(self._staging.read(self._clean[seq].ref), self._losers),
-            rejects=pa.concat_tables([reject_schema().empty_table(), *rejects]),
-        )
+        clean = cleaning.without(self._staging.read(self._clean[seq].ref), self._losers)
+        rejected = pa.concat_tables([reject_schema().empty_table(), *rejects])
+        return Fate(clean=cleaning.without(clean, self._settled), rejects=cleaning.without(rejected, self._settled))
 
 
 def _of_part(before: _Version, after: _Version, examples: int, seq: int) -> Difference:

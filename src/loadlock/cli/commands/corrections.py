@@ -1,10 +1,10 @@
-"""`loadlock corrections list | undo BATCH`."""
+"""`loadlock corrections list | undo | suggest BATCH`."""
 
 from __future__ import annotations
 
 import click
 
-from loadlock.cli.common import acts, looks, print_json, print_table
+from loadlock.cli.common import acts, looks, print_json, print_table, value_text
 
 
 @click.group()
@@ -52,6 +52,43 @@ def undo_act(batch: str, *, act: int | None, by: str | None, why: str, as_json: 
         print_json(found.to_json())
     else:
         click.echo(f"act {found.seq}: act {found.undoes} is undone")
+    return 0
+
+
+@command.command("suggest")
+@click.argument("batch")
+@click.option("--every", is_flag=True, help="Look at the newest 50 batches of its pipeline.")
+@click.option(
+    "--least", type=click.IntRange(min=1), default=2, show_default=True, help="Times that it was corrected so."
+)
+@looks
+def suggest_rules(batch: str, *, every: bool, least: int, as_json: bool, workspace: str | None) -> int:
+    """Rules that would do what operators did by hand again and again."""
+    from loadlock.workflow.suggesting import as_rules, suggest
+
+    found = suggest(batch, every=every, least=least, workspace=workspace)
+    if as_json:
+        print_json([one.to_json() for one in found])
+        return 0
+    if not found:
+        click.echo(f"nothing was corrected to the same value {least} times or more")
+        return 0
+    heads = ("column", "old", "new", "times", "batches", "otherwise")
+    print_table(
+        heads,
+        (
+            [
+                value_text(getattr(one, name)) if name in ("old", "new") else getattr(one, name)
+                for name in ("column", "old", "new", "times", "batches", "contradicted")
+            ]
+            for one in found
+        ),
+    )
+    rules = as_rules(found)
+    if rules:
+        click.echo("to make rules of them, write these before the other rules of the column:")
+    for column, written in rules.items():
+        click.echo(f"  {column}: {{rules: [{', '.join(written)}]}}")
     return 0
 
 
