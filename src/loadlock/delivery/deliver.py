@@ -173,9 +173,7 @@ class Delivery:
 
     def publish(self) -> Published:
         """Make the rows visible in one step. Again after a lost answer: the control row decides."""
-        opened = self._opened()
-        if opened.published is not None:
-            return opened.published
+        self._opened()
         try:
             self.published = self._retry.call(
                 lambda: self._session.publish(rows=self.rows_sent, digest=self.delivered_digest)
@@ -339,6 +337,7 @@ class Delivery:
                 if piece.rows > 1:
                     pieces.refused(piece, error.refusal.row)
                 else:
+                    pieces.alone(piece)
                     refused.append(part)
                     self.refuse(part, (problem_of(error),))
             else:

@@ -15,8 +15,10 @@ from loadlock.cli.common import finish, option_pairs, run_options, runs
     "--to", required=True, metavar="URL", help="postgresql:// mysql:// duckdb:/// sqlite:/// or a file's path."
 )
 @click.option("--table", help="schema.table, parts quoted as in SQL.")
-@click.option("--mode", help="append, replace or upsert (default: append for tables, replace for files).")
-@click.option("--key", multiple=True, metavar="COLUMNS", help="Key columns for upsert: a,b or repeated.")
+@click.option(
+    "--mode", help="append, replace, upsert, insert_only, delete_insert or mirror (default: append; replace for files)."
+)
+@click.option("--key", multiple=True, metavar="COLUMNS", help="Key columns of the modes by key: a,b or repeated.")
 @click.option("--force", is_flag=True, help="Deliver again what was delivered before.")
 @option_pairs
 @runs

@@ -180,6 +180,8 @@ class Spool:
     folder: Path
     rows: int = 0
     chunks: set[str] = field(default_factory=set)
+    used: bool = False
+    """Whether its owner wrote or read it, or goes on without it: one who only looked leaves it for the run it is of."""
 
     @property
     def paths(self) -> list[Path]:
@@ -199,9 +201,11 @@ class Spool:
             beside.rename(path)
         self.chunks.add(chunk_id)
         self.rows += table.num_rows
+        self.used = True
 
     def sql(self) -> str:
         """The chunks as a DuckDB table function, in order."""
+        self.used = True
         names = ", ".join("'" + str(path).replace("'", "''") + "'" for path in self.paths)
         return f"read_parquet([{names}])"
 

@@ -40,6 +40,8 @@ class ServerSession(ServerUndo[TableT, ConnectionT], Session):
         self._children: list[ServerSession[TableT, ConnectionT]] = []
         self._pledged: tuple[int, str] | None = None
         self._recognised = False
+        self._finishes = False
+        """Whether this session ends the delivery, and did not only look."""
 
     # -- what servers do in their own words -----------------------------------------------------------------------------
 
@@ -220,6 +222,7 @@ class ServerSession(ServerUndo[TableT, ConnectionT], Session):
 
     def publish(self, *, rows: int, digest: str) -> Published:
         """Commit, with the control rows. After a lost answer the control row says what happened."""
+        self._finishes = True
         if self._published is not None:
             return self._published
         if self._parent is not None:
@@ -432,7 +435,7 @@ class ServerSession(ServerUndo[TableT, ConnectionT], Session):
 
     def _clear(self) -> None:
         """What is left beside the target at the end."""
-        if self._published is not None and self._staged:
+        if self._published is not None and self._staged and self._finishes:
             self._run(f"drop table if exists {self._staging}")
         if self._published is not None or self._taken_back:
             self._prune_undo()

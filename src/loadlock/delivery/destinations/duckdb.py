@@ -225,6 +225,7 @@ class DuckDBSession(Session):
             return Foreseen(inserted=rows) if is_new else foresee_chunks(self._connection, self._ready(), self._spool)
 
     def publish(self, *, rows: int, digest: str) -> Published:
+        self._spool.used = True
         if self._published is None:
             self._pledged = (rows, digest)
             with link.mapped(self._label):
@@ -432,7 +433,6 @@ class DuckDBSession(Session):
     def close(self) -> None:
         if self._parent is not None:
             self._connection = None
-            self._spool.remove()
         if self._connection is not None:
             with suppress(Exception):
                 unused = self._made and link.holds_nothing(self._connection)
@@ -440,6 +440,7 @@ class DuckDBSession(Session):
                 if unused:
                     self._path.unlink()
             self._connection = None
+        if self._published is None or self._spool.used:
             self._spool.remove()
         self._lock.release()
 
