@@ -51,6 +51,9 @@ sheets-size: setup
 bench-kernel: setup
 	$(BIN)/python -m bench.kernel
 
+bench-json: setup
+	$(BIN)/python -m bench.json_records
+
 places: setup
 	$(BIN)/python tools/places.py
 

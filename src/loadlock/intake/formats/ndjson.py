@@ -167,7 +167,9 @@ class _Reader:
         ends = window.ends + self._position
         found: set[int] = set()
         for start, end in lines.tolist():
-            found.update(range(int(np.searchsorted(ends, start, "right")), int(np.searchsorted(ends, end)) + 1))
+            # one that a lone CR cut in two here reaches beyond the window
+            last = min(int(np.searchsorted(ends, end)), len(ends) - 1)
+            found.update(range(int(np.searchsorted(ends, start, "right")), last + 1))
         return found
 
     def _odd(self, window: _Window) -> list[int]:
