@@ -269,6 +269,9 @@ class Session(Protocol):
         parent.publish() → child.publish(), which answers what the parent's publish did with it.
     """
 
+    proof: ClassVar[str] = "every value proved by hashes that the server made of each column"
+    """How `proved` proves, for people."""
+
     def open(self) -> Opened:
         """Lock the target, create control tables and target where absent, check the contract, find receipts.
 

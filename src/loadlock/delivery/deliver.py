@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 BATCH = "_batch"
 DEFAULT_RETRY = RetryPolicy()
 LEVELS = (VerifyLevel.NONE, VerifyLevel.COUNT, VerifyLevel.KEYS, VerifyLevel.CONTENT)
-PROVED = "every value proved by hashes that the server made of each column"
+PROVED = Session.proof
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,7 +216,7 @@ class Delivery:
         if published is None:
             raise StoppedError("nothing is published, so there is nothing to verify")
         if (proved := self._session.proved()) == self.rows_sent:
-            return self._receipt(published, VerifyLevel.CONTENT, True, proved, (*published.notes, PROVED))
+            return self._receipt(published, VerifyLevel.CONTENT, True, proved, (*published.notes, self._session.proof))
         level, tables = self._session.read_back(self.job.columns)
         found = self._count_back(tables) if level == VerifyLevel.COUNT else self._digest_back(tables)
         wanted = self._landed(published)

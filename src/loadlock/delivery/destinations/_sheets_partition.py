@@ -25,7 +25,7 @@ from loadlock.delivery.base import (
     Written,
 )
 from loadlock.delivery.destinations._sheets_back import BatchKeys
-from loadlock.delivery.destinations._sheets_session import SheetsSession
+from loadlock.delivery.destinations._sheets_session import PROOF, SheetsSession
 from loadlock.delivery.destinations._sheets_survey import table_keys
 from loadlock.errors import BalanceError, RefusedError, UsageError
 from loadlock.model import Chunk, VerifyLevel, WriteMode
@@ -47,6 +47,8 @@ def check_partition(job: Job) -> None:
 
 class PartitionedSession(Session):
     """See `loadlock.delivery.base.Session`."""
+
+    proof = PROOF
 
     def __init__(self, job: Job, parts: Sequence[SheetsSession], label: str) -> None:
         self._job = job

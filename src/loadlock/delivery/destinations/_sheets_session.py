@@ -44,6 +44,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+PROOF = "every cell was read again from the sheet and is equal"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Ways:
     """How a session works, from the destination's options."""
@@ -62,6 +65,8 @@ class Ways:
 
 class SheetsSession(Session):
     """See `loadlock.delivery.base.Session`."""
+
+    proof = PROOF
 
     def __init__(self, job: Job, wire: Wire, sheet: str, label: str, ways: Ways) -> None:
         self._job = job
