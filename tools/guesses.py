@@ -42,6 +42,8 @@ WHOLE = {
 SINGLE = ("csv-spectrum", "duckdb-csv", "messytables", "json-test-suite")
 """Folders of files that have nothing to do with each other: a proposal for each file."""
 ENDINGS = (".csv", ".tsv", ".json", ".ndjson")
+MOST_LINES = 100
+"""Files of a folder up to which each has its line."""
 EXCERPT = 34
 """Lines of a proposal that the page shows."""
 
@@ -111,10 +113,15 @@ def _section(folder: Path, name: str, faults: list[str]) -> Iterator[str]:
         yield f"{WHOLE[name][0].upper()}{WHOLE[name][1:]}. {_outcome(tried)}\n"
         yield "```yaml\n" + _excerpt(tried.text, folder, name) + "\n```\n"
         return
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix in ENDINGS)
+    lines = [_line(file, folder, faults) for file in files]
+    if len(lines) > MOST_LINES:
+        refused = sum("| refused: " in line for line in lines)
+        ran = f"For {len(lines) - refused:,} of {len(lines):,} files a pipeline is proposed that runs"
+        yield f"{ran}; {refused:,} are refused with a reason.\n"
+        return
     yield "| file | rows | columns proposed | rejected |\n| --- | ---: | --- | ---: |"
-    for file in sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix in ENDINGS):
-        yield _line(file, folder, faults)
-    yield ""
+    yield from [*lines, ""]
 
 
 def _line(file: Path, folder: Path, faults: list[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import click
@@ -18,7 +18,7 @@ def print_sample(document: Mapping[str, Any]) -> None:
     click.echo(_looked(document))
     for entry in document["rows"]:
         _print_row(entry)
-    _print_rules(document["tallies"]["rules"])
+    print_rules(document["tallies"]["rules"])
     _print_problems(document)
     for decision in document["decisions"]:
         click.echo(f"{decision['column']}: {decision['reason']}")
@@ -94,7 +94,8 @@ def _why(mark: Mapping[str, Any]) -> str:
     return str(mark["name"]) if mark["kind"] == "rule" else f"{mark['code']}: {mark['message']}"
 
 
-def _print_rules(rules: list[Mapping[str, Any]]) -> None:
+def print_rules(rules: Sequence[Mapping[str, Any]]) -> None:
+    """What each rule looked at, changed and rejected, with an example."""
     if not rules:
         return
     click.secho("rules", bold=True)

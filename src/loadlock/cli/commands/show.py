@@ -25,8 +25,9 @@ def _encoding(file: Mapping[str, Any]) -> tuple[Any, ...]:
 @click.argument("id_")
 @looks
 def command(id_: str, *, as_json: bool, workspace: str | None) -> int:
-    """Show one run (its balance, rejects, receipts) or one batch (its files and runs)."""
+    """Show one run (its balance, rejects, receipts, what each rule did) or one batch (its files and runs)."""
     from loadlock.cli.balance import print_balance
+    from loadlock.cli.sample import print_rules
     from loadlock.workflow.lists import show
 
     document = show(workspace, id_)
@@ -37,6 +38,7 @@ def command(id_: str, *, as_json: bool, workspace: str | None) -> int:
         if document.get("cause"):
             click.echo(f"cause: {document['cause']}")
         print_table(_ENCODING_COLUMNS, (_encoding(file) for file in document.get("files", []) if file.get("encoding")))
+        print_rules((document.get("tallies") or {}).get("rules", []))
         print_table(("at", "event"), ((event["at"], event["text"]) for event in document["events"]))
     else:
         click.echo(
