@@ -117,6 +117,8 @@ def commands_page() -> str:
         command = app.get_command(context, name)
         assert command is not None
         parts += [f"## {name}\n", "```text", _help(command, f"loadlock {name}"), "```\n"]
+        for sub, one in sorted(command.commands.items()) if isinstance(command, click.Group) else ():
+            parts += [f"### {name} {sub}\n", "```text", _help(one, f"loadlock {name} {sub}"), "```\n"]
     return "\n".join(parts)
 
 

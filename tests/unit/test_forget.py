@@ -35,9 +35,14 @@ def test_the_ledger_forgets_every_text_and_keeps_the_counts(ledger: Ledger) -> N
     ledger.save_file_report(BATCH, 1, 0, report)
     ledger.set_status("r1", RunStatus.FAILED, cause=f"refused: {SECRET}")
     document = {
-        **{"run": "r1", "batch": BATCH, "balance": {"received": 3}, "tallies": {"low": SECRET}, "cause": SECRET},
+        "run": "r1",
+        "batch": BATCH,
+        "balance": {"received": 3},
+        "tallies": {"low": SECRET},
+        "cause": SECRET,
         "files": [{"name": SECRET, "bytes": 7, "balance": {"received": 3}}],
-        **{"destinations": [], "receipt": None},
+        "destinations": [],
+        "receipt": None,
     }
     ledger.finish_run("r1", digest="d" * 32, document=document)
     ledger.forget(BATCH)

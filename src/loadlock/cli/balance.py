@@ -35,7 +35,8 @@ def print_balance(document: dict[str, Any]) -> None:
 def _sheet(document: dict[str, Any]) -> Table:
     table = Table(title="Balance sheet (rows)", title_justify="left", box=None, pad_edge=False, header_style="bold")
     table.add_column("file")
-    columns = ("received", "blank", "rejected", "skipped", "superseded", "clean", "inserted", "updated", "unchanged")
+    kept_out = ("rejected", "skipped", "superseded", *(["discarded"] if document["balance"].get("discarded") else []))
+    columns = ("received", "blank", *kept_out, "clean", "inserted", "updated", "unchanged")
     for name in columns:
         table.add_column(name, justify="right")
     files = document["files"]

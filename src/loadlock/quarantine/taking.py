@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from loadlock.model import RejectState
-from loadlock.quarantine.edits import RAW_COLUMN
+from loadlock.quarantine.edits import EVERYWHERE, RAW_COLUMN
 from loadlock.quarantine.habits import habit
 from loadlock.quarantine.sheet import as_text, without_mark
 from loadlock.quarantine.workbook import CUT, shown
@@ -55,14 +55,17 @@ class KnownReject:
     """A row of a child table."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Change:
-    """One corrected cell. `column` is a staged name; "" = the raw text."""
+    """One line of an operator's act: a corrected cell, or a decision on a reject. `column` is a staged name, "" = the raw
+    text, None = the reject as a whole; of an accepted reject it is the code of a problem."""
 
     place: Place
-    column: str
-    old: str | None
-    new: str | None
+    column: str | None = None
+    old: str | None = None
+    new: str | None = None
+    to: int = EVERYWHERE
+    """Of a discarded reject: the destinations that it was to go to."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,8 +207,8 @@ def _by_itself(row: EditedRow, reject: KnownReject, change: Change) -> str | Non
     words = None if row.exact else habit(change.old, change.new)
     if words is None or change.column == RAW_COLUMN:
         return words
-    original = (reject.staged or {}).get(change.column)
-    beside = row.was.get(change.column)
+    name = change.column or ""
+    original, beside = (reject.staged or {}).get(name), row.was.get(name)
     return None if beside and _same(row, beside, original) else words
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from loadlock.faults import point
 from loadlock.ledger.base import PartRecord
 from loadlock.model import PartKey, PartKind
-from loadlock.quarantine.edits import EVERYWHERE, SCOPE, Act, Action, edit_schema
-from loadlock.quarantine.taking import Place
+from loadlock.quarantine.edits import SCOPE, Act, Action, edit_schema
+from loadlock.quarantine.taking import Change
 from loadlock.rows import FILE, ROW, SUB
 from loadlock.workflow.quarantine import Quarantine, acts_of
 
@@ -42,23 +42,12 @@ class Who:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line:
-    """One line of an act."""
-
-    place: Place
-    column: str | None = None
-    old: str | None = None
-    new: str | None = None
-    to: int = EVERYWHERE
-
-
-@dataclass(frozen=True, kw_only=True)
 class Deed:
     """What is to be written down."""
 
     action: Action
     who: Who
-    lines: Sequence[Line] = ()
+    lines: Sequence[Change] = ()
     source: str = ""
     undoes: int | None = None
     counts: list[list[Any]] = field(default_factory=list)
@@ -91,7 +80,7 @@ def write_down(quarantine: Quarantine, deed: Deed) -> Act:
     return act
 
 
-def _table(lines: Sequence[Line]) -> pa.Table:
+def _table(lines: Sequence[Change]) -> pa.Table:
     import pyarrow as pa
 
     files, rows, subs = zip(*(line.place for line in lines), strict=True) if lines else ((), (), ())

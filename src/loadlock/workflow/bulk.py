@@ -51,7 +51,7 @@ def correct_in_bulk(
     maps = [(column, _read_map(Path(file))) for column, file in map(_split, bulk.maps)]
     with acting(workspace, name, wait_seconds=wait_seconds) as quarantine:
         expressions = [expression for _, expression in sets]
-        changes: dict[tuple[Place, str], Change] = {}
+        changes: dict[tuple[Place, str | None], Change] = {}
         rows = 0
         for chosen in choose(quarantine, bulk.wanted, bulk.where, expressions):
             rows += chosen.table.num_rows

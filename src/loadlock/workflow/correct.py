@@ -16,7 +16,7 @@ from loadlock.quarantine.edits import RAW_COLUMN, Act, Action, in_force
 from loadlock.quarantine.read import ALL
 from loadlock.quarantine.taking import Change, Finding, Place, Taken, in_lines, take
 from loadlock.rows import JSON_RECORD
-from loadlock.workflow.acting import Deed, Line, Who, write_down
+from loadlock.workflow.acting import Deed, Who, write_down
 from loadlock.workflow.edited_file import open_edited
 from loadlock.workflow.known_rejects import KnownRejects
 from loadlock.workflow.quarantine import Quarantine, quarantine_of
@@ -89,10 +89,11 @@ def correct(
     with fetched(path) as file, acting(workspace, name, wait_seconds=wait_seconds) as quarantine:
         edited = open_edited(file, quarantine.extent(ALL)[0], quarantine.sources)
         _check_fresh(quarantine, edited.token.run)
-        taken = take(edited.rows, KnownRejects(quarantine, edited.token), altered=altered)
+        known = KnownRejects(quarantine, edited.token)
+        taken = take(edited.rows, known, altered=altered)
         _check_belongs(file, taken, edited.unreadable)
         notes = [f"the column {column!r} is none of the export's: left out" for column in edited.ignored]
-        return record(quarantine, taken, who or Who(), source=file.name, notes=notes)
+        return record(quarantine, taken, who or Who(), source=file.name, notes=notes, known=known)
 
 
 def _check_fresh(quarantine: Quarantine, run: str) -> None:
@@ -114,15 +115,22 @@ def _check_belongs(path: Path, taken: Taken, unreadable: Sequence[str]) -> None:
         )
 
 
-def record(quarantine: Quarantine, taken: Taken, who: Who, *, source: str, notes: Sequence[str] = ()) -> Correction:
-    """Write the changes down, those of malformed rows as rows of their own."""
-    rows, malformed = _staged(quarantine, taken.changes)
+def record(
+    quarantine: Quarantine,
+    taken: Taken,
+    who: Who,
+    *,
+    source: str,
+    notes: Sequence[str] = (),
+    known: KnownRejects | None = None,
+) -> Correction:
+    """Write the changes down, those of malformed rows (which need `known`) as rows of their own."""
+    rows, malformed = _staged(quarantine, taken.changes, known) if known is not None else ([], [])
     wrong = {finding.place for finding in malformed}
-    changes = [change for change in taken.changes if change.place not in wrong]
-    lines = [Line(place=c.place, column=c.column, old=c.old, new=c.new) for c in changes]
+    changes = [change for change in taken.changes if change.place not in wrong] if wrong else taken.changes
     act = None
-    if lines:
-        act = write_down(quarantine, Deed(action=Action.CORRECT, who=who, lines=lines, source=source, rows=rows))
+    if changes:
+        act = write_down(quarantine, Deed(action=Action.CORRECT, who=who, lines=changes, source=source, rows=rows))
     return Correction(
         batch=quarantine.batch.batch,
         act=act,
@@ -133,16 +141,19 @@ def record(quarantine: Quarantine, taken: Taken, who: Who, *, source: str, notes
     )
 
 
-def _staged(quarantine: Quarantine, changes: Sequence[Change]) -> tuple[list[tuple[int, pa.Table]], list[Finding]]:
+def _staged(
+    quarantine: Quarantine, changes: Sequence[Change], known: KnownRejects
+) -> tuple[list[tuple[int, pa.Table]], list[Finding]]:
     """Raw rows for the malformed rows among the changes, by file; and those that can't be read."""
-    known = KnownRejects(quarantine)
     of_file: dict[int, dict[Place, dict[str, str | None]]] = {}
     for change in changes:
         reject = known(change.place)
         assert reject is not None
         if reject.staged is None:
             start = {} if change.column == RAW_COLUMN else dict(reject.now)
-            of_file.setdefault(change.place[0], {}).setdefault(change.place, start)[change.column] = change.new
+            of_file.setdefault(change.place[0], {}).setdefault(change.place, start)[change.column or RAW_COLUMN] = (
+                change.new
+            )
     made: list[tuple[int, pa.Table]] = []
     wrong: list[Finding] = []
     for index, rows in sorted(of_file.items()):

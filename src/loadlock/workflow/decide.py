@@ -13,8 +13,9 @@ from loadlock.model import RejectState
 from loadlock.problems import ACCEPTABLE
 from loadlock.quarantine.edits import Act, Action
 from loadlock.quarantine.read import ALL, RejectFilter
+from loadlock.quarantine.taking import Change
 from loadlock.rows import FILE
-from loadlock.workflow.acting import Deed, Line, Who, write_down
+from loadlock.workflow.acting import Deed, Who, write_down
 from loadlock.workflow.chosen import choose, places_of
 from loadlock.workflow.correct import acting
 from loadlock.workflow.quarantine import Quarantine
@@ -58,7 +59,7 @@ def accept(
     """
     with acting(workspace, name) as quarantine:
         _check_reason(why)
-        lines: list[Line] = []
+        lines: list[Change] = []
         wrong: list[str] = []
         for chosen in choose(quarantine, wanted, where):
             rows = zip(
@@ -71,7 +72,7 @@ def accept(
                 if state in _DECIDABLE:
                     codes = dict.fromkeys(problem["code"] for problem in problems)
                     wrong += [f"row {place[1]}: {code}" for code in codes if code not in ACCEPTABLE]
-                    lines += [Line(place=place, column=code) for code in codes]
+                    lines += [Change(place=place, column=code) for code in codes]
         if wrong:
             raise UsageError(
                 f"only what a check found can be accepted, and {len(wrong):,} problems are none: {', '.join(wrong[:_SHOWN])}",
@@ -92,7 +93,7 @@ def discard(
     """Give rejects up for good (or until it is undone): they are counted as discarded, and no replay sends them."""
     with acting(workspace, name) as quarantine:
         _check_reason(why)
-        lines: list[Line] = []
+        lines: list[Change] = []
         counts: Counter[tuple[str, int, int]] = Counter()
         for chosen in choose(quarantine, wanted, where):
             table = chosen.table
@@ -100,7 +101,7 @@ def discard(
             rows = zip(places_of(table), *(table[column].to_pylist() for column in names), strict=True)
             for place, state, stage, file, to in rows:
                 if state in (*_DECIDABLE, RejectState.ACCEPTED) and to:
-                    lines.append(Line(place=place, to=to))
+                    lines.append(Change(place=place, to=to))
                     counts[(stage, file, to)] += 1
         counted = [[*key, number] for key, number in sorted(counts.items())]
         return _decided(quarantine, Action.DISCARD, lines, Who(by=by, why=why), where, counted)
@@ -114,7 +115,7 @@ def _check_reason(why: str) -> None:
 def _decided(
     quarantine: Quarantine,
     action: Action,
-    lines: Sequence[Line],
+    lines: Sequence[Change],
     who: Who,
     where: str | None,
     counts: list[list[Any]] | None = None,
