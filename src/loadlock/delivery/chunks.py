@@ -68,11 +68,14 @@ class Pieces:
 
     Where the destination says which row it refused, the rows before it, the row itself and the rows behind it become
     pieces, and what lies behind is sent in a window about as long as the last gap between two refused rows: each row is
-    sent about twice, however many are refused. Where it doesn't say, a refused piece is halved.
+    sent about twice, however many are refused. Where it doesn't say, a refused piece is halved, and what lies behind the row
+    that is found is sent in such a window too.
     """
 
     waiting: list[Piece] = field(default_factory=list)
     window: int | None = None
+    _behind: int = 0
+    """Behind the last row that was refused alone."""
 
     @classmethod
     def of(cls, chunk: Chunk, loaded: Sequence[Piece] = ()) -> Pieces:
@@ -98,6 +101,11 @@ class Pieces:
         """The piece was taken: the next may be longer."""
         if self.window is not None and piece.rows >= self.window:
             self.window *= 2
+
+    def alone(self, piece: Piece) -> None:
+        """The piece of one row was refused: it is out."""
+        self.window = max(_SMALLEST_WINDOW, piece.behind - self._behind)
+        self._behind = piece.behind
 
     def refused(self, piece: Piece, row: int | None) -> None:
         """The piece (of two rows or more) was refused; `row` = the refused row's index in it, where known."""
