@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from loadlock.workflow.decide import Decision
     from loadlock.workflow.forget import Forgotten
     from loadlock.workflow.result import RunResult
+    from loadlock.workflow.rollback import Rollback
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,15 @@ class Batch:
         from loadlock.workflow.start import Options
 
         return replay(self.name, Options(workspace=self.workspace, force=force), everything=everything, to=to)
+
+    def rollback(self, *, force: bool = False, to: str | None = None) -> Rollback:
+        """Take back what the batch delivered; `force` restores the old rows over what others changed since.
+
+        Raises ConflictError, whose `details` list the conflicts, and then nothing is changed."""
+        from loadlock.workflow.rollback import rollback
+        from loadlock.workflow.start import Options
+
+        return rollback(self.name, Options(workspace=self.workspace, force=force), to=to)
 
     def forget(self, *, confirm: bool) -> Forgotten:
         """Remove the batch's data from the workspace for good."""

@@ -2,35 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import Any
 
 import pytest
 
 from loadlock.testing.command import CommandLine
-from loadlock.testing.databases import connect_mysql
-
-
-def ask(url: str, sql: str) -> list[tuple[Any, ...]]:
-    if url.startswith("duckdb"):
-        import duckdb
-
-        with duckdb.connect(url.partition(":///")[2]) as base:
-            return [tuple(row) for row in base.execute(sql).fetchall()]
-    if url.startswith("sqlite"):
-        import sqlite3
-
-        with closing(sqlite3.connect(url.partition(":///")[2], isolation_level=None)) as file:
-            return file.execute(sql).fetchall()
-    if url.startswith("mysql"):
-        with closing(connect_mysql(url)) as link, link.cursor() as cursor:
-            cursor.execute(sql)
-            return [tuple(row) for row in cursor.fetchall()]
-    import psycopg
-
-    with psycopg.connect(url, autocommit=True) as server:
-        cursor = server.execute(sql.encode())
-        return [] if cursor.description is None else cursor.fetchall()
+from loadlock.testing.databases import ask
 
 
 def write(loadlock: CommandLine, url: str, way: str) -> None:
@@ -44,17 +21,10 @@ def deliver(loadlock: CommandLine, name: str, *rows: str) -> dict[str, Any]:
     return dict(loadlock.json("run", "p.yaml", codes=[0]))
 
 
-@pytest.fixture(
-    params=[
-        "duckdb",
-        "sqlite",
-        pytest.param("postgres", marks=pytest.mark.postgres),
-        pytest.param("mysql", marks=pytest.mark.mysql),
-    ]
-)
+@pytest.fixture(params=["duckdb", pytest.param("postgres", marks=pytest.mark.postgres)])
 def url(request: pytest.FixtureRequest, loadlock: CommandLine) -> str:
-    if request.param in ("postgres", "mysql"):
-        return str(request.getfixturevalue(request.param))
+    if request.param == "postgres":
+        return str(request.getfixturevalue("postgres"))
     return f"{request.param}:///{loadlock.folder}/out.db"
 
 

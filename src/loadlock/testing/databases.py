@@ -1,11 +1,12 @@
-"""Empty databases on a test server, dropped at the end of a `with` block."""
+"""Empty databases on a test server, dropped at the end of a `with` block; questions to any database."""
 
 from __future__ import annotations
 
+import sqlite3
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 if TYPE_CHECKING:
@@ -58,6 +59,28 @@ def connect_mysql(url: str) -> pymysql.connections.Connection[pymysql.cursors.Cu
         charset="utf8mb4",
         autocommit=True,
     )
+
+
+def ask(url: str, sql: str) -> list[tuple[Any, ...]]:
+    """The rows of one statement by others (none for one without rows), on a connection of its own; for any SQL destination."""
+    kind, path = url.partition(":")[0], url.partition(":///")[2]
+    if kind == "duckdb":
+        import duckdb
+
+        with duckdb.connect(path) as base:
+            return [tuple(row) for row in base.execute(sql).fetchall()]
+    if kind == "sqlite":
+        with closing(sqlite3.connect(path, isolation_level=None)) as file:
+            return file.execute(sql).fetchall()
+    if kind in ("mysql", "mariadb"):
+        with closing(connect_mysql(url)) as link, link.cursor() as cursor:
+            cursor.execute(sql)
+            return [tuple(row) for row in cursor.fetchall()]
+    import psycopg
+
+    with psycopg.connect(url, autocommit=True) as server:
+        found = server.execute(sql.encode())
+        return [] if found.description is None else found.fetchall()
 
 
 def _name() -> str:

@@ -25,6 +25,7 @@ from loadlock.workflow.delivering import Deliveries, DeliveryWork, Outcome, job_
 from loadlock.workflow.destinations import BoundDestination, all_targets, bind_destinations
 from loadlock.workflow.earlier import earlier_work
 from loadlock.workflow.look import find
+from loadlock.workflow.replaying import bound_for
 from loadlock.workflow.start import Options, pipeline_of
 from loadlock.workflow.workspace import Workspace, find_workspace
 
@@ -93,7 +94,7 @@ def rollback(name: str, options: Options, *, to: str | None = None) -> Rollback:
             raise UsageError(f"batch {batch.batch[:12]} is {batch.status}: nothing of it was delivered")
         for run in runs:
             pipeline = pipeline_of(run, to=to)
-            bound = bind_destinations(pipeline, environment=options.environment)
+            bound = bound_for(run, bind_destinations(pipeline, environment=options.environment))
             labels = [target.label for target in all_targets(bound)]
             with (
                 workspace.lock_targets(labels, wait_seconds=options.wait_seconds),

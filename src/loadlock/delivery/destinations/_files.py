@@ -343,6 +343,7 @@ class FileSession(Session):
         record = self._undo.record()
         with os_errors(f"can't write {self._label}"):
             self._undo.bring_back()
+            remove(self._record)
         self._published = None
         counts = published_from(record)
         return Undone(deleted=counts.inserted, restored=counts.updated, brought_back=counts.deleted)

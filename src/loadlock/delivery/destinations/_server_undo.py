@@ -266,9 +266,8 @@ class ServerUndo(ServerTarget[TableT, ConnectionT]):
         return published.inserted + published.updated, False
 
     def _own_appended(self, sent: Callable[[], Iterable[pa.Table]]) -> str:
-        found = self._own_rows()
-        if found is None and self._job.key and self.recognise(sent()):
-            found = self._keys_match(self._job.key)
+        # by key first: a row that a rollback brought back carries another transaction's id
+        found = self._keys_match(self._job.key) if self._job.key and self.recognise(sent()) else self._own_rows()
         if found is None:
             raise RefusedError(
                 f"{self._label}: the rows of run {self._job.run} can't be told from others",

@@ -201,6 +201,19 @@ class UndoContract:
         case.execute(f"update {case.target.table} set name = 'theirs' where id in (1, 3)")
         assert self._undo(case, jobs[1], [sent]) == Undone(restored=1)
 
+    @pytest.mark.parametrize("mode", [WriteMode.APPEND, WriteMode.UPSERT])
+    def test_retired_rows_go_with_the_publish_and_come_back(self, case: Case, mode: WriteMode) -> None:
+        if not case.destination.capabilities.retires:
+            pytest.skip(f"{case.destination.name} retires no rows")
+        jobs = self._jobs(case, mode)
+        before = part(PEOPLE, [person(1), person(2), person(3)])
+        deliver(case, jobs[0], [before])
+        after = part(PEOPLE, [person(4), person(5)])
+        receipt = deliver(case, replace(jobs[1], retired=before.select(["id"]).slice(1)), [after])
+        assert (receipt.inserted, receipt.deleted, receipt.equal, case.count()) == (2, 2, True, 3)
+        assert self._undo(case, jobs[1], [after]) == Undone(deleted=2, brought_back=2)
+        assert self._undo(case, jobs[0], [before]).deleted == 3
+
     def test_it_is_taken_back_once(self, case: Case) -> None:
         mode = self._some_mode(case)
         (work, *_) = self._jobs(case, mode)
