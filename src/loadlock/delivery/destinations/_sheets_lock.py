@@ -70,8 +70,15 @@ class Lease:
         if time.time() - self.renewed < RENEW_SECONDS:
             return
         value = self._value()
-        self.wire.batch([delete(self.lock, self.text), create(self.lock, value, None)])
-        self.text = packed(value)
+        try:
+            self.wire.batch([delete(self.lock, self.text), create(self.lock, value, None)])
+            self.text = packed(value)
+        except RefusedError:
+            # renewed by a request of ours that got no answer?
+            lock = read_state(self.wire).lock(self.lock)
+            if lock is None or lock.run != self.run:
+                raise
+            self.text = lock.text
 
     def release_requests(self) -> list[Json]:
         """The requests that give it back."""

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from loadlock.delivery.destinations._sheets_cells import Encoder
 from loadlock.delivery.destinations._sheets_rows import fingerprint, read_rows, same, total
-from loadlock.delivery.destinations._sheets_state import Names, State, Tab, add_rows, create, number
+from loadlock.delivery.destinations._sheets_state import Names, State, Tab, add_rows, create, number, read_state
 from loadlock.delivery.destinations._sheets_survey import Keyed, joined, keyed, read_stage
-from loadlock.errors import RefusedError, VerifyError
+from loadlock.errors import RefusedError, UnavailableError, VerifyError
 from loadlock.model import Chunk
 from loadlock.rows import FILE
 from loadlock.sheets.wire import Json, PayloadTooBigError, Wire
@@ -143,9 +143,20 @@ class Stage:
         requests = [add_rows(self.tab.sheet_id, rows - self.tab.rows)] if rows > self.tab.rows else []
         requests += self.receipt_requests()
         if requests:
-            self.wire.batch(requests)
+            self._grow(requests)
             self.pending.clear()
             self.tab = replace(self.tab, rows=max(rows, self.tab.rows))
+
+    def _grow(self, requests: list[Json]) -> None:
+        waiting = len(self.pending)
+        try:
+            self.wire.batch(requests)
+        except RefusedError as error:
+            # a receipt that is there already: the request before, which got no answer, has come through late
+            self.remember(read_state(self.wire))
+            if len(self.pending) == waiting:
+                raise
+            raise UnavailableError("a request without an answer was carried out late", wait_seconds=0.0) from error
 
     def receipt_requests(self) -> list[Json]:
         return [create(self._mark(receipt), asdict(receipt), self.tab.sheet_id) for receipt in self.pending]
