@@ -16,10 +16,12 @@ from typing import Any
 from loadlock.errors import LoadlockError
 from loadlock.sheets import wire
 from loadlock.testing.sheets import Fault, Quotas, Settings, SheetsEmulator, session
-from loadlock.testing.sheets_faults.desk import ACTS, LOADER, OLD, SENT, TITLE, Act, Desk, deliver, job_of, take_back
+from loadlock.testing.sheets_faults.desk import ACTS, OLD, SENT, TITLE, Act, Desk, deliver, job_of, take_back
 
 SHORT_TIMEOUT = (2.0, 0.15)
 """Of the client in a trial, in seconds, so that a late answer is too late soon."""
+OTHER = "other@faults.iam.gserviceaccount.com"
+"""Writes in the control."""
 KILL = "kill -9"
 WAYS: dict[str, dict[str, Any]] = {
     "429": {"do": "status", "status": 429, "when": "before"},
@@ -147,10 +149,11 @@ def _until_killed(target: Any, name: str, when: str, place: int) -> None:
 def control(service: SheetsEmulator, folder: Path) -> tuple[int, int]:
     """The common practice, watched by the same reader: clear, then write in chunks. Samples and torn states."""
     desk = Desk(service, folder, ACTS[0])
+    service.share(desk.sheet, OTHER, "writer")
     base = f"{service.url}/v4/spreadsheets/{desk.sheet}/values/{TITLE}"
 
     def common() -> None:
-        with session(service, LOADER) as http:
+        with session(service, OTHER) as http:
             http.post(f"{base}!A2:C:clear", json={}, timeout=5).raise_for_status()
             for start in range(0, len(SENT), 2):
                 threading.Event().wait(0.01)
