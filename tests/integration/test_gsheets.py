@@ -14,10 +14,10 @@ import pytest
 
 from loadlock.delivery.base import Target
 from loadlock.delivery.deliver import Delivery
-from loadlock.sheets import pace as _sheets_pace
 from loadlock.delivery.destinations.gsheets import GoogleSheets
 from loadlock.errors import DoesNotFitError, RefusedError
 from loadlock.model import Receipt, VerifyLevel, WriteMode
+from loadlock.sheets import pace as _sheets_pace
 from loadlock.testing.contracts.destinations import Case, DestinationContract, columns, deliver, job, part
 from loadlock.testing.contracts.undo import UndoContract
 from loadlock.testing.sheets import Quotas, Settings, SheetsEmulator, session

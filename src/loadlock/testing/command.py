@@ -122,7 +122,7 @@ class CommandLine:
     """Runs `loadlock` in `folder`; no variable of the caller's environment that begins with `LOADLOCK` is seen."""
 
     folder: Path
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
     fresh: bool = False
 
     def __call__(self, *arguments: str | Path, fault: str = "", stdin: bytes = b"", **variables: str) -> Ended:
