@@ -320,10 +320,9 @@ class Deliveries:
 
     def _publish_patiently(self, outcome: Outcome) -> Published:
         """A transaction that is lost while it is published left nothing behind: its rows are sent again, a few times."""
-        lost = False
 
         def attempt() -> Published:
-            if lost:
+            if outcome.bound.index not in self._open:
                 self._load_patiently(outcome, self._refused_limit)
             delivery = self._open[outcome.bound.index]
             try:
@@ -334,9 +333,9 @@ class Deliveries:
                 raise
 
         def close() -> None:
-            nonlocal lost
-            lost = True
             self._close(outcome)
+            del self._open[outcome.bound.index]
+            self.early = None  # those rows came once; by now all parts are at rest
 
         return patiently(attempt, outcome.notes, close)
 

@@ -14,6 +14,7 @@ from loadlock.delivery.destinations._local import POLL_SECONDS, check_folder
 from loadlock.errors import LockedError, RefusedError, UnavailableError
 
 MEMORY_LIMIT = "200MB"
+FULL_HINT = "Make room on the disk, then run `loadlock resume`."
 
 
 def connect(path: Path, *, wait_seconds: float = 0.0, memory_limit: str = MEMORY_LIMIT) -> Any:
@@ -97,6 +98,8 @@ def mapped(label: str) -> Iterator[None]:
     try:
         yield
     except duckdb.TransactionException as error:
+        if "No space left" in str(error):  # a commit that the disk refuses is no error of its own kind
+            raise RefusedError(f"{label}: the disk is full: {_first_line(error)}", hint=FULL_HINT) from error
         raise UnavailableError(f"{label}: another transaction was in the way: {_first_line(error)}") from error
     except duckdb.OutOfMemoryException as error:
         raise RefusedError(

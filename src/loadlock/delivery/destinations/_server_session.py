@@ -397,6 +397,8 @@ class ServerSession(ServerUndo[TableT, ConnectionT], Session):
         holder, key = (self, self._job.key) if self._parent is None else (self._parent, self._job.parent_key)
         if not holder._staged or self._find(holder._staging_name) is None:
             return None
+        if self._count(holder._staging) < holder._rows:  # a crash of the server empties it
+            return None
         keys = " and ".join(f"s.{self._quote(name)} = t.{self._quote(name)}" for name in key)
         if self._job.mode == WriteMode.INSERT_ONLY:
             keys += f" and s.{self._quote(FILE_COLUMN)} >= 0"
