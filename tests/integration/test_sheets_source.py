@@ -134,6 +134,7 @@ destination:
   mode: upsert
   key: id
   credentials: keys/loader.json
+  requests_per_minute: 0
   undo: 1
 """
 

@@ -214,7 +214,7 @@ def connect(spreadsheet: str, *, credentials: str | None, endpoint: str | None, 
         http=http,
         account=account,
         endpoint=base,
-        pace=Pace(account or "default", per_minute),
+        pace=Pace((account or "default") + ("" if endpoint is None else f" {endpoint}"), per_minute),
     )
 
 
