@@ -11,6 +11,7 @@ import pytest
 
 from loadlock.delivery.base import Target
 from loadlock.delivery.deliver import Delivery
+from loadlock.delivery.destinations import _mysql_wire
 from loadlock.delivery.destinations._server_options import ServerOptions
 from loadlock.delivery.retry import RetryPolicy
 from loadlock.errors import RefusedError, UnavailableError, UsageError
@@ -79,13 +80,16 @@ def test_a_table_that_others_alter_is_waited_for_as_long_as_the_setting_says(oth
         load(others.delivery(lock_timeout=1))
 
 
-def test_a_statement_that_takes_longer_than_the_setting_is_given_up(others: Others) -> None:
+def test_a_statement_that_takes_longer_than_the_setting_is_given_up(
+    others: Others, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_mysql_wire, "_GRACE_SECONDS", 0.2)
     if others.is_postgres:
-        body = "begin perform pg_sleep(20); return new; end"
+        body = "begin perform pg_sleep(2); return new; end"
         others.execute(f"create function slow() returns trigger language plpgsql as $$ {body} $$")
         others.execute("create trigger slow before insert on people for each row execute function slow()")
     else:
-        others.execute("create trigger slow before insert on people for each row set @slept = sleep(20)")
+        others.execute("create trigger slow before insert on people for each row set @slept = sleep(2)")
     with pytest.raises((RefusedError, UnavailableError), match=r"(?i)57014|1969|lost connection"):
         load(others.delivery(statement_timeout=0.5))
 

@@ -22,6 +22,8 @@ _HINTS = {
     "57014": "The statement was cancelled or took longer than `statement_timeout`.",
 }
 _PROBE_SECONDS = 5.0
+_BROKEN_OFF = ("closed the connection unexpectedly", "could not receive data", "could not send data", "reset by peer")
+"""libpq's words where a server went away in the middle of a handshake; it has no code for it."""
 
 
 def is_transient(sqlstate: str) -> bool:
@@ -75,6 +77,8 @@ def refused_connection(
         return UnavailableError(f"{place} does not answer", wait_seconds=1.0, hint="Is the server running there?")
     if state is not None and is_transient(state):
         return UnavailableError(f"{place}: the server takes no connections now [{state}]")
+    if state is None and any(words in str(error) for words in _BROKEN_OFF):
+        return UnavailableError(f"{place}: the connection broke off while it was made", wait_seconds=1.0)
     hint = _hint(state) if state else "Check user, password and database of the URL."
     return RefusedError(f"{place}: the server refused the connection: {_last_line(error)}", hint=hint)
 

@@ -192,6 +192,7 @@ class ServerSession(ServerUndo[TableT, ConnectionT], Session):
         with self._translated(), self._transaction():
             if self._claim(chunk):
                 self._send(self._staging, rows)
+        self._chunks.add(chunk.id)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -11,12 +11,13 @@ from loadlock.testing.breaking.places import LOCAL, SERVERS, MysqlPlace, Place, 
 from loadlock.testing.breaking.proxy import Proxy
 from loadlock.testing.breaking.stage import small_disk
 from loadlock.testing.breaking.trial import Cell
-from loadlock.testing.databases import fresh_mysql, fresh_postgres
+from loadlock.testing.databases import with_database
 from loadlock.testing.servers import Server, start_mariadb, start_mysql, start_postgres
 
 KINDS = (*SERVERS, *LOCAL)
 _POSTGRES = {"max_connections": "24", "superuser_reserved_connections": "0", "deadlock_timeout": "200ms"}
-_MYSQL = {"max-connections": "24"}
+_MYSQL = {"max-connections": "24", "innodb-flush-log-at-trx-commit": "1"}
+"""As servers are by default: what was committed is there after a SIGKILL."""
 
 
 @contextmanager
@@ -33,7 +34,7 @@ def arena(kind: str, folder: Path) -> Iterator[list[Cell]]:
     with ExitStack() as stack:
         server = _start(kind)
         stack.callback(server.stop)
-        place = stack.enter_context(_database(kind, server))
+        place = _database(kind, server)
         proxy = stack.enter_context(Proxy(server.port))
         yield [
             Cell(kind=kind, mode=mode, number=number, folder=folder, place=place, server=server, proxy=proxy)
@@ -49,14 +50,11 @@ def _start(kind: str) -> Server:
     return start_mysql(settings=_MYSQL)
 
 
-@contextmanager
-def _database(kind: str, server: Server) -> Iterator[Place]:
-    if kind == "postgres":
-        with fresh_postgres(server.url) as url:
-            yield PostgresPlace(kind=kind, url=url)
-    else:
-        with fresh_mysql(server.url) as url:
-            yield MysqlPlace(kind=kind, url=url)
+def _database(kind: str, server: Server) -> Place:
+    """An empty database; it goes with its server."""
+    make = PostgresPlace if kind == "postgres" else MysqlPlace
+    make(kind=kind, url=server.url).query("create database trials")
+    return make(kind=kind, url=with_database(server.url, "trials"))
 
 
 @contextmanager

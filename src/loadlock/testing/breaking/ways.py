@@ -173,7 +173,8 @@ def _disks() -> list[Way]:
         Way(name="workspace's disk full", strike=_fill_workspace, places=stores, disk=".loadlock", shared=True, **full),  # type: ignore[arg-type]
         Way(name="target's disk full", strike=_fill_target, places=(*DELIVERY, *COMMITS), disk=OUT,
             **{**full, "suits": _is_local}),  # type: ignore[arg-type]
-        Way(name="server's disk full", strike=servers.fill_disk, places=DELIVERY, **{**full, "suits": _is_postgres}),  # type: ignore[arg-type]
+        Way(name="server's disk full", strike=servers.fill_disk, places=DELIVERY, disk="server",
+            **{**full, "suits": _is_postgres}),  # type: ignore[arg-type]
     ]  # fmt: skip
 
 
