@@ -24,6 +24,8 @@ and what to do; they never hold a secret.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -172,3 +174,14 @@ class DoesNotFitError(RefusedError):
     """The target lacks a column, or one can't hold what the pipeline declares: found before anything was touched."""
 
     exit_code = 4
+
+
+@contextmanager
+def one_interrupt() -> Iterator[None]:
+    """KeyboardInterrupt for every way in which a signal makes itself heard: DuckDB has a RuntimeError of its own for it."""
+    try:
+        yield
+    except RuntimeError as error:
+        if str(error) != "Query interrupted":
+            raise
+        raise KeyboardInterrupt from error

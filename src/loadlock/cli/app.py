@@ -19,7 +19,7 @@ from loadlock._version import __version__
 from loadlock.cli import commands
 from loadlock.cli.json_lines import wanted, write_error
 from loadlock.engines.memory import choose_allocator
-from loadlock.errors import InterruptedRunError, LoadlockError, UsageError
+from loadlock.errors import InterruptedRunError, LoadlockError, UsageError, one_interrupt
 
 FAILED = LoadlockError.exit_code
 STOPPED_HINT = "Run the same command again; `loadlock runs` shows a run that had begun, `loadlock resume` finishes it."
@@ -60,7 +60,8 @@ def run(arguments: Sequence[str]) -> int:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     verbose = "-v" in arguments or "--verbose" in arguments
     try:
-        code = app.main(args=list(arguments), prog_name="loadlock", standalone_mode=False)
+        with one_interrupt():
+            code = app.main(args=list(arguments), prog_name="loadlock", standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):
         return _tell(InterruptedRunError("stopped by a signal", hint=STOPPED_HINT), arguments, verbose=False)
     except click.ClickException as exc:

@@ -182,6 +182,8 @@ def _forked(words: list[str], folder: Path, environment: dict[str, str], printed
         os.dup2(handle, number)
         os.close(handle)
     sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)  # a forked process has another one
+    # a test that runs behind a shell's back is deaf to Ctrl-C, and so would be what it forks
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     faults.arm(fault)
     main(words)
 

@@ -13,12 +13,7 @@ from loadlock.cleanup.amending import Amendment
 from loadlock.cleanup.batch import BatchVerdict
 from loadlock.cleanup.plan import Plan
 from loadlock.engines.memory import Housekeeper, give_back
-from loadlock.errors import (
-    BalanceError,
-    InterruptedRunError,
-    LoadlockError,
-    StoppedError,
-)
+from loadlock.errors import BalanceError, InterruptedRunError, LoadlockError, StoppedError, one_interrupt
 from loadlock.faults import point
 from loadlock.ledger.base import PartRecord
 from loadlock.model import Balance, BatchStatus, PartKind, RunStatus, Severity, Stage
@@ -71,7 +66,8 @@ class Runner:
     def go(self) -> dict[str, Any]:
         """Run to the end; the run's document. Every error is recorded as the run's end and raised again."""
         try:
-            self._stages()
+            with one_interrupt():
+                self._stages()
         except KeyboardInterrupt as exc:
             self._fail(RunStatus.INTERRUPTED, "stopped by a signal")
             hint = f"`loadlock resume {self.run}` finishes it."

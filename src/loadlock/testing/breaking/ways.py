@@ -116,7 +116,7 @@ def _hold_sqlite(statement: str) -> Callable[[Stage], None]:
 
 
 def _signals() -> list[Way]:
-    stopped = {"codes": (7, 3), "says": "loadlock resume|stopped by a signal|run again"}
+    stopped = {"codes": (7,), "says": "loadlock resume|stopped by a signal|run again"}
     return [
         Way(name="killed (SIGKILL)", group="SIGKILL", signal="kill", codes=(-9,)),
         Way(name="stopped (SIGINT)", group="SIGINT", signal="int", **stopped),  # type: ignore[arg-type]
