@@ -46,9 +46,9 @@ def page(results: Sequence[Result]) -> str:
 
 
 def _table(struck: Sequence[Result]) -> list[str]:
-    groups = list(dict.fromkeys(one.group for one in struck))
+    groups = sorted({one.group for one in struck})
     lines = [f"| destination | mode | {' | '.join(groups)} | all |", f"| --- | --- |{' ---: |' * (len(groups) + 1)}"]
-    cells = list(dict.fromkeys((one.place, one.mode) for one in struck))
+    cells = sorted({(one.place, one.mode) for one in struck})
     for place, mode in cells:
         found = [one for one in struck if (one.place, one.mode) == (place, mode)]
         counts = [_count([one for one in found if one.group == group]) for group in groups]
@@ -68,7 +68,7 @@ def _count(results: Sequence[Result]) -> str:
 
 def _ways(struck: Sequence[Result]) -> list[str]:
     lines = ["| way | faults | exit codes of the broken run | places |", "| --- | ---: | --- | ---: |"]
-    for way in dict.fromkeys(one.way for one in struck):
+    for way in sorted({one.way for one in struck}):
         found = [one for one in struck if one.way == way]
         codes = Counter(one.code for one in found if one.code is not None)
         shown = ", ".join(f"{code} ({times})" for code, times in sorted(codes.items()))
