@@ -161,6 +161,11 @@ _ALL = [
             "Others have written the row with this key since the batch was delivered.",
             "Look at both; `replay --force` overwrites it, `discard` gives the reject up.",
         ),
+        (
+            "discarded",
+            "An operator discarded the row, and a rerun found nothing else wrong with it.",
+            "`corrections undo` takes that back; `replay --all` sends the row then.",
+        ),
     ),
 ]
 

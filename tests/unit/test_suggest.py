@@ -1,4 +1,4 @@
-"""`corrections suggest`: what operators corrected again and again becomes rules; a preview leaves settled rows out."""
+"""`corrections suggest`: what operators corrected again and again becomes rules; a preview keeps corrections."""
 
 from __future__ import annotations
 
@@ -60,13 +60,14 @@ def test_what_was_corrected_again_and_again_is_proposed(loadlock: CommandLine, b
     assert "'XX'" in told
 
 
-def test_rows_that_a_replay_settled_are_left_out_of_a_preview(loadlock: CommandLine, batch: str) -> None:
+def test_a_preview_takes_rows_that_a_replay_settled_with_their_corrections(loadlock: CommandLine, batch: str) -> None:
     assert loadlock("replay", batch).code in (0, 3)
     rule = "from: Land, rules: [{map: {values: {Germany: DE}}}]"
     text = PIPELINE.replace("from: Land", rule)
     (loadlock.folder / "p.yaml").write_text(text, encoding="utf-8")
     seen = loadlock.json("preview", "p.yaml", "--batch", batch, codes=[0])
-    assert (seen["settled"], seen["leave"]["rows"], seen["enter"]["rows"]) == (8, 0, 0)
+    assert (seen["leave"]["rows"], seen["enter"]["rows"], seen["values"]["rows"]) == (0, 0, 0)
+    assert seen["before"] == seen["after"]
 
 
 def suggestion(old: str | None, new: str | None, contradicted: int = 0) -> Suggestion:

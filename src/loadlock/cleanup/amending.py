@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from loadlock.cleanup.flatten import Flattened
+from loadlock.cleanup.plan import Finding
 from loadlock.cleanup.rejecting import Hits
 from loadlock.cleanup.steps import whole
 from loadlock.model import Severity
@@ -16,6 +17,13 @@ from loadlock.rows import ROW, SUB
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+DISCARDED = "discarded"
+"""Code of the problem of a row that an operator discarded and that has no other."""
+_GIVEN_UP = Finding(
+    path="", source="operator", name=DISCARDED, column=None, code=DISCARDED, message="an operator discarded the row",
+    condition="",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +36,8 @@ class Amendment:
     """`_row`, `_sub`, `code`: what the row may have wrong."""
     wanted: pa.Table | None = None
     """`_row`, `_sub`, `record`: the rows to clean; with `record` all rows of the record. None = all."""
+    discarded: pa.Table | None = None
+    """`_row`, `_sub`: the rows that must stay out."""
 
     def records(self, raw: pa.Table) -> pa.Table:
         """The records of a raw part that hold wanted rows."""
@@ -72,6 +82,13 @@ class Amendment:
             left.append(hit)
         spared = np.unique(at)
         return spared[~guilty[spared]], left
+
+    def given_up(self, rows: pa.Table, out: np.ndarray[Any, Any]) -> Hits:
+        """The discarded rows that are not `out` (a flag a row) in any case."""
+        found = np.zeros(0, np.int64)
+        if self.discarded is not None and self.discarded.num_rows:
+            found = np.unique(places(rows, self.discarded)[1])
+        return Hits(finding=_GIVEN_UP, rows=found[~out[found]])
 
 
 def places(rows: pa.Table, asked: pa.Table) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:

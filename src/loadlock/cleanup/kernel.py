@@ -121,12 +121,14 @@ class _Part:
         spared, hits = self.amend.spared(self.rows, all_hits(plan, marked, checks))
         bad[spared] = False
         skipped = ~bad & ~flags(whole(self.main[queries.SKIP]).is_null())
+        given_up = self.amend.given_up(self.rows, bad | skipped)
+        bad[given_up.rows] = True
         keep = ~bad & ~skipped
         changed = [marked.rows(place) for place in plan.changed_in]
         texts = self.texts(np.unique(np.concatenate([np.flatnonzero(bad), *examples_of(plan, changed, self.part)])))
         table = self.clean_table(keep)
         rejects = self.rejects(raw, problems, row_rejects(
-            self.as_staged, np.flatnonzero(bad), hits, texts, file_index=self.file_index
+            self.as_staged, np.flatnonzero(bad), [*hits, given_up], texts, file_index=self.file_index
         ))  # fmt: skip
         tallies = count_part(plan, Counted(
             staged=self.staged(raw), exploded=exploded, clean=table, rejected=rejects.num_rows, skipped=int(skipped.sum()),

@@ -35,7 +35,8 @@ def _headline(document: Mapping[str, Any]) -> str:
 
 
 def _print_balance(document: Mapping[str, Any]) -> None:
-    names = ("clean", "rejected", "skipped", "superseded")
+    names = ["clean", "rejected", "skipped", "superseded"]
+    names += ["discarded"] if document["before"]["discarded"] or document["after"]["discarded"] else []
     rows = [[side, *(f"{document[side][name]:,}" for name in names)] for side in ("before", "after")]
     print_table(("cleanup (rows)", *names), rows)
 
@@ -87,11 +88,8 @@ def _notes(document: Mapping[str, Any]) -> list[str]:
             f"{document['refused_by_destination']:,} rows were refused by the destination: whether it takes them now is seen"
             " when they are sent"
         )
-    if document["settled"]:
-        notes.append(
-            f"{document['settled']:,} rows that were replayed or discarded since are left out; after a rerun replay sends the"
-            " corrected ones again"
-        )
+    if document["discarded"]:
+        notes.append(f"{document['discarded']:,} discarded rows stay out, and are not compared")
     notes += [f"a rerun would stop before publishing: {reason}" for reason in document["stops"]]
     if not document["stops"]:
         notes.append(f"to do it: loadlock rerun {document['batch'][:12]}")

@@ -49,6 +49,8 @@ class Act:
     undoes: int | None = None
     counts: list[list[Any]] = field(default_factory=list)
     """Of a discard: [stage, file, destinations, rejects]."""
+    generation: int | None = None
+    """Of the raw rows that it is about; None: written down before acts knew it."""
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "action": str(self.action)}

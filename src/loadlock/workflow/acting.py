@@ -70,6 +70,7 @@ def write_down(quarantine: Quarantine, deed: Deed) -> Act:
         source=deed.source,
         undoes=deed.undoes,
         counts=deed.counts,
+        generation=quarantine.generation,
     )
     key = PartKey(batch=batch, scope=SCOPE, kind=PartKind.EDITS, seq=seq)
     records = [PartRecord(ref=workspace.staging.write(key, _table(deed.lines)), info=act.to_json())]

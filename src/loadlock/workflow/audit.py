@@ -9,15 +9,15 @@ from typing import Any
 from loadlock.model import PartKind
 from loadlock.quarantine.edits import RAW_COLUMN, SCOPE, Action, in_force
 from loadlock.rows import FILE, ROW, SUB
-from loadlock.workflow.quarantine import quarantine_of
+from loadlock.workflow.quarantine import acts_of, quarantine_of
 from loadlock.workflow.workspace import Workspace, find_workspace
 
 
 def audit_acts(name: str, *, workspace: str | Path | None = None) -> list[dict[str, Any]]:
     """The acts on the rejects of a batch, oldest first."""
     with Workspace.open(find_workspace(workspace, base_folder=None), create=False) as space:
-        found = quarantine_of(space, name)
-        standing = {act.seq for act in in_force(found.acts)}
+        acts = acts_of(space.ledger, quarantine_of(space, name).batch.batch)
+        standing = {act.seq for act in in_force(acts)}
         return [
             {
                 "act": act.seq,
@@ -31,7 +31,7 @@ def audit_acts(name: str, *, workspace: str | Path | None = None) -> list[dict[s
                 "undoes": act.undoes,
                 "undone": act.action != Action.UNDO and act.seq not in standing,
             }
-            for act in found.acts
+            for act in acts
         ]
 
 
@@ -40,8 +40,8 @@ def audit_cells(name: str, *, workspace: str | Path | None = None) -> Iterator[d
     with Workspace.open(find_workspace(workspace, base_folder=None), create=False) as space:
         found = quarantine_of(space, name)
         names = {file.index: file.name for file in found.batch.files}
-        standing = {act.seq for act in in_force(found.acts)}
-        acts = {act.seq: act for act in found.acts}
+        acts = {act.seq: act for act in acts_of(space.ledger, found.batch.batch)}
+        standing = {act.seq for act in in_force(list(acts.values()))}
         for record in space.ledger.parts(found.batch.batch, SCOPE, PartKind.EDITS):
             act = acts[record.ref.key.seq]
             said = {"act": act.seq, "at": act.at, "action": str(act.action), "by": act.by, "why": act.why}

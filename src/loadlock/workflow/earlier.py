@@ -8,9 +8,12 @@ from loadlock.ledger.base import BatchRecord, RunRecord
 from loadlock.model import PartKind
 from loadlock.pipeline.model import Pipeline
 from loadlock.workflow import cleaning
+from loadlock.workflow.amended import mended_parts
 from loadlock.workflow.delivering import DeliveryWork
 from loadlock.workflow.generation import STATE
 from loadlock.workflow.planning import Staged, plan_of
+from loadlock.workflow.quarantine import sent_rows
+from loadlock.workflow.replay_rows import elsewhere
 from loadlock.workflow.workspace import Workspace
 
 
@@ -35,6 +38,8 @@ def earlier_work(
         batch=batch.batch,
         scope=run.run,
     )
+    clean = workspace.ledger.parts(batch.batch, run.run, PartKind.CLEAN)
+    raw = [*raw, *mended_parts(workspace.ledger, batch.batch, clean)]
     return DeliveryWork(
         workspace=workspace,
         engine=engine,
@@ -45,4 +50,5 @@ def earlier_work(
         cleaned=cleaning.reload(workspace, engine, work, raw),
         raw=raw,
         clean_work=work,
+        elsewhere=elsewhere(sent_rows(workspace, run), range(len(run.destinations))),
     )

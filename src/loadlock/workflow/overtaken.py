@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -71,11 +71,14 @@ class Overtaken:
         return None
 
 
-def overtaken(workspace: Workspace, run: RunRecord, label: str, *, by_others: bool = False) -> Overtaken:
-    """What the ledger knows of deliveries to this target after `run`'s; `by_others`: those of other batches."""
+def overtaken(
+    workspace: Workspace, run: RunRecord, label: str, *, by_others: bool = False, but: Collection[str] = ()
+) -> Overtaken:
+    """What the ledger knows of deliveries to this target after `run`'s; `by_others`: those of other batches; `but`: runs
+    that are left out."""
     found = Overtaken()
     for record, spec in _later(workspace, run, label):
-        if by_others and record.batch == run.batch:
+        if record.run in but or (by_others and record.batch == run.batch):
             continue
         assert spec.mode is not None, "a run knows its modes"
         if spec.mode.takes_all:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 REPLAY = "replay"
 """Key of a run's state that makes it a replay: `base` (the run it adds to), `edits` (the newest act it knows), `force`."""
+EDITS = "edits"
+"""Key of the state of a run that takes a batch with acts in: the newest act that it knows."""
 STALE = "stale"
 """Code of the problem of a row whose key others have written since."""
 
@@ -46,6 +48,11 @@ STALE = "stale"
 def is_replay(run: RunRecord) -> bool:
     """Whether a run sends rejects of an earlier one."""
     return REPLAY in run.state
+
+
+def known_acts(run: RunRecord) -> int:
+    """The newest act that a run knew when it began, and that its document has counted."""
+    return int(run.state.get(REPLAY, run.state).get(EDITS, 0))
 
 
 def has_published(ledger: Ledger, run: RunRecord) -> bool:
@@ -73,7 +80,7 @@ class Layer:
     scopes: tuple[tuple[str, int], ...]
     """Where they lie, and to which destinations (as bits) such rows are to be sent; 0 = rows of child tables."""
     sent: pa.Table
-    """What a replay sent: identity, `to`, `stage`, `record`."""
+    """What a replay sent, or a rerun took up of malformed rows that were corrected: identity, `to`, `stage`, `record`."""
     edits: int
     """The newest act that the run knew."""
 
@@ -81,15 +88,18 @@ class Layer:
 class Quarantine:
     """The rejects of a batch, with their states; reads only."""
 
-    def __init__(self, workspace: Workspace, batch: BatchRecord, run: RunRecord) -> None:
+    def __init__(self, workspace: Workspace, batch: BatchRecord, run: RunRecord, *, upto: int | None = None) -> None:
+        """`upto`: as if no act after that one had been done."""
         self.workspace = workspace
         self.batch = batch
         self.run = run
+        self.upto = upto
 
     @cached_property
     def acts(self) -> list[Act]:
-        """All that operators did, oldest first."""
-        return acts_of(self.workspace.ledger, self.batch.batch)
+        """All that operators did to the rows as they are staged, oldest first."""
+        found = acts_of(self.workspace.ledger, self.batch.batch, generation=self.generation)
+        return [act for act in found if self.upto is None or act.seq <= self.upto]
 
     @cached_property
     def layers(self) -> list[Layer]:
@@ -109,8 +119,16 @@ class Quarantine:
         for index in range(len(run.destinations)):
             scopes.append((f"{run.run}-d{index}", 1 << index))
             scopes += [(reject_scope(run.run, index, child), 0) for child in range(children)]
-        edits = int(run.state.get(REPLAY, {}).get("edits", 0))
-        return Layer(run=run, scopes=tuple(scopes), sent=sent_rows(self.workspace, run), edits=edits)
+        sent = sent_rows(self.workspace, run)
+        return Layer(run=run, scopes=tuple(scopes), sent=sent, edits=known_acts(run))
+
+    def _levels(self) -> list[Layer]:
+        """The layers, parted where rejects of one were sent by the same run: a rerun takes malformed rows up itself."""
+        first, *later = self.layers
+        if not first.sent.num_rows:
+            return [first, *later]
+        intake = replace(first, scopes=first.scopes[:1], sent=_no_rows(), edits=0)
+        return [intake, replace(first, scopes=first.scopes[1:]), *later]
 
     def cells(self, *, upto: int | None = None) -> pa.Table:
         """The corrections in force, one line a cell: the newest. Corrected raw text takes the place of what was corrected
@@ -146,8 +164,9 @@ class Quarantine:
         A reject that was sent again and is one again stands there once, with its new problems.
         """
         corrected = self.cells()
-        for number, layer in enumerate(self.layers):
-            later = self.layers[number + 1 :]
+        levels = self._levels()
+        for number, layer in enumerate(levels):
+            later = levels[number + 1 :]
             sent = _together([entry.sent for entry in later])
             again = _together([self._again(entry) for entry in later])
             facts = _Facts(
@@ -305,16 +324,17 @@ def _has_code(table: pa.Table, code: str) -> np.ndarray[tuple[int], np.dtype[np.
     return found
 
 
-def acts_of(ledger: Ledger, batch: str) -> list[Act]:
-    """The acts on the rejects of a batch, oldest first, undone ones too."""
-    return [Act.from_json(record.info) for record in ledger.parts(batch, SCOPE, PartKind.EDITS)]
+def acts_of(ledger: Ledger, batch: str, *, generation: int | None = None) -> list[Act]:
+    """The acts on the rejects of a batch, oldest first, undone ones too; `generation`: those on its rows alone."""
+    acts = [Act.from_json(record.info) for record in ledger.parts(batch, SCOPE, PartKind.EDITS)]
+    return [act for act in acts if None in (generation, act.generation) or act.generation == generation]
 
 
 def sent_rows(workspace: Workspace, run: RunRecord) -> pa.Table:
-    """What a replay sends; no row for other runs."""
+    """What a replay sends, or a rerun takes up of malformed rows; no row for other runs."""
     import pyarrow as pa
 
-    records = workspace.ledger.parts(run.batch, run.run, PartKind.SENT) if is_replay(run) else []
+    records = workspace.ledger.parts(run.batch, run.run, PartKind.SENT)
     return pa.concat_tables([_no_rows(), *(workspace.staging.read(record.ref) for record in records)])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -109,15 +109,15 @@ def touched(
     from_text, staged = _parted(sent, mended)
     parts, amendments = [], {}
     for record, rows in [*((record, staged) for record in raw), *((record, from_text) for record in own)]:
-        held = _within(rows, record)
+        held = within(rows, record)
         if record.info.get("act") is not None:
             current = mended.filter(pc.equal(mended["seq"], record.ref.key.seq))
             held = held.filter(pc.is_in(held[ROW], current[ROW].combine_chunks()))
         if held.num_rows:
             parts.append(record)
-            lines = _within(waived, record)
+            lines = within(waived, record)
             amendments[record.ref.key.seq] = Amendment(
-                cells=_within(cells, record).select([ROW, SUB, "column", "new"]),
+                cells=within(cells, record).select([ROW, SUB, "column", "new"]),
                 waived=pa.table({ROW: lines[ROW], SUB: lines[SUB], "code": lines["column"]}),
                 wanted=held.select([ROW, SUB, "record"]),
             )
@@ -136,7 +136,21 @@ def _parted(sent: pa.Table, mended: pa.Table) -> tuple[pa.Table, pa.Table]:
     return sent.filter(pa.array(mask)), sent.filter(pa.array(~mask))
 
 
-def _within(rows: pa.Table, record: PartRecord) -> pa.Table:
+def elsewhere(sent: pa.Table, destinations: Iterable[int]) -> dict[int, pa.Table]:
+    """By destination (index), where there are any: the rows sent that are only for others."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found = {}
+    for index in destinations:
+        here = pc.bit_wise_and(sent["to"], pa.scalar(1 << index, pa.int64()))
+        rows = sent.filter(pc.equal(here, 0)).select(list(IDENTITY))
+        if rows.num_rows:
+            found[index] = rows
+    return found
+
+
+def within(rows: pa.Table, record: PartRecord) -> pa.Table:
     """The rows in the range of a raw part."""
     import pyarrow.compute as pc
 
@@ -146,7 +160,7 @@ def _within(rows: pa.Table, record: PartRecord) -> pa.Table:
     return rows.filter(pc.and_(near, pc.equal(rows[FILE], record.ref.file_index or 0)))
 
 
-def counted(parts: Iterable[PartRecord], amendments: dict[int, Amendment]) -> list[PartRecord]:
+def counted(parts: Iterable[PartRecord], amendments: Mapping[int, Amendment]) -> list[PartRecord]:
     """The raw parts with the number of rows that are wanted of each, as accounts are kept."""
     found = []
     for record in parts:

@@ -17,15 +17,15 @@ from loadlock.errors import BalanceError, StoppedError
 from loadlock.faults import point
 from loadlock.ledger.base import PartRecord, RunRecord
 from loadlock.model import Balance, PartKey, PartKind, RejectState, RunStatus, Stage, WriteMode
-from loadlock.quarantine.read import count_rejects
 from loadlock.rows import FILE, IDENTITY
 from loadlock.workflow import cleaning
+from loadlock.workflow.amended import standing_counts
 from loadlock.workflow.delivering import Deliveries, Outcome
 from loadlock.workflow.destinations import BoundDestination
 from loadlock.workflow.document import reject_summary
 from loadlock.workflow.overtaken import overtaken
 from loadlock.workflow.quarantine import REPLAY, Quarantine, is_replay, sent_rows
-from loadlock.workflow.replay_rows import FORCED, MENDED, OPEN, counted, to_send, touched
+from loadlock.workflow.replay_rows import FORCED, MENDED, OPEN, counted, elsewhere, to_send, touched
 from loadlock.workflow.rivals import judge_replay
 from loadlock.workflow.run import Runner
 from loadlock.workflow.standing import Sent, balance_of, joined, standing_document
@@ -147,16 +147,7 @@ class Replayer(Runner):
         return False
 
     def _elsewhere(self) -> dict[int, pa.Table]:
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        found = {}
-        for bound in self.task.bound:
-            here = pc.bit_wise_and(self.sent["to"], pa.scalar(1 << bound.index, pa.int64()))
-            rows = self.sent.filter(pc.equal(here, 0)).select(list(IDENTITY))
-            if rows.num_rows:
-                found[bound.index] = rows
-        return found
+        return elsewhere(self.sent, [bound.index for bound in self.task.bound])
 
     def _mark(self, deliveries: Deliveries) -> None:
         if not self.task.settings.force:
@@ -180,14 +171,9 @@ class Replayer(Runner):
         if not self._published():
             super()._save_rejects()
             return
-        counts: Counter[tuple[str, str, str]] = Counter()
-        for table in Quarantine(self.task.workspace, self.task.batch, self.task.record).tables():
-            counts.update(count_rejects(_standing(table)))
-        self.ledger.save_reject_counts(self.run, dict(counts))
-        self.reject_counts = dict(counts)
-
-    def _published(self) -> bool:
-        return self.deliveries is not None and any(outcome.published for outcome in self.deliveries.outcomes)
+        counts = standing_counts(Quarantine(self.task.workspace, self.task.batch, self.task.record))
+        self.ledger.save_reject_counts(self.run, counts)
+        self.reject_counts = counts
 
     def _told(self, document: dict[str, Any]) -> dict[str, Any]:
         document[REPLAY] = {
@@ -196,6 +182,7 @@ class Replayer(Runner):
             "balance": self.balance.to_json(),
         }
         before = standing_document(self.ledger, self.base)
+        document |= {name: before[name] for name in ("discards",) if name in before}
         if not self._published():
             return document | {name: before[name] for name in ("balance", "files") if name in before}
         return document | self._joined(document, before) | {"rejects": reject_summary(self.reject_counts)}
@@ -228,10 +215,8 @@ class Replayer(Runner):
         found = outcome.balance(self.balance.with_(
             clean=self.cleaned.clean, skipped=self.cleaned.skipped, rejected_delivery=0,
         ))  # fmt: skip
-        elsewhere = self._elsewhere().get(outcome.bound.index)
-        if elsewhere is None:
-            return found
-        return _without(found, self._fates(elsewhere))
+        others = self._elsewhere().get(outcome.bound.index)
+        return found if others is None else _without(found, self._fates(others))
 
     def _fates(self, rows: pa.Table) -> dict[str, int]:
         """What became of rows that were sent for other destinations alone."""
@@ -272,15 +257,6 @@ class Replayer(Runner):
                 for record in self._clean_parts(layer.run):
                     digest -= digest_of_losers(self.task.workspace.staging.read(record.ref), delivered, self.work.plan)
         return to_hex(digest % MODULUS)
-
-
-def _standing(table: pa.Table) -> pa.Table:
-    """The rejects that are still in the quarantine."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    gone = pa.array([str(RejectState.RESOLVED), str(RejectState.DISCARDED)])
-    return table.filter(pc.invert(pc.is_in(table["state"], gone)))
 
 
 def _equal(sent: pa.Table, stage: str) -> pa.Array:

@@ -16,20 +16,23 @@ from loadlock.engines.base import Engine
 from loadlock.engines.local import LocalEngine
 from loadlock.errors import UsageError
 from loadlock.ledger.base import BatchRecord, PartRecord, RunRecord
-from loadlock.model import PartKind, RejectState, RunStatus, Severity
+from loadlock.model import PartKind, RunStatus, Severity
 from loadlock.pipeline.codec import to_json
 from loadlock.pipeline.model import Pipeline
-from loadlock.rows import IDENTITY, reject_schema
+from loadlock.quarantine.edits import edit_schema
+from loadlock.rows import FILE, IDENTITY, ROW, reject_schema
 from loadlock.staging.base import Staging
 from loadlock.staging.parquet import ParquetStaging
 from loadlock.staging.scratch import ScratchStaging
 from loadlock.workflow import cleaning
+from loadlock.workflow.amended import amended, mended_parts
 from loadlock.workflow.changes import changed_keys
 from loadlock.workflow.drifting import compared
 from loadlock.workflow.generation import STATE
 from loadlock.workflow.masking import hidden, hidden_problem
 from loadlock.workflow.planning import Staged, check_after, check_before, plan_of, refused_files
-from loadlock.workflow.quarantine import is_replay, quarantine_of
+from loadlock.workflow.quarantine import Layer, Quarantine, is_replay, quarantine_of
+from loadlock.workflow.standing import balance_of, standing_document
 from loadlock.workflow.workspace import Workspace, find_workspace
 
 if TYPE_CHECKING:
@@ -52,12 +55,12 @@ class RuleChange:
     """Keys of the pipeline that differ from that run's."""
     before: dict[str, int]
     after: dict[str, int]
-    """Rows: `staged, exploded, clean, rejected, skipped, superseded` of cleanup."""
+    """Rows: `staged, exploded, clean, rejected, skipped, superseded, discarded` of cleanup."""
     difference: Difference
     refused: int
     """Rows that the destinations refused in that run: whether they take them now is seen when they are sent."""
-    settled: int
-    """Rows that operators settled since that run (replayed, discarded): they are left out of the comparison."""
+    discarded: int
+    """Rows that operators discarded: they stay out, and are left out of the comparison."""
     types: dict[str, tuple[str, str]]
     """Columns of another type: type before and after."""
     stops: list[str]
@@ -97,7 +100,7 @@ class RuleChange:
             },
             "withdrawn": found.rows(CLEAN, REJECTED) + found.rows(CLEAN, LEFT_OUT),
             "refused_by_destination": self.refused,
-            "settled": self.settled,
+            "discarded": self.discarded,
             "before": self.before,
             "after": self.after,
             "stops": self.stops,
@@ -163,7 +166,7 @@ def _earlier(workspace: Workspace, batch: BatchRecord, against: str | None) -> R
             continue  # it holds the rows alone that it sent
         raw = ledger.parts(batch.batch, f"g{_generation(whole, batch)}", PartKind.RAW)
         clean = ledger.parts(batch.batch, whole.run, PartKind.CLEAN)
-        if raw and {record.ref.key.seq for record in raw} == {record.ref.key.seq for record in clean}:
+        if raw and {record.ref.key.seq for record in raw} <= {record.ref.key.seq for record in clean}:
             return whole
     which = f"run {runs[0].run}" if against is not None else f"batch {batch.batch[:12]}"
     raise UsageError(
@@ -176,18 +179,12 @@ def _generation(run: RunRecord, batch: BatchRecord) -> int:
     return int(run.state.get(STATE, batch.generation))
 
 
-def _settled(workspace: Workspace, batch: BatchRecord, earlier: RunRecord) -> pa.Table | None:
-    """Identity of the rows that operators settled since that run: corrected and delivered by a replay, or discarded."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    found = quarantine_of(workspace, batch.batch)
-    touched = found.acts or len(found.layers) > 1
-    if not touched or found.layers[0].run.run != earlier.run:
-        return None
-    states = pa.array([RejectState.RESOLVED, RejectState.DISCARDED], pa.string())
-    rows = [table.filter(pc.is_in(table["state"], states)).select(list(IDENTITY)) for table in found.tables()]
-    return pa.concat_tables(rows) if rows else None
+def _layers(workspace: Workspace, batch: BatchRecord, earlier: RunRecord) -> list[Layer]:
+    """The run to compare with, and the replays that added to it since, where the batch stands by these."""
+    standing = quarantine_of(workspace, batch.batch).layers
+    if standing[0].run.run == earlier.run:
+        return standing
+    return Quarantine(workspace, batch, earlier).layers
 
 
 def _check_source(pipeline: Pipeline, earlier: RunRecord) -> None:
@@ -218,7 +215,9 @@ class _Comparison:
         reports = ledger.file_reports(batch.batch, generation)
         self.staged = Staged(workspace=workspace, engine=engine, raw=self.raw, reports=reports)
         self.staging = ScratchStaging(kept=workspace.staging, scratch=ParquetStaging(workspace.temp), scope=SCOPE)
-        self.settled = _settled(workspace, batch, earlier)
+        self.layers = _layers(workspace, batch, earlier)
+        self.amended = amended(Quarantine(workspace, batch, earlier), self.raw, range(len(pipeline.destinations)))
+        self.parts = [*self.raw, *self.amended.parts]
 
     def made(self, examples: int) -> RuleChange:
         record = replace(
@@ -227,26 +226,29 @@ class _Comparison:
         plan, decisions = self._plan(record)
         work = self._work(plan, SCOPE)
         made: list[PartRecord] = []
-        cleaning.clean_parts(self.engine, work, self.raw, made.extend)
+        cleaning.clean_parts(self.engine, work, self.parts, made.extend)
         parts = [one for one in made if one.ref.key.kind == PartKind.CLEAN]
-        verdict = cleaning.judge(self.workspace, work, self.raw, parts)
-        cleaned = cleaning.settle(self.engine, work, self.raw, parts, verdict)
+        verdict = cleaning.judge(self.workspace, work, self.parts, parts)
+        cleaned = cleaning.settle(self.engine, work, self.amended.counted(self.parts), parts, verdict)
         cleaned = compared(cleaned, plan, self.workspace.ledger, record)
         if cleaned.losers is not None:
-            made += cleaning.write_losers(work, self.raw, cleaned.losers)
+            made += cleaning.write_losers(work, self.parts, cleaned.losers)
         check_after(self.staged, plan, self.pipeline, cleaned.tallies.found)
-        earlier = cleaning.reload(self.workspace, self.engine, self._work(plan, self.earlier.run), self.raw)
-        found = self._compare(made, cleaned, earlier, examples)
+        known = self.workspace.ledger.parts(self.batch.batch, self.earlier.run, PartKind.CLEAN)
+        raw = [*self.raw, *mended_parts(self.workspace.ledger, self.batch.batch, known)]
+        earlier = cleaning.reload(self.workspace, self.engine, self._work(plan, self.earlier.run), raw)
+        after = _Version(self.staging, [_Kept(records=made, losers=cleaned.losers)], self._gone())
+        found = self._compare(_Version(self.staging, self._kept(), self._gone()), after, examples)
         return RuleChange(
             batch=self.batch.batch,
             run=self.earlier.run,
             status=str(self.earlier.status),
             changed=changed_keys(self.earlier.state["pipeline"], self.pipeline),
-            before=_counts(earlier),
-            after=_counts(cleaned),
+            before=self._before(earlier),
+            after=self._after(cleaned, made),
             difference=found,
             refused=self._refused(),
-            settled=0 if self.settled is None else self.settled.num_rows,
+            discarded=self.amended.discarded,
             types=_types(found, earlier, cleaned),
             stops=self._stops(cleaned),
             decisions=[vars(decision) for decision in decisions],
@@ -271,23 +273,80 @@ class _Comparison:
             batch=self.batch.batch,
             scope=scope,
             refused=refused_files(self.staged, plan, self.pipeline),
+            amendments=self.amended.amendments,
         )
 
-    def _compare(
-        self, made: Sequence[PartRecord], now: cleaning.Cleaned, was: cleaning.Cleaned, examples: int
-    ) -> Difference:
-        ledger, run = self.workspace.ledger, self.earlier.run
-        rejects = [
-            record
-            for scope in (run, cleaning.batch_scope(run))
-            for record in ledger.parts(self.batch.batch, scope, PartKind.REJECTS)
-        ]
-        before = _Version(self.staging, [*was.parts, *rejects], was.losers, self.settled)
-        after = _Version(self.staging, made, now.losers, self.settled)
+    def _compare(self, before: _Version, after: _Version, examples: int) -> Difference:
         found = Difference(limit=examples)
-        for part in self.engine.map(partial(_of_part, before, after, examples), [one.ref.key.seq for one in self.raw]):
+        for part in self.engine.map(partial(_of_part, before, after, examples), sorted(before.parts | after.parts)):
             found = found + part
         return found
+
+    def _gone(self) -> pa.Table:
+        """Identity of the rows that operators discarded."""
+        known = self.amended.quarantine
+        return Quarantine(self.workspace, self.batch, self.earlier).discarded() if known is None else known.discarded()
+
+    def _kept(self) -> list[_Kept]:
+        """What each run of the batch made that later ones did not send again."""
+        import pyarrow as pa
+
+        ledger, batch = self.workspace.ledger, self.batch.batch
+        found = [_Kept(records=self._malformed(), losers=_all_sent(self.layers))]
+        for number, layer in enumerate(self.layers):
+            run = layer.run.run
+            records = ledger.parts(batch, run, PartKind.CLEAN)
+            for scope in (run, cleaning.batch_scope(run)):
+                records += ledger.parts(batch, scope, PartKind.REJECTS)
+            dropped = ledger.parts(batch, cleaning.batch_scope(run), PartKind.DROPPED)
+            lost = [self.staging.read(record.ref).select(list(IDENTITY)) for record in dropped]
+            gone = pa.concat_tables([_all_sent(self.layers[number + 1 :]), *lost])
+            found.append(_Kept(records=records, losers=gone))
+        return found
+
+    def _malformed(self) -> list[PartRecord]:
+        """The rejects of intake that were corrected: as many parts as there are of corrected raw text, in its numbers."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        rejects = [self.staging.read(record.ref) for record in self.intake_rejects if self.amended.parts]
+        table = pa.concat_tables([reject_schema().empty_table(), *rejects])
+        made = []
+        for record in self.amended.parts:
+            wanted = self.amended.amendments[record.ref.key.seq].wanted
+            assert wanted is not None
+            here = pc.equal(table[FILE], record.ref.file_index or 0)
+            rows = table.filter(pc.and_(here, pc.is_in(table[ROW], wanted[ROW].combine_chunks())))
+            key = replace(record.ref.key, scope=f"{SCOPE}-malformed", kind=PartKind.REJECTS)
+            made.append(PartRecord(ref=self.staging.write(key, rows, file_index=record.ref.file_index)))
+        return made
+
+    def _before(self, earlier: cleaning.Cleaned) -> dict[str, int]:
+        """The counts of the batch as it stands by the runs compared with."""
+        document = standing_document(self.workspace.ledger, self.layers[-1].run)
+        if not self.amended or not document:
+            return {**_counts(earlier), "discarded": 0}
+        balance = balance_of(document["balance"])
+        names = ("staged", "exploded", "clean", "rejected", "skipped", "superseded", "discarded")
+        # malformed rows that take part now are compared like any other
+        taken_up = self.amended.sent
+        mended = 0 if taken_up is None else cleaning.without(taken_up, _all_sent(self.layers)).num_rows
+        rejected, staged = balance.rejected_cleanup + mended, balance.staged + mended
+        return {**{name: getattr(balance, name) for name in names}, "rejected": rejected, "staged": staged}
+
+    def _after(self, cleaned: cleaning.Cleaned, made: Sequence[PartRecord]) -> dict[str, int]:
+        counts, out = _counts(cleaned), 0
+        for record in made:
+            if self.amended.discarded and record.ref.key.kind == PartKind.REJECTS:
+                rows = self.staging.read(record.ref, columns=list(IDENTITY))
+                out += rows.num_rows - cleaning.without(rows, self._gone()).num_rows
+        malformed = self.amended.discarded - out
+        return {
+            **counts,
+            "staged": counts["staged"] + malformed,
+            "rejected": counts["rejected"] - out,
+            "discarded": self.amended.discarded,
+        }
 
     def _refused(self) -> int:
         ledger, run = self.workspace.ledger, self.earlier.run
@@ -297,7 +356,8 @@ class _Comparison:
 
     def _stops(self, cleaned: cleaning.Cleaned) -> list[str]:
         """What would keep a rerun from publishing."""
-        rejected = cleaned.rejected + sum(record.ref.rows for record in self.intake_rejects)
+        rejected = cleaned.rejected + sum(record.ref.rows for record in self.intake_rejects) - self.amended.discarded
+        rejected -= 0 if self.amended.sent is None else self.amended.sent.num_rows
         received = sum(report.received for report in self.staged.reports.values())
         over = self.pipeline.budget.exceeded(rejected, received)
         failed = [
@@ -315,29 +375,50 @@ class _Comparison:
         return frozenset((*now, *(column["name"] for column in known)))
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Kept:
+    """Clean parts and rejects of one run; `losers`: the rows of these that don't count."""
+
+    records: Sequence[PartRecord]
+    losers: pa.Table | None
+
+
 class _Version:
     """The parts that one version of the rules made, by the number of the raw part."""
 
-    def __init__(
-        self, staging: Staging, records: Sequence[PartRecord], losers: pa.Table | None, settled: pa.Table | None
-    ) -> None:
+    def __init__(self, staging: Staging, kept: Sequence[_Kept], discarded: pa.Table) -> None:
         self._staging = staging
-        self._losers = losers
-        self._settled = settled
-        self._clean = {r.ref.key.seq: r for r in records if r.ref.key.kind == PartKind.CLEAN}
-        self._rejects: dict[int, list[PartRecord]] = {}
-        for record in records:
-            if record.ref.key.kind == PartKind.REJECTS:
-                self._rejects.setdefault(record.ref.key.seq, []).append(record)
+        self._discarded = discarded
+        self._made: dict[tuple[int, PartKind], list[tuple[PartRecord, pa.Table | None]]] = {}
+        for one in kept:
+            for record in one.records:
+                key = record.ref.key
+                self._made.setdefault((key.seq, key.kind), []).append((record, one.losers))
+        self.parts = {seq for seq, _ in self._made}
+        self._empty = next(made[0][0] for (_, kind), made in self._made.items() if kind == PartKind.CLEAN)
 
     def fate(self, seq: int) -> Fate:
         """What became of the rows of one raw part."""
         import pyarrow as pa
 
-        rejects = [self._staging.read(record.ref) for record in self._rejects.get(seq, ())]
-        clean = cleaning.without(self._staging.read(self._clean[seq].ref), self._losers)
-        rejected = pa.concat_tables([reject_schema().empty_table(), *rejects])
-        return Fate(clean=cleaning.without(clean, self._settled), rejects=cleaning.without(rejected, self._settled))
+        clean, rejects = self._tables(seq, PartKind.CLEAN), self._tables(seq, PartKind.REJECTS)
+        return Fate(
+            clean=pa.concat_tables(clean or [self._staging.read(self._empty.ref).slice(0, 0)]),
+            rejects=pa.concat_tables([reject_schema().empty_table(), *rejects]),
+        )
+
+    def _tables(self, seq: int, kind: PartKind) -> list[pa.Table]:
+        tables = ((self._staging.read(record.ref), losers) for record, losers in self._made.get((seq, kind), ()))
+        return [cleaning.without(cleaning.without(table, losers), self._discarded) for table, losers in tables]
+
+
+def _all_sent(layers: Sequence[Layer]) -> pa.Table:
+    """Identity of the rows that these runs sent or took up."""
+    import pyarrow as pa
+
+    return pa.concat_tables(
+        [edit_schema().empty_table(), *(layer.sent for layer in layers)], promote_options="default"
+    ).select(list(IDENTITY))
 
 
 def _of_part(before: _Version, after: _Version, examples: int, seq: int) -> Difference:

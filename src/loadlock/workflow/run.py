@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -18,6 +19,7 @@ from loadlock.faults import point
 from loadlock.ledger.base import PartRecord
 from loadlock.model import Balance, BatchStatus, PartKind, RunStatus, Severity, Stage
 from loadlock.workflow import cleaning
+from loadlock.workflow.amended import Amended, standing_counts, take_up
 from loadlock.workflow.children import ChildDeliveries
 from loadlock.workflow.delivering import Deliveries, DeliveryWork
 from loadlock.workflow.document import (
@@ -35,7 +37,7 @@ from loadlock.workflow.later import Later
 from loadlock.workflow.planning import Staged, check_after, check_before, plan_of, refused_files
 from loadlock.workflow.progress import Progress
 from loadlock.workflow.receive import REPLACING
-from loadlock.workflow.run_record import reject_scopes
+from loadlock.workflow.run_record import counts_of
 from loadlock.workflow.run_task import RunTask, check_none, end_of
 from loadlock.workflow.stale import mark_stale, reference_of
 from loadlock.workflow.superseding import retire, write_down
@@ -58,6 +60,7 @@ class Runner:
         self.cleaned: cleaning.Cleaned | None = None
         self.decisions: list[dict[str, Any]] = []
         self.deliveries: Deliveries | None = None
+        self.amended = Amended()
         self._early: EarlyLoad | None = None
         self._losers: Later[list[PartRecord]] | None = None
         self._begun = time.monotonic()
@@ -125,9 +128,11 @@ class Runner:
         raw, rejects = (self.ledger.parts(task.batch.batch, scope, kind) for kind in (PartKind.RAW, PartKind.REJECTS))
         reports = self.ledger.file_reports(task.batch.batch, task.batch.generation)
         self.raw: list[PartRecord] = raw
-        self.reports = reports
+        self.amended = take_up(task, raw)
+        self.reports = self.amended.files(reports)
         staged, rejected = (sum(record.ref.rows for record in records) for records in (raw, rejects))
-        self.balance = intake_balance(reports, staged, rejected)
+        taken_up = sum(report.staged - reports[index].staged for index, report in self.reports.items())
+        self.balance = intake_balance(reports, staged + taken_up, rejected - taken_up)
         self._check_balance(Stage.STAGING)
         self._become(RunStatus.STAGED)
         point("staged.recorded")
@@ -148,6 +153,8 @@ class Runner:
         else:
             self.decisions = state.get("decided", [])
         check_before(self.staged, plan, task.pipeline)
+        # what is decided by whole columns is decided by the rows as staged
+        self.raw = [*self.raw, *self.amended.parts]
         return plan
 
     def _clean(self, plan: Plan) -> None:
@@ -193,9 +200,9 @@ class Runner:
 
     # --- what a replay does in another way
 
-    def _amendments(self) -> dict[int, Amendment]:
+    def _amendments(self) -> Mapping[int, Amendment]:
         """What operators decided on rows, by raw part."""
-        return {}
+        return self.amended.amendments
 
     def _judge(self, work: cleaning.CleanWork, parts: list[PartRecord]) -> BatchVerdict | None:
         """What only the whole batch can tell."""
@@ -203,7 +210,7 @@ class Runner:
 
     def _counted(self) -> list[PartRecord]:
         """The raw parts with the rows that are to be accounted for."""
-        return self.raw
+        return self.amended.counted(self.raw)
 
     def _compared(self, cleaned: cleaning.Cleaned, plan: Plan) -> cleaning.Cleaned:
         check_after(self.staged, plan, self.task.pipeline, cleaned.tallies.found)
@@ -211,7 +218,7 @@ class Runner:
 
     def _loads_early(self, plan: Plan) -> bool:
         """Whether the destination may load while parts are still cleaned."""
-        if self.task.pipeline.supersedes or reference_of(self.ledger, self.task.record) is not None:
+        if self.task.pipeline.supersedes or self.amended or reference_of(self.ledger, self.task.record) is not None:
             return False
         return can_begin(plan, self.task.bound, self.raw)
 
@@ -221,6 +228,7 @@ class Runner:
 
     def _mark(self, deliveries: Deliveries) -> None:
         """Say which rows must not be delivered, before any is."""
+        self.amended.keep_out(deliveries.outcomes)
         if self.task.pipeline.supersedes:
             retire(deliveries.work, self.task.record, deliveries.outcomes)
         if not self.task.settings.force:
@@ -228,7 +236,10 @@ class Runner:
 
     def _told(self, document: dict[str, Any]) -> dict[str, Any]:
         """The run's document as it is kept."""
-        return document
+        return self.amended.told(document, published=self._published())
+
+    def _published(self) -> bool:
+        return self.deliveries is not None and any(outcome.published for outcome in self.deliveries.outcomes)
 
     def _listed(self, records: list[PartRecord]) -> None:
         self.ledger.add_parts(records)
@@ -267,7 +278,11 @@ class Runner:
 
     def _over_budget(self, more: int) -> str | None:
         """Why the rejects so far and so many `more` of child rows are too many, or None."""
-        return self.task.pipeline.budget.exceeded(self.balance.rejected + more, self.balance.received)
+        return self.task.pipeline.budget.exceeded(self._rejected() + more, self.balance.received)
+
+    def _rejected(self) -> int:
+        """The rejects so far, without those that operators gave up."""
+        return max(0, self.balance.rejected - self.amended.discarded)
 
     def _deliver(self, plan: Plan) -> None:
         task = self.task
@@ -355,7 +370,7 @@ class Runner:
         limits = [budget.rows] if budget.rows is not None else []
         if budget.percent is not None:
             limits.append(max(budget.floor, int(budget.percent * self.balance.received / 100)))
-        return max(0, min(limits) - self.balance.rejected) if limits else None
+        return max(0, min(limits) - self._rejected()) if limits else None
 
     # --- bookkeeping
 
@@ -389,15 +404,10 @@ class Runner:
         return document
 
     def _save_rejects(self) -> None:
-        batch, generation = self.task.batch.batch, self.task.batch.generation
-        counts: dict[tuple[str, str, str], int] = {}
-        for scope in reject_scopes(self.task.record, generation):
-            for record in self.ledger.parts(batch, scope, PartKind.REJECTS):
-                for stage, code, column, rows in record.info.get("counts", []):
-                    key = (stage, code, column)
-                    counts[key] = counts.get(key, 0) + rows
-        self.ledger.save_reject_counts(self.run, counts)
-        self.reject_counts = counts
+        known = self.amended.quarantine
+        found = counts_of(self.ledger, self.task.record, self.task.batch.generation)
+        self.reject_counts = found if known is None else standing_counts(known)
+        self.ledger.save_reject_counts(self.run, self.reject_counts)
 
     def _document(self, status: RunStatus, cause: str | None) -> dict[str, Any]:
         task = self.task

@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from loadlock.errors import UsageError
-from loadlock.ledger.base import RunRecord
-from loadlock.model import RunStatus
+from loadlock.ledger.base import Ledger, RunRecord
+from loadlock.model import PartKind, RunStatus
 from loadlock.pipeline.codec import to_json
 from loadlock.pipeline.model import Pipeline
 from loadlock.workflow.children import reject_scope
@@ -22,6 +22,16 @@ def reject_scopes(run: RunRecord, generation: int) -> list[str]:
     for index in range(len(run.destinations)):
         found += [f"{run.run}-d{index}", *(reject_scope(run.run, index, child) for child in range(children))]
     return found
+
+
+def counts_of(ledger: Ledger, run: RunRecord, generation: int) -> dict[tuple[str, str, str], int]:
+    """The rejects of a run by stage, code and column."""
+    counts: dict[tuple[str, str, str], int] = {}
+    for scope in reject_scopes(run, generation):
+        for record in ledger.parts(run.batch, scope, PartKind.REJECTS):
+            for stage, code, column, rows in record.info.get("counts", []):
+                counts[(stage, code, column)] = counts.get((stage, code, column), 0) + rows
+    return counts
 
 
 def new_record(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 from loadlock.ledger.base import Ledger, RunRecord
 from loadlock.model import Balance, Stage
 from loadlock.quarantine.edits import Act, Action, in_force
-from loadlock.workflow.quarantine import REPLAY, acts_of
+from loadlock.workflow.generation import STATE
+from loadlock.workflow.quarantine import acts_of, known_acts
 
 Count = tuple[str, int, int]
 """Stage that had rejected, file, destinations (as bits)."""
@@ -63,10 +65,25 @@ def discarded(base: Balance, sent: Mapping[str, int]) -> Balance:
     )
 
 
+Discards = Mapping[int, Mapping[Count, int]]
+"""By act: how many rejects it discarded."""
+
+
 def with_discards(document: Mapping[str, Any], acts: Sequence[Act], known: int) -> dict[str, Any]:
     """The document of a run with the rejects discarded (or taken back) since; `known` = the newest act it has counted."""
-    before, now = (_discards(in_force(acts, upto=upto)) for upto in (known, None))
-    counts = {key: now.get(key, 0) - before.get(key, 0) for key in {*before, *now}}
+    before = _counted(document, acts, known)
+    own = {act: counts for act, counts in _discards(acts).items() if act > known}
+    standing = {act.seq for act in in_force(acts)}
+    return recounted(document, before, {act: n for act, n in {**before, **own}.items() if act in standing})
+
+
+def recounted(document: Mapping[str, Any], before: Discards, now: Discards) -> dict[str, Any]:
+    """The document of a run in which rejects were counted as discarded as `before` says, counted as `now` says."""
+    counts: Counter[Count] = Counter()
+    for discards, add in ((now, counts.update), (before, counts.subtract)):
+        for of_act in discards.values():
+            add(dict(of_act))
+    kept = [[act, *key, number] for act, of_act in sorted(now.items()) for key, number in sorted(of_act.items())]
     if not any(counts.values()):
         return dict(document)
     sent = Sent(counts=counts)
@@ -79,6 +96,7 @@ def with_discards(document: Mapping[str, Any], acts: Sequence[Act], known: int) 
         **told(document, 0),
         "files": [told(entry, 0, index) for index, entry in enumerate(document["files"])],
         "destinations": [told(entry, index) for index, entry in enumerate(document["destinations"])],
+        "discards": kept,
     }
 
 
@@ -87,17 +105,25 @@ def standing_document(ledger: Ledger, run: RunRecord) -> dict[str, Any]:
     whole = ledger.run(run.run) or run
     if whole.document is None:
         return {}
-    return with_discards(whole.document, acts_of(ledger, run.batch), known_acts(run))
+    acts = acts_of(ledger, run.batch, generation=whole.state.get(STATE))
+    return with_discards(whole.document, acts, known_acts(whole))
 
 
-def known_acts(run: RunRecord) -> int:
-    """The newest act that a run's document has counted."""
-    return int(run.state.get(REPLAY, {}).get("edits", 0))
-
-
-def _discards(acts: Iterable[Act]) -> dict[Count, int]:
-    found: dict[Count, int] = {}
-    for act in acts:
-        for stage, file, to, number in act.counts if act.action == Action.DISCARD else ():
-            found[(stage, file, to)] = found.get((stage, file, to), 0) + number
+def _counted(document: Mapping[str, Any], acts: Sequence[Act], known: int) -> Discards:
+    """What a run's document has counted as discarded."""
+    if "discards" not in document:
+        standing = {act.seq for act in in_force(acts, upto=known)}
+        return {act: counts for act, counts in _discards(acts).items() if act in standing}
+    found: dict[int, dict[Count, int]] = {}
+    for act, stage, file, to, number in document["discards"]:
+        found.setdefault(act, {})[(stage, file, to)] = number
     return found
+
+
+def _discards(acts: Iterable[Act]) -> dict[int, dict[Count, int]]:
+    """What each act discarded, as it was written down with it."""
+    return {
+        act.seq: {(stage, file, to): number for stage, file, to, number in act.counts}
+        for act in acts
+        if act.action == Action.DISCARD
+    }

@@ -20,6 +20,7 @@ from loadlock.ledger.ids import new_run_id
 from loadlock.model import RunStatus, WriteMode
 from loadlock.pipeline.codec import from_json
 from loadlock.pipeline.model import DestinationSpec, Pipeline, Source
+from loadlock.workflow.amended import knowing
 from loadlock.workflow.destinations import BoundDestination, all_targets, bind_destinations, plan_digest
 from loadlock.workflow.document import noop_document
 from loadlock.workflow.foreseeing import Confirm
@@ -109,7 +110,7 @@ def run_pipeline(pipeline: Pipeline, options: Options, *, path: str | None = Non
         for note in received.notes:
             options.progress.say(note)
         with workspace.lock_batch(batch, wait_seconds=options.wait_seconds):
-            workspace.ledger.begin_run(record)
+            workspace.ledger.begin_run(record := knowing(workspace.ledger, record))
             point("run.begun")
             return go(workspace, pipeline, record, bound, options, keep, received.sources)
 
@@ -224,7 +225,7 @@ def rerun(batch: str, options: Options, *, pipeline: Pipeline | None = None, pat
             workspace.lock_batch(known.batch, wait_seconds=options.wait_seconds),
             workspace.keep(Patience(say=options.progress.say)) as keep,
         ):
-            workspace.ledger.begin_run(record)
+            workspace.ledger.begin_run(record := knowing(workspace.ledger, record))
             point("run.begun")
             return go(workspace, pipeline, record, bound, options, keep)
 

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from loadlock.digest import MODULUS, to_hex
 from loadlock.engines.local import LocalEngine
 from loadlock.errors import UsageError
-from loadlock.model import RunStatus
+from loadlock.ledger.base import RunRecord
+from loadlock.model import RunStatus, WriteMode
 from loadlock.workflow.children import ChildDeliveries
-from loadlock.workflow.delivering import Deliveries
-from loadlock.workflow.destinations import bind_destinations
+from loadlock.workflow.delivering import Deliveries, DeliveryWork, Outcome
+from loadlock.workflow.destinations import BoundDestination, bind_destinations
 from loadlock.workflow.earlier import earlier_work
+from loadlock.workflow.keys import Keys
 from loadlock.workflow.look import find
 from loadlock.workflow.overtaken import overtaken
+from loadlock.workflow.quarantine import Quarantine
+from loadlock.workflow.replaying import adding, bound_for
 from loadlock.workflow.start import Options, pipeline_of
 from loadlock.workflow.workspace import Workspace, find_workspace
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 DELIVERED = frozenset({RunStatus.PUBLISHED, RunStatus.VERIFIED, RunStatus.FAILED})
 
@@ -37,6 +46,42 @@ class Verification:
         return True if True in verdicts else None
 
 
+class _Whole(Deliveries):
+    """The rows of a batch that its run and the replays since delivered; the mode is that of the run."""
+
+    def __init__(self, works: Sequence[DeliveryWork], bound: list[BoundDestination]) -> None:
+        super().__init__(works[0], bound, lambda rows: None)
+        self._replays = [Deliveries(work, bound, lambda rows: None) for work in works[1:]]
+
+    def delivered(self, outcome: Outcome) -> Iterator[pa.Table]:
+        """What replays merged by key took the place of what was there."""
+        merged = adding(outcome.bound).mode == WriteMode.UPSERT
+        with Keys() as newer:
+            for replay in reversed(self._replays):
+                for table in self._of(replay, outcome):
+                    yield newer.without(table)
+                if merged:
+                    for table in self._of(replay, outcome):
+                        newer.add(outcome.bound.spec.key, table)
+            for table in super().delivered(outcome):
+                yield newer.without(table)
+
+    @staticmethod
+    def _of(replay: Deliveries, outcome: Outcome) -> Iterator[pa.Table]:
+        return replay.delivered(next(one for one in replay.outcomes if one.bound.index == outcome.bound.index))
+
+
+def _receipts(run: RunRecord) -> list[dict[str, Any] | None]:
+    return [entry["receipt"] for entry in (run.document or {}).get("destinations", ())]
+
+
+def _summed(receipts: Sequence[dict[str, Any] | None]) -> dict[str, Any] | None:
+    """One receipt for what several runs delivered to a destination."""
+    known = [receipt for receipt in receipts if receipt is not None]
+    counts = {name: sum(receipt[name] for receipt in known) for name in ("inserted", "updated", "unchanged", "deleted")}
+    return {**known[-1], **counts, "digest": to_hex(sum(int(r["digest"], 16) for r in known) % MODULUS)}
+
+
 def verify(name: str, options: Options, *, to: str | None = None) -> Verification:
     """Compare what lies in the destinations with the clean rows of the batch; changes nothing."""
     root = find_workspace(options.workspace, base_folder=None, environment=options.environment)
@@ -45,17 +90,28 @@ def verify(name: str, options: Options, *, to: str | None = None) -> Verificatio
         run = workspace.ledger.run(run.run) or run
         if run.status not in DELIVERED or not (run.document or {}).get("destinations"):
             raise UsageError(f"run {run.run} is {run.status}: it has delivered nothing to verify")
-        pipeline = pipeline_of(run, to=to)
-        delivery = earlier_work(workspace, engine, batch, run, pipeline)
-        bound = bind_destinations(pipeline, environment=options.environment)
-        kept = (run.document or {})["destinations"]
+        layers = [layer.run for layer in Quarantine(workspace, batch, run).layers]
+        pipelines = [pipeline_of(layer, to=to) for layer in layers]
+        works = [
+            earlier_work(workspace, engine, batch, layer, pipeline)
+            for layer, pipeline in zip(layers, pipelines, strict=True)
+        ]
+        bound = bind_destinations(pipelines[-1], environment=options.environment)
+        own = [layer.run for layer in layers]
         with ExitStack() as stack:
-            later = {target.label: overtaken(workspace, run, target.label) for target in bound}
+            later = {target.label: overtaken(workspace, layers[0], target.label, but=own) for target in bound}
             for found in later.values():
                 stack.callback(found.close)
-            deliveries = stack.enter_context(Deliveries(delivery, bound, lambda rows: None))
-            children = stack.enter_context(ChildDeliveries(deliveries))
-            receipts = deliveries.compare([entry["receipt"] for entry in kept], later)
+            newest = stack.enter_context(Deliveries(works[-1], bound_for(run, bound), lambda rows: None))
+            children = stack.enter_context(ChildDeliveries(newest))
+            kept = (run.document or {})["destinations"]
+            told = [_receipts(layer) for layer in layers]
+            if len(layers) == 1 or not all(receipt and receipt["digest"] for receipts in told for receipt in receipts):
+                receipts = newest.compare(told[-1], later)
+            else:
+                first = bind_destinations(pipelines[0], environment=options.environment)
+                whole = stack.enter_context(_Whole(works, first))
+                receipts = whole.compare([_summed(of_one) for of_one in zip(*told, strict=True)], later)
             receipts += children.compare(kept, later)
         workspace.ledger.event(
             "verified_again", run=run.run, batch=batch.batch, data={"equal": [r.equal for r in receipts]}
