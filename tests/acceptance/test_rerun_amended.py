@@ -106,3 +106,39 @@ def test_a_rerun_keeps_what_operators_decided(loadlock: CommandLine, url: str, w
     assert done["rejects"] == {"not_in": 1}
     assert states(loadlock, batch) == {5: "open", 6: "discarded", 7: "discarded", 3: "resolved"}
     assert loadlock("verify", batch).code == 0
+
+
+def test_a_discarded_row_that_the_rules_would_pass_stays_out_until_that_is_undone(
+    loadlock: CommandLine, tmp_path: Path
+) -> None:
+    url = f"duckdb:///{tmp_path / 'out.db'}"
+    batch = worked_on(loadlock, url, UPSERT)
+    loadlock.json("discard", batch, "--where", "id='5'", "--why", "no country")
+    change(loadlock, "IT]", "IT, Germany]")
+    assert loadlock("rerun", batch, fault="cleanup.judged=kill").code == -9
+    done = loadlock.json("resume", loadlock.json("runs")[0]["run"], codes=[0])
+    assert [row[0] for row in people(url)] == [1, 2, 3, 4, 8]
+    assert (done["balance"]["discarded"], done["rejects"]) == (3, {})
+    out = loadlock.json("rejects", batch, "--state", "discarded")
+    assert [reject["problems"][0]["code"] for reject in out if reject["row"] == 5] == ["discarded"]
+    loadlock.json("corrections", "undo", batch)
+    balance = loadlock.json("show", done["run"])["balance"]
+    assert (balance["discarded"], balance["rejected"]["cleanup"]) == (2, 1)
+    replayed = loadlock.json("replay", batch, "--all", codes=[0])
+    assert [row[0] for row in people(url)] == [1, 2, 3, 4, 5, 8]
+    balance = replayed["balance"]
+    assert (balance["received"], balance["clean"], balance["discarded"]) == (8, 6, 2)
+    assert sum(balance["rejected"].values()) == 0
+    assert loadlock("verify", batch).code == 0
+
+
+def test_what_was_decided_on_rows_does_not_meet_others_when_the_file_is_read_in_another_way(
+    loadlock: CommandLine, tmp_path: Path
+) -> None:
+    url = f"duckdb:///{tmp_path / 'out.db'}"
+    batch = worked_on(loadlock, url, REPLACE)
+    change(loadlock, "{files: in.csv}", "{files: in.csv, encoding: utf-8}")
+    told = loadlock("rerun", batch)
+    assert told.code == 3, told.said
+    assert "was on rows as they were read before" in told.said
+    assert [row[0] for row in people(url)] == [1, 8]

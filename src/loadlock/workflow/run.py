@@ -36,6 +36,7 @@ from loadlock.workflow.foreseeing import ask
 from loadlock.workflow.later import Later
 from loadlock.workflow.planning import Staged, check_after, check_before, plan_of, refused_files
 from loadlock.workflow.progress import Progress
+from loadlock.workflow.quarantine import known_acts
 from loadlock.workflow.receive import REPLACING
 from loadlock.workflow.run_record import counts_of
 from loadlock.workflow.run_task import RunTask, check_none, end_of
@@ -129,6 +130,8 @@ class Runner:
         reports = self.ledger.file_reports(task.batch.batch, task.batch.generation)
         self.raw: list[PartRecord] = raw
         self.amended = take_up(task, raw)
+        if known_acts(task.record) and not self.amended:
+            self.progress.say("what operators decided was on rows as they were read before: it doesn't hold for these")
         self.reports = self.amended.files(reports)
         staged, rejected = (sum(record.ref.rows for record in records) for records in (raw, rejects))
         taken_up = sum(report.staged - reports[index].staged for index, report in self.reports.items())
