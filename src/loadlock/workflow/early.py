@@ -34,6 +34,8 @@ MOST_ROWS = 10_000_000
 """More rows would need too much memory to tell the first of equal values."""
 MOST_HELD = 50_000
 """Rows that may wait for the judgement: they are in memory."""
+STOP_SECONDS = 10.0
+"""How long a load that is given up may take to end."""
 _BITS_A_ROW = 24
 _PROBES = 3
 
@@ -270,8 +272,10 @@ class EarlyLoad:
         return self._deliveries
 
     def give_up(self) -> None:
-        """End it; nothing of it remains."""
+        """End it; nothing of it remains. A server that doesn't answer is left alone: its connection ends with the process."""
         self.rows.give_up()
+        if not self._load.wait(STOP_SECONDS):
+            return
         with suppress(LoadlockError, GivenUpError):
             self._load.result()
         self._deliveries.close()
