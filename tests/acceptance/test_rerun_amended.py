@@ -130,6 +130,9 @@ def test_a_discarded_row_that_the_rules_would_pass_stays_out_until_that_is_undon
     assert (balance["received"], balance["clean"], balance["discarded"]) == (8, 6, 2)
     assert sum(balance["rejected"].values()) == 0
     assert loadlock("verify", batch).code == 0
+    with duckdb.connect(url.removeprefix("duckdb:///")) as base:
+        base.execute("update people set name = 'a stranger' where id = 1").fetchall()
+    assert loadlock("verify", batch).code == 6
 
 
 def test_what_was_decided_on_rows_does_not_meet_others_when_the_file_is_read_in_another_way(
