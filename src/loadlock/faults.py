@@ -56,6 +56,8 @@ CHILD_POINTS = ("children.part_written", "children.part_listed", "children.loade
 """Places that only a run with child tables passes."""
 REJECT_POINTS = ("edits.part_written", "replay.sent_listed", "forget.listed")
 """Places that only acts on rejects, and replays, pass."""
+CARE_POINTS = ("rollback.looked", "rollback.committed", "rollback.recorded", "gc.collected")
+"""Places that only a rollback, or clearing up, passes."""
 STEP_POINTS = (
     "file.written",
     "file.flushed",
@@ -72,7 +74,7 @@ STEP_POINTS = (
 
 `chunk`: a chunk goes into a staging table; `target.merged`: the rows are in the target, the control row is not; for a
 destination of files, `merged` is the new file at rest, `before_commit` just before the rename."""
-ALL_POINTS = (*POINTS, *CHILD_POINTS, *REJECT_POINTS, *STEP_POINTS)
+ALL_POINTS = (*POINTS, *CHILD_POINTS, *REJECT_POINTS, *CARE_POINTS, *STEP_POINTS)
 
 
 def _wanted(setting: str) -> tuple[str, int, int] | None:

@@ -135,7 +135,7 @@ def test_a_byte_order_mark_in_the_middle_belongs_to_no_record() -> None:
 def test_empty_fields_beyond_the_header_are_trimmed_and_counted() -> None:
     records = Splitter(Shape(), Rules(fields=2)).split(b'a,b,,\nc,d,\ne,f, ""\ng,h,,i\n', final=True)
     assert [Status(int(status)).name for status in records.status] == ["PLAIN", "PLAIN", "EXACT", "FIELD_COUNT"]
-    assert records.trim.tolist() == [2, 1, 0, 0]
+    assert records.trim.tolist() == [2, 1, 1, 0]
     assert records.counts["trailing_empty"] == 3
 
 
