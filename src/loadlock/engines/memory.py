@@ -50,7 +50,7 @@ class Housekeeper:
     """Gives memory back after each of the first parts, later after every `parts` parts: a long stage needs no more than a
     short one."""
 
-    def __init__(self, *, parts: int = 3) -> None:
+    def __init__(self, *, parts: int = 1) -> None:
         self.parts = parts
         self._done = 0
 

@@ -36,7 +36,7 @@ MOST_HELD = 50_000
 """Rows that may wait for the judgement: they are in memory."""
 STOP_SECONDS = 10.0
 """How long a load that is given up may take to end."""
-_BITS_A_ROW = 24
+_BITS_A_ROW = 12
 _PROBES = 3
 
 

@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from loadlock.engines.memory import give_back
 from loadlock.errors import BalanceError
 from loadlock.faults import point
 from loadlock.intake.base import ByteSource, RawPart, SourceOptions
@@ -20,6 +21,7 @@ from loadlock.workflow.workspace import Workspace
 
 _WRITES_AHEAD = 2
 _MOST_DOUBTS = 20
+_TIDY_BLOCKS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +74,7 @@ def doubts(reports: Mapping[int, FileReport], sources: Sequence[ByteSource]) -> 
 def _stage_file(intake: Intake, source: ByteSource, advance: Callable[[int, int], None]) -> FileReport:
     kept = intake.workspace.sources
     reads = kept.tee(source) if intake.keep_source and not kept.has(source.file) else source
-    result = read_file(reads, intake.options)
+    result = read_file(_Tidy(reads), intake.options)
     first = _next_seq(intake)
     staged = rejected = 0
     with ThreadPoolExecutor(1, thread_name_prefix="staging") as writer:
@@ -86,6 +88,26 @@ def _stage_file(intake: Intake, source: ByteSource, advance: Callable[[int, int]
     report = result.report()
     _check(source, report, staged, rejected)
     return report
+
+
+class _Tidy:
+    """A source of which reading leaves no freed memory behind: formats look through a file before they make parts."""
+
+    def __init__(self, source: ByteSource) -> None:
+        self.file = source.file
+        self._source = source
+
+    def open(self) -> Iterator[bytes]:
+        for number, block in enumerate(self._source.open(), 1):
+            yield block
+            if number % _TIDY_BLOCKS == 0:
+                give_back()
+
+    def head(self, size: int = 1 << 20) -> bytes:
+        return self._source.head(size)
+
+    def sample(self, size: int = 4 << 20) -> list[bytes]:
+        return self._source.sample(size)
 
 
 def _written(
