@@ -12,8 +12,6 @@ from contextlib import suppress
 
 _M_ARENA_MAX = -8
 _ARENAS = 2
-_FIRST = 6
-"""Parts until the heap has found its size."""
 
 
 def choose_allocator() -> None:
@@ -37,25 +35,10 @@ def keep_small() -> None:
 
 
 def give_back() -> None:
-    """Return freed memory to the system, between two stages: what one stage needed must not add to the next one's."""
+    """Return freed memory to the system, after each part and between stages: a long run needs no more than a short one."""
     if not sys.platform.startswith("linux"):
         return
     import ctypes
 
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
-
-
-class Housekeeper:
-    """Gives memory back after each of the first parts, later after every `parts` parts: a long stage needs no more than a
-    short one."""
-
-    def __init__(self, *, parts: int = 1) -> None:
-        self.parts = parts
-        self._done = 0
-
-    def part_done(self) -> None:
-        """Call after each part."""
-        self._done += 1
-        if self._done <= _FIRST or self._done % self.parts == 0:
-            give_back()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from loadlock.cleanup.amending import Amendment
 from loadlock.cleanup.batch import BatchVerdict
 from loadlock.cleanup.plan import Plan
-from loadlock.engines.memory import Housekeeper, give_back
+from loadlock.engines.memory import give_back
 from loadlock.errors import BalanceError, InterruptedRunError, LoadlockError, StoppedError, one_interrupt
 from loadlock.faults import point
 from loadlock.ledger.base import PartRecord
@@ -65,7 +65,6 @@ class Runner:
         self._early: EarlyLoad | None = None
         self._losers: Later[list[PartRecord]] | None = None
         self._begun = time.monotonic()
-        self._housekeeper = Housekeeper()
 
     def go(self) -> dict[str, Any]:
         """Run to the end; the run's document. Every error is recorded as the run's end and raised again."""
@@ -380,7 +379,7 @@ class Runner:
     def _advance(self, stage: Stage, done: int, rows: int) -> None:
         """A part (or chunk) is done: tell, and keep the memory small."""
         self.progress.advance(stage, done=done, rows=rows)
-        self._housekeeper.part_done()
+        give_back()
 
     def _received(self) -> Balance:
         return self.balance.with_(rejected_delivery=0)
