@@ -40,7 +40,7 @@ SHORT: dict[str, list[Trial]] = {
     ],
     "duckdb": [(APPEND, "killed (SIGKILL)", "target.before_commit"), (APPEND, "target's disk full", "delivery.loaded")],
     "sqlite": [(APPEND, "killed (SIGKILL)", "target.committed"), (APPEND, "stopped (SIGTERM)", "target.merged")],
-    "csv": [(APPEND, "killed (SIGKILL)", "target.committed"), (APPEND, "workspace's disk full", "publishing.recorded")],
+    "csv": [(APPEND, "killed (SIGKILL)", "target.committed"), (APPEND, "stopped (SIGTERM)", "target.before_commit")],
 }
 
 

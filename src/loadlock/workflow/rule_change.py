@@ -292,7 +292,7 @@ class _Comparison:
         import pyarrow as pa
 
         ledger, batch = self.workspace.ledger, self.batch.batch
-        found = [_Kept(records=self._malformed(), losers=_all_sent(self.layers))]
+        found = [_Kept(records=self._malformed(), gone=_all_sent(self.layers))]
         for number, layer in enumerate(self.layers):
             run = layer.run.run
             records = ledger.parts(batch, run, PartKind.CLEAN)
@@ -300,8 +300,8 @@ class _Comparison:
                 records += ledger.parts(batch, scope, PartKind.REJECTS)
             dropped = ledger.parts(batch, cleaning.batch_scope(run), PartKind.DROPPED)
             lost = [self.staging.read(record.ref).select(list(IDENTITY)) for record in dropped]
-            gone = pa.concat_tables([_all_sent(self.layers[number + 1 :]), *lost])
-            found.append(_Kept(records=records, losers=gone))
+            losers = pa.concat_tables(lost) if lost else None
+            found.append(_Kept(records=records, losers=losers, gone=_all_sent(self.layers[number + 1 :])))
         return found
 
     def _malformed(self) -> list[PartRecord]:
@@ -377,10 +377,11 @@ class _Comparison:
 
 @dataclass(frozen=True, kw_only=True)
 class _Kept:
-    """Clean parts and rejects of one run; `losers`: the rows of these that don't count."""
+    """Clean parts and rejects of one run. `losers` are not clean (they may be rejects); rows that are `gone` don't count."""
 
     records: Sequence[PartRecord]
-    losers: pa.Table | None
+    losers: pa.Table | None = None
+    gone: pa.Table | None = None
 
 
 class _Version:
@@ -389,11 +390,11 @@ class _Version:
     def __init__(self, staging: Staging, kept: Sequence[_Kept], discarded: pa.Table) -> None:
         self._staging = staging
         self._discarded = discarded
-        self._made: dict[tuple[int, PartKind], list[tuple[PartRecord, pa.Table | None]]] = {}
+        self._made: dict[tuple[int, PartKind], list[tuple[PartRecord, _Kept]]] = {}
         for one in kept:
             for record in one.records:
                 key = record.ref.key
-                self._made.setdefault((key.seq, key.kind), []).append((record, one.losers))
+                self._made.setdefault((key.seq, key.kind), []).append((record, one))
         self.parts = {seq for seq, _ in self._made}
         self._empty = next(made[0][0] for (_, kind), made in self._made.items() if kind == PartKind.CLEAN)
 
@@ -408,8 +409,11 @@ class _Version:
         )
 
     def _tables(self, seq: int, kind: PartKind) -> list[pa.Table]:
-        tables = ((self._staging.read(record.ref), losers) for record, losers in self._made.get((seq, kind), ()))
-        return [cleaning.without(cleaning.without(table, losers), self._discarded) for table, losers in tables]
+        found = []
+        for record, kept in self._made.get((seq, kind), ()):
+            table = cleaning.without(self._staging.read(record.ref), kept.losers if kind == PartKind.CLEAN else None)
+            found.append(cleaning.without(cleaning.without(table, kept.gone), self._discarded))
+        return found
 
 
 def _all_sent(layers: Sequence[Layer]) -> pa.Table:
