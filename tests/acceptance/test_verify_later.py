@@ -51,20 +51,6 @@ def execute(url: str, sql: str) -> None:
             server.execute(sql.encode())
 
 
-@pytest.fixture(
-    params=[
-        "duckdb",
-        "sqlite",
-        pytest.param("postgres", marks=pytest.mark.postgres),
-        pytest.param("mysql", marks=pytest.mark.mysql),
-    ]
-)
-def url(request: pytest.FixtureRequest, loadlock: CommandLine) -> str:
-    if request.param in ("postgres", "mysql"):
-        return str(request.getfixturevalue(request.param))
-    return f"{request.param}:///{loadlock.folder}/out.db"
-
-
 @pytest.mark.parametrize("lineage", ["", ", lineage: columns"])
 def test_rows_that_a_later_upsert_wrote_are_not_compared_and_others_are(
     url: str, lineage: str, loadlock: CommandLine

@@ -6,8 +6,6 @@ import signal
 from contextlib import closing
 from typing import Any
 
-import pytest
-
 from loadlock.testing.command import CommandLine
 from loadlock.testing.databases import connect_mysql
 
@@ -64,20 +62,6 @@ def execute(url: str, sql: str) -> list[tuple[Any, ...]]:
 
 def names(url: str) -> dict[int, str]:
     return dict(execute(url, "select id, name from people order by id"))
-
-
-@pytest.fixture(
-    params=[
-        "duckdb",
-        "sqlite",
-        pytest.param("postgres", marks=pytest.mark.postgres),
-        pytest.param("mysql", marks=pytest.mark.mysql),
-    ]
-)
-def url(request: pytest.FixtureRequest, loadlock: CommandLine) -> str:
-    if request.param in ("postgres", "mysql"):
-        return str(request.getfixturevalue(request.param))
-    return f"{request.param}:///{loadlock.folder}/out.db"
 
 
 def test_insert_only_leaves_known_rows_and_compares_its_own_ones_later_too(url: str, loadlock: CommandLine) -> None:

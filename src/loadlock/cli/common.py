@@ -131,3 +131,13 @@ def value_text(value: Any) -> str:
 def problems_text(row: Any) -> str:
     """The problems of a reject, one line each."""
     return "\n".join(f"{' '.join(filter(None, (p['code'], p['column'])))}: {p['message']}" for p in row["problems"])
+
+
+def print_act(found: Any, word: str, *, as_json: bool) -> None:
+    """What an act on rejects (`accepted`, `discarded`) came to."""
+    if as_json:
+        print_json(found.to_json())
+    elif found.act is None:
+        click.echo("no open reject is meant: nothing was done")
+    else:
+        click.echo(f"act {found.act.seq}: {found.act.rejects:,} rejects {word} by {found.act.by}: {found.act.why}")

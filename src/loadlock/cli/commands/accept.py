@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from loadlock.cli.common import acts, looks, print_json, reject_filters
+from loadlock.cli.common import acts, looks, print_act, reject_filters
 
 
 @click.command()
@@ -28,10 +28,5 @@ def command(
     from loadlock.workflow.lists import reject_filter
 
     found = accept(batch, why=why, by=by, where=where, wanted=reject_filter(**wanted), workspace=workspace)
-    if as_json:
-        print_json(found.to_json())
-    elif found.act is None:
-        click.echo("no open reject is meant: nothing was done")
-    else:
-        click.echo(f"act {found.act.seq}: {found.act.rejects:,} rejects accepted by {found.act.by}: {found.act.why}")
+    print_act(found, "accepted", as_json=as_json)
     return 0

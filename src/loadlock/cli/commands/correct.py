@@ -31,19 +31,7 @@ from loadlock.cli.common import acts, looks, print_json, reject_filters, waits
 @waits
 @looks
 def command(
-    batch: str,
-    file: str | None,
-    *,
-    sets: tuple[str, ...],
-    maps: tuple[str, ...],
-    where: str | None,
-    take_altered: bool,
-    by: str | None,
-    why: str,
-    wait_seconds: float,
-    as_json: bool,
-    workspace: str | None,
-    **wanted: Any,
+    batch: str, file: str | None, *, sets: tuple[str, ...], maps: tuple[str, ...], where: str | None, **given: Any
 ) -> int:
     """Record corrections of rejects: from an edited export, or in bulk by --set and --map.
 
@@ -55,16 +43,21 @@ def command(
     from loadlock.workflow.correct import correct
     from loadlock.workflow.lists import reject_filter
 
-    who = Who(by=by, why=why)
+    who, as_json, altered = (
+        Who(by=given.pop("by"), why=given.pop("why")),
+        given.pop("as_json"),
+        given.pop("take_altered"),
+    )
+    place = {name: given.pop(name) for name in ("workspace", "wait_seconds")}
     if (file is None) == (not sets and not maps):
         raise UsageError("give an edited export, or --set or --map", hint="`loadlock rejects BATCH --export fix.xlsx`")
     if file is not None:
-        if where or any(wanted.values()):
+        if where or any(given.values()):
             raise UsageError("--where and filters go with --set and --map, not with a file")
-        found = correct(batch, file, who=who, workspace=workspace, altered=take_altered, wait_seconds=wait_seconds)
+        found = correct(batch, file, who=who, altered=altered, **place)
     else:
-        bulk = Bulk(sets=sets, maps=maps, where=where, wanted=reject_filter(**wanted))
-        found = correct_in_bulk(batch, bulk, who=who, workspace=workspace, wait_seconds=wait_seconds)
+        bulk = Bulk(sets=sets, maps=maps, where=where, wanted=reject_filter(**given))
+        found = correct_in_bulk(batch, bulk, who=who, **place)
     if as_json:
         print_json(found.to_json())
         return found.exit_code

@@ -1,0 +1,22 @@
+"""What the tests by command share."""
+
+from __future__ import annotations
+
+import pytest
+
+from loadlock.testing.command import CommandLine
+
+
+@pytest.fixture(
+    params=[
+        "duckdb",
+        "sqlite",
+        pytest.param("postgres", marks=pytest.mark.postgres),
+        pytest.param("mysql", marks=pytest.mark.mysql),
+    ]
+)
+def url(request: pytest.FixtureRequest, loadlock: CommandLine) -> str:
+    """A database of each kind: an empty one on a server, or a file in the command line's folder."""
+    if request.param in ("postgres", "mysql"):
+        return str(request.getfixturevalue(request.param))
+    return f"{request.param}:///{loadlock.folder}/out.db"
