@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from loadlock.intake import _csv_score as scoring
+from loadlock.intake._csv_candidates import candidates, first_line, is_doubled, is_prose
 from loadlock.intake._csv_exact import Shape
 from loadlock.intake._csv_score import Score
 
 _BY_EXTENSION = {".tsv": b"\t", ".tab": b"\t", ".psv": b"|"}
 _NAMES = {"": "none", "\t": "tab", " ": "space"}
-_SYMBOLS = "¦§¬¶"
-"""Characters beyond ASCII that are used as delimiters."""
-_RUN = re.compile(rb"[!#$%&*+/:;<=>@\\^|~,\t\x01-\x08\x1c-\x1f-]{2,4}")
-_RUN_BYTES = 64 << 10
 _BETTER_END = 0.05
 """Another record end than the usual one must score better by so much."""
 
@@ -62,6 +57,9 @@ def _record_ends(pieces: Sequence[bytes], pinned: bytes | None) -> list[tuple[by
     """What may end records, the usual reading first: the splitter's record end, the one to show, and why."""
     if pinned is not None:
         return [(pinned, pinned.decode(), "record end pinned")]
+    odd = _odd_end(pieces)
+    if odd is not None:
+        return [odd]
     both = sum(piece.count(b"\r\n") for piece in pieces)
     feeds = sum(piece.count(b"\n") for piece in pieces) - both
     returns = sum(piece.count(b"\r") for piece in pieces) - both
@@ -77,13 +75,25 @@ def _record_ends(pieces: Sequence[bytes], pinned: bytes | None) -> list[tuple[by
     if returns:
         usual = "\r" if returns > both + feeds else shown
         found.append((b"\r", usual, "lone CR ends records too: the rows are more alike so"))
+    if sum(piece.count(b"\x1e") for piece in pieces) > 1:
+        found.append((b"\x1e", "\x1e", "records end with the record separator of ASCII: the rows are more alike so"))
     return found
+
+
+def _odd_end(pieces: Sequence[bytes]) -> tuple[bytes, str, str] | None:
+    """A line end of three or two characters in an odd order, where all line ends are such: made by a faulty copy."""
+    for end, said in ((b"\r\r\n", "CR CR LF"), (b"\n\r", "LF CR")):
+        count = sum(piece.count(end) for piece in pieces)
+        feeds, returns = (sum(piece.count(mark) for piece in pieces) for mark in (b"\n", b"\r"))
+        if count > 1 and count >= feeds - 1 and count * end.count(b"\r") >= returns - 1:
+            return end, end.decode(), f"all records end with {said}"
+    return None
 
 
 def _choose(pieces: Sequence[bytes], wanted: Wanted, end: bytes) -> tuple[Score, list[Score], list[str]]:
     """The best shape for a record end, all scores, and reasons."""
     quotes = [b'"', b"'", b""] if wanted.quote is None else [wanted.quote]
-    delimiters = _candidates(pieces, wanted.encoding) if wanted.delimiter is None else [wanted.delimiter]
+    delimiters = candidates(pieces, wanted.encoding) if wanted.delimiter is None else [wanted.delimiter]
     scores = scoring.best_shapes(pieces, delimiters=delimiters, quotes=quotes, escape=wanted.escape, record_end=end)
     if wanted.delimiter is None:
         scores = _with_space(pieces, scores, Shape(b" ", quotes[0], bool(wanted.escape), end))
@@ -99,44 +109,24 @@ def _choose(pieces: Sequence[bytes], wanted: Wanted, end: bytes) -> tuple[Score,
     return best, scores, [why, _quote_reason(best, wanted.quote), *_escape_reason(best, wanted.escape)]
 
 
-def _candidates(pieces: Sequence[bytes], encoding: str) -> list[bytes]:
-    """Delimiters that stand in at least every third line; longer ones stand for the characters they are made of."""
-    lines = sum(piece.count(b"\n") or piece.count(b"\r") for piece in pieces)
-    symbols = [mark for mark in (symbol.encode(encoding, "ignore") for symbol in _SYMBOLS) if mark]
-    found = [
-        mark for mark in (*scoring.DELIMITERS, *symbols) if sum(piece.count(mark) for piece in pieces) > lines // 3
-    ]
-    longer = _longer(pieces, lines)
-    return [*longer, *(mark for mark in found if not any(mark in long for long in longer))]
-
-
-def _longer(pieces: Sequence[bytes], lines: int) -> list[bytes]:
-    """Runs of two to four characters without which their characters hardly occur: `||`, `|~|`, `::`."""
-    runs = Counter(run for piece in pieces for run in _RUN.findall(piece[:_RUN_BYTES]))
-    found: list[bytes] = []
-    for run, _ in runs.most_common(12):
-        count = sum(piece.count(run) for piece in pieces)
-        single = {
-            mark: sum(piece.count(mark) for piece in pieces) for mark in {run[i : i + 1] for i in range(len(run))}
-        }
-        alone = all(count * run.count(mark) >= 0.98 * number for mark, number in single.items())
-        if count > lines // 3 and count > 1 and alone:
-            found.append(run)
-    shortest = sorted(found, key=len)[:2]
-    return [run for run in shortest if not any(other != run and other in run for other in shortest)]
-
-
 def _with_space(pieces: Sequence[bytes], scores: list[Score], shape: Shape) -> list[Score]:
     """Spaces are prose more often than delimiters: only where nothing else fits and nearly all lines agree."""
     if scores and scores[0].score >= 0.3:
         return scores
     spaced = scoring.score_shape(pieces, shape)
+    if (
+        scores
+        and scores[0].share >= spaced.share
+        and scores[0].fields == first_line(pieces).count(scores[0].shape.delimiter) + 1
+    ):
+        return scores
     clear = spaced.share >= 0.95 and spaced.faulty < 0.05
     return [spaced, *scores] if clear and spaced.fields > 1 and spaced.records > 2 else scores
 
 
 def _accept(scores: list[Score], pieces: Sequence[bytes], wanted: Wanted) -> tuple[Score | None, str]:
     name = wanted.name
+    scores = [entry for entry in scores if not is_prose(pieces, entry.shape.delimiter)]
     usual = _BY_EXTENSION.get(name[name.rfind(".") :].lower()) if "." in name else None
     for entry in scores:
         # a file called .tsv is read with tabs while these work at all
@@ -144,10 +134,11 @@ def _accept(scores: list[Score], pieces: Sequence[bytes], wanted: Wanted) -> tup
             why = f"by the file's name, {entry.share:.0%} of the sample have {entry.fields} fields"
             return entry, f"delimiter {_shown(entry, wanted)}: {why}"
     best = scores[0] if scores else None
+    best = next((entry for entry in scores if best is not None and is_doubled(entry, best)), best)
     if best is not None and best.score >= 0.25:
         why = f"{best.share:.0%} of the sample have {best.fields} fields"
         return best, f"delimiter {_shown(best, wanted)}: {why}"
-    first = pieces[0].lstrip(b"\r\n").split(b"\n", 1)[0] if pieces else b""
+    first = first_line(pieces)
     for entry in scores:
         if entry.shape.delimiter in first and entry.fields > 1:
             why = f"in doubt, only {entry.share:.0%} of the sample have {entry.fields} fields"

@@ -13,6 +13,8 @@ from functools import cached_property
 
 PAD_LIMIT = 64
 _SPACE = b" \t"
+PAGE_BREAK, END_OF_FILE = b"\x0c", b"\x1a"
+"""What printers and old systems want between pages and at the end: alone in a line, or before a record, no data."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Shape:
     @property
     def blank_bytes(self) -> bytes:
         """The bytes (besides a longer delimiter) that a blank line may hold."""
-        return b" \t\r" + (self.delimiter if len(self.delimiter) == 1 else b"")
+        return b" \t\r" + PAGE_BREAK + END_OF_FILE + (self.delimiter if len(self.delimiter) == 1 else b"")
 
 
 @dataclass(frozen=True)

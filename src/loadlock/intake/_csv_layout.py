@@ -51,6 +51,11 @@ class Place:
     """All of them, where there are several."""
     reasons: list[str] = field(default_factory=list)
 
+    def below(self, lines: int, reason: str) -> Place:
+        """The place in a file that has so many lines more above it."""
+        tables = tuple(replace(table, line=table.line + lines, stop=table.stop + lines) for table in self.tables)
+        return replace(self, preamble=self.preamble + lines, tables=tables, reasons=[reason, *self.reasons])
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Lines:

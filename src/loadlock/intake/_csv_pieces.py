@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 
 from loadlock.intake.base import ByteSource
 from loadlock.intake.decode import codec_name, is_ascii_compatible
@@ -11,6 +12,7 @@ from loadlock.intake.splitter import BOM
 HEAD_BYTES = 256 << 10
 PIECE_BYTES = 96 << 10
 SAMPLE_BYTES = 4 << 20
+_NAMED = re.compile(rb'("?)sep=([^\r\n"])\1(?:\r\n|\n|\r)', re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +39,17 @@ def pieces_of(source: ByteSource, encoding: str) -> Pieces:
         text = looked.decode(codec_name(encoding), "replace").removeprefix("\ufeff").encode()
         return _pieces([text], is_whole=is_whole, more=not is_whole)
     return _pieces([raw[0].removeprefix(BOM), *raw[1:]], is_whole=is_whole, more=len(raw) > 1)
+
+
+def without_named_delimiter(pieces: Pieces) -> tuple[Pieces, bytes | None]:
+    """The pieces without a first line `sep=;`, by which Excel is told the delimiter, and the delimiter it names."""
+    found = _NAMED.match(pieces.all[0]) if pieces.all else None
+    if found is None:
+        return pieces, None
+    cut = found.end()
+    whole = None if pieces.whole is None else pieces.whole[cut:]
+    end = pieces.end[cut:] if pieces.end is pieces.whole else pieces.end
+    return replace(pieces, all=[pieces.all[0][cut:], *pieces.all[1:]], whole=whole, end=end), found[2]
 
 
 def _pieces(raw: list[bytes], *, is_whole: bool, more: bool) -> Pieces:

@@ -12,7 +12,7 @@ from loadlock import rows
 from loadlock.errors import BalanceError
 from loadlock.intake._csv_doubt import Doubts
 from loadlock.intake._csv_encoding import EncodingJudge
-from loadlock.intake._csv_exact import FieldParser
+from loadlock.intake._csv_exact import PAGE_BREAK, FieldParser
 from loadlock.intake._csv_further import FurtherTables
 from loadlock.intake._csv_lines import Positions, find_lines
 from loadlock.intake._csv_records import Piece
@@ -173,8 +173,9 @@ class CsvReader:
     def _header_row(self) -> bytes:
         """The bytes of the next row, over several lines where a quote is open; empty where there is none to read."""
         self._skip_blank()
-        if self._data.startswith(BOM):
-            self._take("framing", len(BOM))
+        for mark in (BOM, PAGE_BREAK):
+            if self._data.startswith(mark):
+                self._take("framing", len(mark))
         first = end = self._line_end(0)
         if first is None or end is None:
             return b""
@@ -336,7 +337,10 @@ class CsvReader:
         tally.blank += int(blank.sum())
         tally.counts.update(records.counts)
         tally.counts["comments"] += int(comment.sum())
-        tally.counts["bom"] += int(marks > 0)
+        if BOM in data:
+            tally.counts["bom"] += int(marks > 0)
+        else:
+            tally.counts["page_breaks"] += marks
         self._count_ends(data, records)
 
     def _leading_mark(self, held: _Held) -> int:

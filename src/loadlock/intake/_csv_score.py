@@ -12,7 +12,7 @@ import numpy as np
 from loadlock.intake._csv_exact import FieldParser, Shape
 from loadlock.intake.splitter import Rules, Splitter, Status
 
-DELIMITERS = (b",", b";", b"\t", b"|", b":", b"^", b"~", b"\x1f", b"\x01")
+DELIMITERS = (b",", b";", b"\t", b"|", b":", b"^", b"~", b"\x1f", b"\x01", b"\x14", b"\x02")
 LIKELY = b",;\t|"
 CELL_RECORDS = 100
 FAULT_RECORDS = 200
@@ -109,7 +109,7 @@ def best_shapes(
         often = usual.faulty >= UNQUOTED_SHARE and usual.faulty * usual.records >= UNQUOTED_RECORDS
         if b"" in quotes[1:] and often and not _opens_fields(pieces, delimiter):
             scores.append(score_shape(pieces, Shape(delimiter, b"", bool(escape), record_end)))
-    return sorted(scores, key=lambda entry: entry.score, reverse=True)
+    return sorted(scores, key=lambda entry: (entry.score, -entry.faulty), reverse=True)
 
 
 def _with_escape(pieces: Sequence[bytes], shape: Shape, pinned: bool | None) -> Score:

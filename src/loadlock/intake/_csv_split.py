@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from loadlock.bits import Ranks, bits_of
-from loadlock.intake._csv_exact import Fields
+from loadlock.intake._csv_exact import PAGE_BREAK, Fields
 from loadlock.intake._csv_join import Joining
 from loadlock.intake._csv_lines import LF, Flags, Lines, Positions, View, find_lines, lone_returns, view_of
 from loadlock.intake._csv_quotes import Quotes
@@ -27,7 +27,8 @@ class Split:
     def __init__(self, splitter: Splitter, data: bytes, view: View, lines: Lines, final: bool) -> None:
         self.rules, self.parser, self.shape = splitter.rules, splitter.parser, splitter.shape
         self.data, self.view, self.lines, self.final = data, view, lines, final
-        self._pass_boms()
+        self._pass(BOM)
+        self._pass(PAGE_BREAK)
         self.quotes = Quotes(view, lines, self.shape)
         self.delimiters = self.quotes.delimiters
         size = len(lines)
@@ -54,15 +55,15 @@ class Split:
         self._mark_headers_and_nuls()
         return self._result()
 
-    def _pass_boms(self) -> None:
-        """Let lines that begin with a byte order mark (concatenated files) begin behind it."""
+    def _pass(self, mark: bytes) -> None:
+        """Let lines that begin with a byte order mark (concatenated files) or a page break begin behind it."""
         # one byte is looked up much faster than three
-        at = self.data.find(BOM) if BOM[:1] in self.data else -1
+        at = self.data.find(mark) if mark[:1] in self.data else -1
         while at >= 0:
             line = int(np.searchsorted(self.lines.start, at, "right")) - 1
             if 0 <= line < len(self.lines) and self.lines.start[line] == at and at < self.lines.end[line]:
-                self.lines.start[line] += len(BOM)
-            at = self.data.find(BOM, at + len(BOM))
+                self.lines.start[line] += len(mark)
+            at = self.data.find(mark, at + len(mark))
 
     def _set_apart(self) -> None:
         """Lines that are no records whatever stands around them: too long, comments, blank."""

@@ -39,7 +39,7 @@ def find_top(rows: Sequence[Sequence[str]], fields: int, *, touching: bool = Fal
         return Top(skipped=0, header=1, reason=reason + "; pin `preamble: 1` if it is a title")
     below = rows[skipped : skipped + LOOK_ROWS]
     header, reason = _header(below)
-    more = _further_header_rows(below) if header and fields > 1 else 0
+    more = _further_header_rows(below) if header == 1 and fields > 1 else 0
     if more:
         header += more
         reason += f"; {more} more of the kind: names over {header} rows"
@@ -97,6 +97,8 @@ def _header(rows: Sequence[Sequence[str]]) -> tuple[int, str]:
         return 1, "no row to judge a header by"
     first, rest = rows[0], rows[1:]
     spoken_for, against = _votes(first, rest)
+    if _is_group_row(rows):
+        return 2, "the first row names groups of the columns named by the second: names over 2 rows"
     if against > spoken_for:
         return 0, f"the first row has the types of the rows below it in {against} columns: no header"
     if spoken_for:
@@ -105,6 +107,18 @@ def _header(rows: Sequence[Sequence[str]]) -> tuple[int, str]:
     if repeated * 2 >= len(first) and repeated and len(rest) >= 2:
         return 0, f"{repeated} of the first row's values stand again below them: no header"
     return 1, "nothing tells the first row from the others: taken as a header; pin `header: 0` if it is data"
+
+
+def _is_group_row(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether a clear header stands in the second row and the first has names for several of its columns each."""
+    if len(rows) < 2 + _ROWS_BELOW or len(rows[0]) != len(rows[1]):
+        return False
+    first, names = ([cell.strip() for cell in row] for row in rows[:2])
+    groups = [cell for cell in first if cell]
+    spoken_for, against = _votes(names, rows[2:])
+    gaps = first[0] == "" and len(first) - len(groups) >= 1
+    several = len(groups) > len(set(groups)) or len(groups) * 2 <= len(first)
+    return gaps and several and len(groups) > 1 and spoken_for >= 2 and not against and all(names)
 
 
 def _further_header_rows(rows: Sequence[Sequence[str]]) -> int:

@@ -5,7 +5,7 @@ Found by trying and scoring on pieces of the whole file (head, middle, end); eac
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from loadlock.errors import UsageError
@@ -13,7 +13,7 @@ from loadlock.intake._csv_choice import Wanted, choose
 from loadlock.intake._csv_doubt import Sample
 from loadlock.intake._csv_exact import Shape
 from loadlock.intake._csv_layout import Table, find_place
-from loadlock.intake._csv_pieces import Pieces, pieces_of
+from loadlock.intake._csv_pieces import Pieces, pieces_of, without_named_delimiter
 from loadlock.intake._csv_score import Score
 from loadlock.intake._csv_torn import Edge
 from loadlock.intake.base import ByteSource, SourceOptions
@@ -100,10 +100,17 @@ def dialect_of(data: bytes, options: SourceOptions, *, name: str = "") -> Dialec
 
 def _dialect(pieces: Pieces, options: SourceOptions, *, name: str, encoding: str) -> Dialect:
     _check_pins(options)
-    choice = choose(pieces.all, _wanted(options, name, encoding))
+    wanted, named = _wanted(options, name, encoding), None
+    if options.delimiter is None and options.preamble is None:
+        pieces, named = without_named_delimiter(pieces)
+    if named is not None:
+        wanted = replace(wanted, delimiter=named)
+    choice = choose(pieces.all, wanted)
     shape = choice.best.shape
     head = pieces.all[0] if pieces.all else b""
     place = find_place(head, choice.best, options, whole=pieces.whole, end=pieces.end)
+    if named is not None:
+        place = place.below(1, "the first line names the delimiter, as Excel does (sep=)")
     return Dialect(
         delimiter=shape.delimiter.decode(encoding),
         quote=shape.quote.decode(),

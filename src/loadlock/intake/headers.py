@@ -17,6 +17,8 @@ _VALUE = re.compile(
     r"[-+]?\d[\d.,'/:-]*%?|\d{4}-\d\d-\d\d[ T][\d:.]+|[^@\s]+@[^@\s]+\.\w+|true|false|null|n/a|nan", re.IGNORECASE
 )
 _YEAR = re.compile(r"(?:1[89]|20)\d\d|\d{1,2}")
+_WRONG_MARK = "\u00ef\u00bb\u00bf"
+"""A byte order mark that was read as cp1252 and written again."""
 _INVISIBLE = " \t\r\n\x0b\x0c\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
 _INVISIBLE += "\u200b\u200c\u200d\u2028\u2029\u202f\u205f\u2060\u3000\ufeff"
 
@@ -66,7 +68,7 @@ def join_header_rows(header_rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _trim(name: str, place: int, notes: list[str]) -> str:
-    trimmed = name.strip(_INVISIBLE)
+    trimmed = (name.removeprefix(_WRONG_MARK).strip('"') if name.startswith(_WRONG_MARK) else name).strip(_INVISIBLE)
     if trimmed != name and trimmed:
         notes.append(f"column {place} {name!r} is staged without the white space around it")
     return trimmed

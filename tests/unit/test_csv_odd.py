@@ -1,0 +1,97 @@
+"""Files as odd programs write them: what names their delimiter, ends their lines, stands between their pages."""
+
+from __future__ import annotations
+
+import pytest
+
+from loadlock.intake.base import SourceOptions
+from loadlock.intake.formats.csv import CsvFormat
+from loadlock.model import FileReport
+from loadlock.testing.bytes_source import BytesSource
+
+
+def read(data: str | bytes) -> tuple[list[list[str]], FileReport]:
+    """The rows' values, and the report; no reject, and every byte accounted for."""
+    raw = data.encode() if isinstance(data, str) else data
+    result = CsvFormat().read(BytesSource(raw, block_bytes=1 << 20), SourceOptions())
+    values = []
+    for part in result.parts:
+        assert part.rejects.num_rows == 0, part.rejects.to_pylist()[:1]
+        values += [[value for name, value in row.items() if name[0] != "_"] for row in part.rows.to_pylist()]
+    report = result.report()
+    assert report.bytes.total == len(raw)
+    return values, report
+
+
+def rows(line: str, count: int = 12) -> str:
+    return "".join(line.format(n=n) for n in range(1, count + 1))
+
+
+@pytest.mark.parametrize("first", ["sep=;\n", '"sep=;"\r\n', "SEP=;\n"])
+def test_a_line_for_excel_names_the_delimiter_and_is_no_header(first: str) -> None:
+    values, report = read(first + "id;name;price\n" + rows("{n};a, b, c, {n};{n},5\n"))
+    assert (report.header, values[0]) == (["id", "name", "price"], ["1", "a, b, c, 1", "1,5"])
+    assert report.dialect is not None
+    assert report.dialect["preamble"] == 1
+
+
+def test_the_line_for_excel_is_found_in_utf_16_too() -> None:
+    values, report = read(("\ufeffsep=\t\r\nid\tname\r\n" + rows("{n}\tŁódź\r\n")).encode("utf-16-le"))
+    assert (report.header, values[0]) == (["id", "name"], ["1", "Łódź"])
+
+
+@pytest.mark.parametrize("end", ["\r\r\n", "\n\r"])
+def test_line_ends_of_a_faulty_copy_leave_nothing_in_the_values(end: str) -> None:
+    values, report = read(("id,name\n" + rows("{n},A\n")).replace("\n", end))
+    assert (report.header, values[0], values[-1]) == (["id", "name"], ["1", "A"], ["12", "A"])
+
+
+def test_the_separators_of_ascii_divide_fields_and_records() -> None:
+    values, report = read("id\x1fnote\x1e" + rows("{n}\x1ftwo\nlines\x1e"))
+    assert (report.header, values[0], len(values)) == (["id", "note"], ["1", "two\nlines"], 12)
+
+
+def test_page_breaks_and_the_mark_of_an_old_end_are_no_data() -> None:
+    page = "id,name\n" + rows("{n},A\n")
+    values, report = read(page + "\x0c" + page + "\x0c\n\x1a")
+    assert (report.header, len(values), values[12]) == (["id", "name"], 24, ["1", "A"])
+    assert report.counts == {"page_breaks": 2, "repeated_header": 1}
+    assert report.blank == 2
+
+
+def test_apostrophes_that_begin_values_do_not_make_the_space_a_delimiter() -> None:
+    values, report = read("id,name,note\n" + rows("{n},'s-Hertogenbosch,'t Gooi {n}\n"))
+    assert (report.header, values[0]) == (["id", "name", "note"], ["1", "'s-Hertogenbosch", "'t Gooi 1"])
+
+
+def test_commas_of_prose_make_no_columns() -> None:
+    values, report = read("comment\n" + rows("well, this is {n}, and so on\n"))
+    assert (report.header, values[0]) == (["comment"], ["well, this is 1, and so on"])
+
+
+def test_a_doubled_delimiter_is_found_though_a_single_one_stands_in_the_values() -> None:
+    values, report = read("id||name||note\n" + rows("{n}||Ann||a|b\n"))
+    assert (report.header, values[0]) == (["id", "name", "note"], ["1", "Ann", "a|b"])
+
+
+def test_times_and_addresses_make_the_colon_no_delimiter_of_a_log() -> None:
+    line = '10.0.0.{n} - - [10/Oct/2000:13:55:01 -0700] "GET /a?b={n} HTTP/1.0" 200 1{n} "http://ref" "M/5.0 (X11; Linux)"\n'
+    values, _ = read(rows(line))
+    assert values[0][5:] == ["GET /a?b=1 HTTP/1.0", "200", "11", "http://ref", "M/5.0 (X11; Linux)"]
+
+
+def test_lines_that_hold_quotes_and_no_delimiter_are_one_column_of_text() -> None:
+    values, _ = read("line\n" + rows('level=info ts=2024-01-01T00:00:0{n}Z msg="did {n}"\n'))
+    assert values[0] == ['level=info ts=2024-01-01T00:00:01Z msg="did 1"']
+
+
+def test_names_of_groups_above_the_names_of_columns_are_joined() -> None:
+    top = ",,2023,2023,2024,2024\nregion,code,sales,cost,sales,cost\n"
+    values, report = read(top + rows("R{n},{n},2{n},3{n},4{n},5{n}\n"))
+    assert report.header == ["region", "code", "2023 sales", "2023 cost", "2024 sales", "2024 cost"]
+    assert values[0] == ["R1", "1", "21", "31", "41", "51"]
+
+
+def test_a_byte_order_mark_that_was_encoded_twice_is_no_part_of_a_name() -> None:
+    _, report = read("\u00ef\u00bb\u00bfid,name\n" + rows("{n},A\n"))
+    assert (report.header, report.header_found) == (["id", "name"], ["\u00ef\u00bb\u00bfid", "name"])
