@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from loadlock.intake._json_elements import Elements
-from loadlock.intake._json_envelope import FEATURES, is_feature_collection, steps
+from loadlock.intake._json_envelope import FEATURES, arrays_of_objects, head_of, is_feature_collection, steps
 from loadlock.intake._json_path import PathWalk, path_error
 from loadlock.intake._json_records import PartBuilder
 from loadlock.intake._json_scan import Skipper
@@ -31,7 +31,7 @@ class DocumentReader:
     def __init__(self, source: ByteSource, options: SourceOptions, format_name: str) -> None:
         self._options = options
         self._format = format_name
-        self._file = source.file
+        self._file, self._source = source.file, source
         self._found = detect(source, options)
         self._path = steps(options.records_path or "")
         self._notes: list[str] = []
@@ -55,7 +55,16 @@ class DocumentReader:
         report = self._out.tally.report(
             self._format, encoding=self._found.to_json(), preamble=self._found.bom_bytes, size=size
         )
+        if report.staged == 1 and self._seen == "{" and not self._path:
+            self._notes += self._where_records_may_lie()
         return replace(report, notes=[*self._notes, *report.notes])
+
+    def _where_records_may_lie(self) -> list[str]:
+        paths = arrays_of_objects(head_of(self._source, self._found))
+        if not paths:
+            return []
+        said = " or ".join(f"`records_path: {path}`" for path in paths)
+        return [f"the document is one object, so one record; if its records lie in an array inside of it, set {said}"]
 
     def parts(self) -> Iterator[RawPart]:
         for block in self._stream.blocks():

@@ -14,6 +14,9 @@ from loadlock.intake.encoding import EncodingFound
 
 FEATURES = "features"
 _HEAD_BYTES = 64 << 10
+_KEY_BYTES, _SHOWN = 200, 3
+_KEY = re.compile(rb'"((?:[^"\\]|\\.)*)"\s*:\s*\Z')
+_OBJECT = re.compile(rb"\s*\{")
 _STEPS = re.compile(r"(?:[^.\\]|\\.)+")
 _COLLECTION = re.compile(rb'"type"[ \t\r\n]*:[ \t\r\n]*"FeatureCollection"')
 _FEATURES = re.compile(rb'"features"[ \t\r\n]*:[ \t\r\n]*\[')
@@ -27,10 +30,10 @@ def steps(records_path: str) -> tuple[str, ...]:
 
 def is_feature_collection(source: ByteSource, found: EncodingFound, options: SourceOptions) -> bool:
     """Whether the document, for which no path is given, is a GeoJSON feature collection (RFC 7946, 3.3)."""
-    return options.records_path is None and _has_features(_head(source, found))
+    return options.records_path is None and _has_features(head_of(source, found))
 
 
-def _head(source: ByteSource, found: EncodingFound) -> bytes:
+def head_of(source: ByteSource, found: EncodingFound) -> bytes:
     """The first of the text, in UTF-8."""
     head = b""
     for block in TextStream(source, found).blocks():
@@ -38,6 +41,25 @@ def _head(source: ByteSource, found: EncodingFound) -> bytes:
         if len(head) >= _HEAD_BYTES:
             break
     return head[:_HEAD_BYTES]
+
+
+def arrays_of_objects(head: bytes) -> list[str]:
+    """Dotted paths of arrays in the outermost object that begin with an object, at most a few."""
+    found: list[str] = []
+    keys: list[str | None] = []
+    brackets = structure(head, 0, len(head))
+    for place, step in zip(brackets.places.tolist(), brackets.steps.tolist(), strict=True):
+        if step < 0:
+            keys = keys[:-1]
+            continue
+        key = _KEY.search(head, max(0, place - _KEY_BYTES), place)
+        keys.append(key[1].decode("utf-8", "replace") if key else None)
+        outer = keys[1:]
+        if head[place : place + 1] == b"[" and _OBJECT.match(head, place + 1) and None not in outer:
+            found.append(".".join(key.replace("\\", "\\\\").replace(".", "\\.") for key in outer if key is not None))
+        if len(found) == _SHOWN:
+            break
+    return found
 
 
 def _has_features(head: bytes) -> bool:

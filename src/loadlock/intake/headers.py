@@ -117,7 +117,7 @@ def _value_like(names: Sequence[str]) -> list[str]:
     """A note where names look like values, as where the first row of data stands in the header's place."""
     values = [name for name in names if _VALUE.fullmatch(name.strip())]
     series = len(values) == len([name for name in values if _YEAR.fullmatch(name.strip())])
-    if not values or series:
+    if not values or (series and len(values) < len(names)):
         return []
     shown = ", ".join(map(repr, values[:3])) + (" ..." if len(values) > 3 else "")
     return [

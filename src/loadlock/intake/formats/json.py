@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 from loadlock.intake._json_document import DocumentReader
@@ -9,6 +10,9 @@ from loadlock.intake._json_text import SPACE, accepts
 from loadlock.intake.base import ByteSource, ReadResult, SourceOptions
 
 _MARK = "\ufeff".encode()
+_ARRAY = re.compile(rb'\[\s*(?:[]\[{"]|-?\d[\d.eE+-]*\s*(?:[],]|\Z)|true\b|false\b|null\b|\Z)')
+_SCRIPT = re.compile(rb"(?:(?:var|let|const)\s+)?[A-Za-z_$][\w$.]*\s*(?:=|\()\s*[\[{]\s*[\[{\"]")
+"""JSON within a program: `callback([...` or `var data = {...`."""
 
 
 class JsonFormat:
@@ -27,11 +31,15 @@ class JsonFormat:
         text = head.removeprefix(_MARK).strip(SPACE)
         named = name.lower().endswith(self.extensions)
         if text[:1] == b"[":
-            return 0.9
+            # a log's line may begin with a bracket too
+            return 0.9 if named or _ARRAY.match(text) else 0.02
         if text[:1] == b"{":
             first, more, _ = text.partition(b"\n")
             # a whole object a line is rather NDJSON; anything else may be a long document cut by the head's end
             return 0.9 if accepts(text) else 0.4 if more and accepts(first) else 0.8
+        if _SCRIPT.match(text):
+            # better one clear reject than a table with all of it in its header
+            return 0.75
         return 0.7 if named else 0.0
 
     def read(self, source: ByteSource, options: SourceOptions) -> ReadResult:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -22,6 +22,11 @@ from loadlock.model import FileReport, Problem
 from loadlock.rows import RAW_LIMIT
 
 LINE_END = re.compile(rb"\r\n|\n|\r")
+_AROUND = SPACE + b"\x1e"
+"""Around a record: white space, and what begins one in a JSON text sequence (RFC 7464)."""
+_GOES_ON = (b"{", b"[", b",", b":")
+"""A line that ends so is a piece of a value over several lines."""
+_SOME = 0.5
 _MARK = "\ufeff".encode()
 """A byte order mark in the middle: files were put together."""
 
@@ -35,7 +40,7 @@ class NdjsonFormat:
 
     def sniff(self, head: bytes, name: str) -> float:
         """High where the first lines are each a JSON object or array."""
-        lines = [line.strip(SPACE) for line in head.removeprefix(_MARK).splitlines()[:20]]
+        lines = [line.strip(_AROUND) for line in LINE_END.split(head.removeprefix(_MARK), maxsplit=20)[:20]]
         lines = [line for line in lines if line]
         if len(head) >= 1 << 20 and len(lines) > 1:
             lines = lines[:-1] if len(lines) < 20 else lines
@@ -46,6 +51,9 @@ class NdjsonFormat:
         if len(lines) == 1 and not named:
             # one line is as well one document
             return 0.5 * good
+        if named and len(lines) > 1 and good < _SOME and lines[0].endswith(_GOES_ON):
+            # values over several lines, whatever the name says
+            return 0.3
         return max(0.95 * good, 0.9 if named else 0.0)
 
     def read(self, source: ByteSource, options: SourceOptions) -> ReadResult:
@@ -74,6 +82,8 @@ class _Reader:
         self._line = 1
         self._position = 0
         self._long: _Long | None = None
+        self._goes_on = False
+        """Whether the last line was a damaged one that went on."""
 
     def report(self) -> FileReport:
         size = self._stream.size_bytes + self._found.bom_bytes
@@ -135,6 +145,7 @@ class _Reader:
         window = _Window(data, self._position)
         odd = self._odd(window)
         faults = {number: fault for number in odd if (fault := self._look(window, number))}
+        faults = dict(sorted((faults | self._pieces(window, faults)).items()))
         for number in self._utf8_lines(window):
             if window.kinds[number] == _ROW:
                 window.encodings[number] = "utf-8"
@@ -161,6 +172,25 @@ class _Reader:
         self._position += len(data)
         self._line += len(window.starts)
 
+    def _pieces(self, window: _Window, faults: Mapping[int, Problem]) -> dict[int, Problem]:
+        """Single values behind a damaged line that ends within an array or object: they are pieces of it, no records."""
+        found = {}
+        behind = [0] if self._goes_on else []
+        behind += [
+            number + 1
+            for number, fault in faults.items()
+            if fault.code == "invalid_json" and window.line(number).rstrip(SPACE).endswith(_GOES_ON)
+        ]
+        self._goes_on = len(window.starts) in behind
+        for number in behind:
+            is_row = number < len(window.starts) and window.kinds[number] == _ROW
+            if is_row and window.line(number)[:1] not in (b"{", b"["):
+                window.kinds[number] = _REJECT
+                place = self._stream.offset(int(window.starts[number]))
+                message = f"a single value behind a damaged line, perhaps a piece of it: line {self._line + number:,}"
+                found[number] = Problem(code="invalid_json", message=f"{message}, byte {place:,}")
+        return found
+
     def _utf8_lines(self, window: _Window) -> set[int]:
         """Lines that were UTF-8 in a file of another encoding."""
         lines = self._stream.foreign(self._position, self._position + len(window.data))
@@ -186,7 +216,7 @@ class _Reader:
     def _look(self, window: _Window, number: int) -> Problem | None:
         """Look closely at one line: sets its kind, its bounds without white space, its text; or says what is wrong."""
         text = window.line(number)
-        left = text.lstrip(SPACE).removeprefix(_MARK).lstrip(SPACE)
+        left = text.lstrip(_AROUND).removeprefix(_MARK).lstrip(_AROUND)
         window.starts[number] += len(text) - len(left)
         record = left.rstrip(SPACE)
         window.lengths[number] = len(record)
