@@ -23,6 +23,7 @@ from loadlock.rows import RAW_LIMIT
 
 NAME = "fixed"
 _SAMPLE_BYTES = 4 << 20
+_PIECE_BYTES = 1 << 20
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _ROW, _BLANK, _HEADER, _PREAMBLE, _COMMENT, _DONE = range(6)
 
@@ -71,10 +72,11 @@ class FixedReader:
             # a CR at the very end may be half a line end
             cut = max(data.rfind(b"\n"), data.rfind(b"\r", 0, max(0, len(data) - 1))) + 1
             cut = self._before_footer(data, cut)
-            self._take(data[:cut])
+            for piece in _pieces(data[:cut]):
+                self._take(piece)
+                yield from self._out.full()
             tail = self._shortened(data[cut:])
             self._stream.forget(self._position)
-            yield from self._out.full()
         cut = self._before_footer(tail, len(tail))
         self._take(tail[:cut])
         self._bytes["preamble"] += self._original(self._position, len(tail) - cut)
@@ -225,6 +227,7 @@ class FixedReader:
         encodings: dict[int, str] = {}
         faults: dict[int, Problem] = {}
         if self._found.name == "utf-8" and not _is_utf8(lines):
+            lines = [*lines]
             for number, line in enumerate(lines):
                 if line.isascii() or decode_record(line, "utf-8") is not None:
                     continue
@@ -234,7 +237,6 @@ class FixedReader:
                     faults[number] = Problem(code="invalid_encoding", message=message)
                 else:
                     encodings[number] = self._found.fallback
-                lines = [*lines]
                 lines[number] = (text or "").encode()
         for number, line in enumerate(lines):
             if b"\0" in line:
@@ -271,6 +273,18 @@ class FixedReader:
             blank=self._blank,
             notes=layout.naming.notes,
         )
+
+
+def _pieces(data: bytes) -> Iterator[bytes]:
+    """Whole lines, some at a time: while they are taken, each is held several times over."""
+    at = 0
+    while at < len(data):
+        stop = at + _PIECE_BYTES
+        # where there is no line feed before `stop`, none belongs to a return before it
+        cut = (data.rfind(b"\n", at, stop) + 1) or (data.rfind(b"\r", at, stop - 1) + 1) if stop < len(data) else 0
+        cut = cut or len(data)
+        yield data[at:cut]
+        at = cut
 
 
 def _is_utf8(lines: list[bytes]) -> bool:
