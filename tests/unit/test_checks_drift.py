@@ -51,10 +51,50 @@ def test_a_batch_is_compared_with_delivered_ones_only_and_may_just_warn(tmp_path
     [
         ("checks: [{drift: {rows: 5}, when: id > 1}]", "a check over the batch has no `when:`"),
         ("checks: [{drift: {missing: 5, columns: [nothing]}}]", "there is no column 'nothing'"),
-        ("checks: [drift]", "give `rows`, `missing` or both"),
+        ("checks: [drift]", "give `rows`, `missing`, `values` or several of them"),
     ],
 )
 def test_a_comparison_that_can_not_work_is_a_mistake(text: str, words: str, tmp_path: Path) -> None:
     written = PIPELINE.replace("checks: [{drift: {rows: 50, missing: 10}%s}]", text)
     with pytest.raises(PipelineError, match=words):
         run(tmp_path, 1, text=written)
+
+
+SPREAD = """
+pipeline: spread
+source: in.csv
+columns: {city: {type: text, mask: true}, amount: "decimal(9,2)", day: date}
+checks: [{drift: {values: 20, columns: [%s]}}]
+destination: {url: out.csv, mode: replace}
+"""
+
+
+def spread(folder: Path, columns: str, rows: list[str]) -> Any:
+    (folder / "in.csv").write_text("\n".join(["city,amount,day", *rows]) + "\n")
+    (folder / "p.yaml").write_text(SPREAD % columns)
+    return loadlock.Pipeline.load(folder / "p.yaml").run()
+
+
+def lines(*, shift: int = 0, city: str = "Rome", day: int = 1, rows: int = 400) -> list[str]:
+    cities = ("Oslo", "Rome", "Bonn", city)
+    return [f"{cities[n % 4]},{n % 97 + shift}.50,2026-{day:02}-{n % 28 + 1:02}" for n in range(rows)]
+
+
+def test_values_that_lie_elsewhere_than_before_stop_the_run(tmp_path: Path) -> None:
+    columns = "city, amount, day"
+    assert spread(tmp_path, columns, lines()).status == "verified"
+    assert spread(tmp_path, columns, [*reversed(lines(rows=392)), ",,"]).status == "verified"
+    with pytest.raises(StoppedError, match=r"^checks stopped the run: 25\.0 % of the values of city lie elsewhere"):
+        spread(tmp_path, columns, lines(city="Lima", rows=800))
+    with pytest.raises(StoppedError, match=r"3[0-9]\.\d % of the values of amount lie elsewhere than in batch"):
+        spread(tmp_path, columns, lines(shift=34))
+    with pytest.raises(StoppedError, match=r"9\d\.\d % of the values of day"):
+        spread(tmp_path, columns, lines(day=7))
+    assert spread(tmp_path, "amount", lines(day=7, city="Lima")).status == "verified"
+
+
+def test_of_masked_columns_no_value_is_kept_to_compare(tmp_path: Path) -> None:
+    spread(tmp_path, "city", lines())
+    found = [path for path in (tmp_path / ".loadlock").rglob("*") if path.is_file() and "ledger" in path.name]
+    assert found
+    assert not any(b'"Rome"' in path.read_bytes() for path in found)

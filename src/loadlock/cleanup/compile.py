@@ -25,6 +25,7 @@ from loadlock.cleanup.judging import (
 )
 from loadlock.cleanup.plan import Finding, Input, Plan
 from loadlock.cleanup.rows import compile_row_rule
+from loadlock.cleanup.target_checks import target_checks_of
 from loadlock.errors import Mistake, PipelineError
 from loadlock.model import Severity
 from loadlock.pipeline.model import Column, Pipeline, RuleUse
@@ -203,7 +204,7 @@ def _finished(draft: Draft, names: Sequence[str] | None) -> Plan:
         if use.name not in ("batch", "unique", DRIFT):
             compile_row_check(draft, f"checks[{number}]", use)
     uniques, batch_checks, winners = uniques_of(draft), batch_checks_of(draft), winners_of(draft)
-    drifts = drifts_of(draft)
+    drifts, target_checks = drifts_of(draft), target_checks_of(draft)
     stays = [index for index, column in enumerate(draft.columns) if column.name not in draft.left_out]
     if draft.mistakes:
         raise PipelineError(draft.mistakes)
@@ -229,6 +230,7 @@ def _finished(draft: Draft, names: Sequence[str] | None) -> Plan:
         batch_checks=batch_checks,
         drifts=drifts,
         uniques=uniques,
+        target_checks=target_checks,
         keys=keys,
         winners=winners,
         required=_required(draft, keys),

@@ -217,10 +217,14 @@ def uniques_of(draft: Draft) -> tuple[UniqueCheck, ...]:
             draft.mistake(
                 f"columns.{column.name}", "a column that is not delivered can't be unique", "Keep the column."
             )
+        for number, use in uses:
+            if use.options.get("columns"):
+                path = f"columns.{column.name}.checks[{number}]"
+                draft.mistake(path, "unique over several columns judges the row", "Write it under `checks:`.")
         if column.unique and not uses:
             found.append(_unique((column.name,), f"columns.{column.name}.unique", None))
         found += [
-            _unique((column.name,), *_clean_when(draft, f"columns.{column.name}.checks[{n}]", use)) for n, use in uses
+            _unique((column.name,), *clean_when(draft, f"columns.{column.name}.checks[{n}]", use)) for n, use in uses
         ]
     for number, use in enumerate(draft.pipeline.checks):
         if use.name == "unique":
@@ -243,10 +247,10 @@ def _unique_of_row(draft: Draft, path: str, use: CheckUse) -> list[UniqueCheck]:
             draft.mistake(path, f"there is no column {name!r}", f"Columns: {', '.join(known[:12])}.")
     if not columns:
         draft.mistake(path, "unique names no column", "Write `unique: [order_id, line]`.")
-    return [_unique(columns, *_clean_when(draft, path, use))] if columns and set(columns) <= set(known) else []
+    return [_unique(columns, *clean_when(draft, path, use))] if columns and set(columns) <= set(known) else []
 
 
-def _clean_when(draft: Draft, path: str, use: CheckUse) -> tuple[str, CheckUse]:
+def clean_when(draft: Draft, path: str, use: CheckUse) -> tuple[str, CheckUse]:
     """The path and the use, its `when:` checked as an expression over the clean rows."""
     if use.when is None:
         return path, use

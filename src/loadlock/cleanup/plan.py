@@ -130,6 +130,24 @@ class DriftCheck:
     severity: Severity
     message: str | None
     path: str
+    values: float | None = None
+    """Points by which the values of a column may have moved to others."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetCheck:
+    """Columns that are looked up in a table of the destination's database."""
+
+    columns: tuple[str, ...]
+    severity: Severity
+    message: str | None
+    path: str
+    when: str | None = None
+    """As `UniqueCheck.when`."""
+    table: str | None = None
+    """The rows' values must stand in this table; None: they must not stand in the target."""
+    names: tuple[str, ...] = ()
+    """The table's columns, where they have other names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,6 +202,8 @@ class Plan:
     keep_duplicates: str
     found_in: tuple[tuple[str, int], ...] = ()
     """For each finding where it is marked: the packed column and the bit."""
+    target_checks: tuple[TargetCheck, ...] = ()
+    """What is looked up in the destinations before anything is delivered."""
     changed_in: tuple[tuple[str, int], ...] = ()
     """The same for each change."""
     queries: Mapping[str, str] = field(default_factory=dict)

@@ -133,6 +133,9 @@ def _sql(name: str, value: Any, path: str, collected: list[tuple[str, str]], rea
 
 
 def _unique(value: Any, path: str, reading: Reading) -> Step | None:
+    if isinstance(value, Mapping):
+        options = _options("checks", "unique", value, path, reading)
+        return None if options is None else Step(name="unique", options={"columns": [], **options}, where=path)
     try:
         columns = written.texts(value, written.RULE["columns"])
     except written.WrongValueError as wrong:

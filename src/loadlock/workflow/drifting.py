@@ -11,22 +11,53 @@ from loadlock.cleanup.tallies import ColumnTally, Tallies
 from loadlock.ledger.base import Ledger, RunRecord
 from loadlock.model import RunStatus
 from loadlock.workflow.cleaning import Cleaned
+from loadlock.workflow.distribution import STATE, spreads
+from loadlock.workflow.workspace import Workspace
 
 _LOOKED = 200
 """Newest runs among which the one before is looked for."""
 
 
-def compared(cleaned: Cleaned, plan: Plan, ledger: Ledger, run: RunRecord) -> Cleaned:
-    """The batch with a finding for each `drift` check that does not hold."""
-    before = _delivered_before(ledger, run) if plan.drifts else None
+def compared(cleaned: Cleaned, plan: Plan, workspace: Workspace, run: RunRecord) -> Cleaned:
+    """The batch with a finding for each `drift` check that does not hold; how its values are spread is written down."""
+    if not plan.drifts:
+        return cleaned
+    before = _delivered_before(workspace.ledger, run)
+    moved = _spread(cleaned, plan, workspace, run, before)
     if before is None or before.document is None:
         return cleaned
+    name = f"batch {before.batch[:12]}"
     found = [
         {"message": said, "severity": str(check.severity), "passed": False, "value": value, "path": check.path}
         for check in plan.drifts
-        for said, value in _faults(check, cleaned, before.document, f"batch {before.batch[:12]}")
+        for said, value in (*_faults(check, cleaned, before.document, name), *_moved(check, moved, name))
     ]
     return replace(cleaned, findings=[*cleaned.findings, *found])
+
+
+def _spread(
+    cleaned: Cleaned, plan: Plan, workspace: Workspace, run: RunRecord, before: RunRecord | None
+) -> dict[str, float]:
+    """By column what percentage of its values lies elsewhere than before; the spreads are kept for the next batch."""
+    wanted = [check for check in plan.drifts if check.values is not None]
+    names = [n for n, _ in plan.columns if any(not check.columns or n in check.columns for check in wanted)]
+    if not names or not cleaned.clean:
+        return {}
+    earlier = {} if before is None else before.state.get(STATE, {})
+    with spreads(workspace, cleaned, plan) as found:
+        distances = {name: found.distance(name, earlier[name]) for name in names if name in earlier}
+        workspace.ledger.save_state(run.run, {STATE: {name: found.of(name) for name in names}})
+    return {name: distance for name, distance in distances.items() if distance is not None}
+
+
+def _moved(check: DriftCheck, moved: dict[str, float], name: str) -> Iterator[tuple[str, str]]:
+    for column, distance in moved.items():
+        wanted = not check.columns or column in check.columns
+        if check.values is not None and wanted and distance > check.values:
+            said = (
+                f"{distance:.1f} % of the values of {column} lie elsewhere than in {name} ({check.values:g} % allowed)"
+            )
+            yield check.message or said, f"{distance:.1f}"
 
 
 def _delivered_before(ledger: Ledger, run: RunRecord) -> RunRecord | None:

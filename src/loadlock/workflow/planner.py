@@ -12,6 +12,7 @@ from loadlock.workflow.foreseeing import Entry, foreseen, uncompared
 from loadlock.workflow.progress import Progress
 from loadlock.workflow.run import Runner
 from loadlock.workflow.run_task import RunTask, check_none
+from loadlock.workflow.target_checks import look_up
 
 PLANNED = "planned only: nothing was delivered"
 
@@ -38,6 +39,7 @@ class Planner(Runner):
         self.progress.begin(Stage.DELIVERY, total=self.cleaned.clean * len(able), unit="rows")
         found: dict[int, Entry] = {}
         with Deliveries(work, able, lambda rows: self._advance(Stage.DELIVERY, rows, rows)) as deliveries:
+            self.cleaned = look_up(work, self.task.record, deliveries.outcomes)
             deliveries.load(refused_limit=self._refusable())
             for outcome in deliveries.outcomes:
                 found[outcome.bound.index] = foreseen(deliveries, outcome, self.task.pipeline)

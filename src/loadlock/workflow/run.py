@@ -43,6 +43,7 @@ from loadlock.workflow.run_task import RunTask, check_none, end_of
 from loadlock.workflow.stale import mark_stale, reference_of
 from loadlock.workflow.superseding import retire, write_down
 from loadlock.workflow.take_in import Intake, doubts, take_in
+from loadlock.workflow.target_checks import look_up
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -216,11 +217,12 @@ class Runner:
 
     def _compared(self, cleaned: cleaning.Cleaned, plan: Plan) -> cleaning.Cleaned:
         check_after(self.staged, plan, self.task.pipeline, cleaned.tallies.found)
-        return compared(cleaned, plan, self.ledger, self.task.record)
+        return compared(cleaned, plan, self.task.workspace, self.task.record)
 
     def _loads_early(self, plan: Plan) -> bool:
         """Whether the destination may load while parts are still cleaned."""
-        if self.task.pipeline.supersedes or self.amended or reference_of(self.ledger, self.task.record) is not None:
+        later = self.task.pipeline.supersedes or plan.target_checks or self.amended
+        if later or reference_of(self.ledger, self.task.record) is not None:
             return False
         return can_begin(plan, self.task.bound, self.raw)
 
@@ -235,6 +237,7 @@ class Runner:
             retire(deliveries.work, self.task.record, deliveries.outcomes)
         if not self.task.settings.force:
             mark_stale(deliveries.work, self.task.record, deliveries.outcomes)
+        self.cleaned = look_up(deliveries.work, self.task.record, deliveries.outcomes)
 
     def _told(self, document: dict[str, Any]) -> dict[str, Any]:
         """The run's document as it is kept."""

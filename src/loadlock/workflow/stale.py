@@ -42,7 +42,7 @@ def mark_stale(work: DeliveryWork, record: RunRecord, outcomes: Sequence[Outcome
     if reference is None:
         return
     for outcome in outcomes:
-        if _is_published(work, outcome, record):
+        if is_published(work, outcome, record):
             continue
         with closing(overtaken(work.workspace, reference, outcome.bound.label, by_others=True)) as later:
             if later.replaced_by or later.runs or later.appended:
@@ -66,7 +66,7 @@ def first_delivery(ledger: Ledger, batch: str, destinations: Sequence[str]) -> s
     )
 
 
-def _is_published(work: DeliveryWork, outcome: Outcome, record: RunRecord) -> bool:
+def is_published(work: DeliveryWork, outcome: Outcome, record: RunRecord) -> bool:
     """Whether this run published before it was cut off: then it only has to be finished."""
     if not any(event.data.get("to") == RunStatus.PUBLISHING for event in work.workspace.ledger.events(run=record.run)):
         return False
@@ -79,7 +79,7 @@ def _is_published(work: DeliveryWork, outcome: Outcome, record: RunRecord) -> bo
 def _check_whole(outcome: Outcome, later: Overtaken) -> None:
     """A batch that would replace the table, or whose table was replaced, can't come after others."""
     others = [later.replaced_by] if later.replaced_by else [*later.runs, *later.appended]
-    if outcome.bound.mode.takes_all or (later.replaced_by and outcome.bound.mode.by_key):
+    if outcome.bound.spec.ends_missing or (later.replaced_by and outcome.bound.mode.by_key):
         raise StoppedError(
             f"run {', '.join(others)} delivered to {outcome.bound.label} since this batch: its rows would be lost",
             hint="Deliver the newest batch again instead; --force overwrites what it wrote.",
@@ -131,13 +131,15 @@ def changed_since(workspace: Workspace, engine: Engine, bound: BoundDestination,
         closing(bound.destination.session(job)) as session,
     ):
         session.open()
-        names = [column.name for column in job.columns]
-        if not session.recognise(table.select(names) for table in deliveries.delivered(deliveries.outcomes[0])):
+        every = [column.name for column in job.columns]
+        if not session.recognise(table.select(every) for table in deliveries.delivered(deliveries.outcomes[0])):
             return None
-        level, tables = session.read_back(job.columns)
+        level, tables = session.read_back(job.compared)
         if level != VerifyLevel.CONTENT:
             return None
-        with RowSets([(column.name, column.type) for column in job.columns], job.key, workspace.temp) as sets:
+        columns = [(column.name, column.type) for column in job.compared]
+        names = [name for name, _ in columns]
+        with RowSets(columns, job.key, workspace.temp) as sets:
             sets.take("found", tables)
             sets.take("wanted", (t.select(names) for t in deliveries.delivered(deliveries.outcomes[0])))
             return sets.keys_of_surplus("wanted", "found")

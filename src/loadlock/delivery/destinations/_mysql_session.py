@@ -342,7 +342,7 @@ class MysqlSession(ServerRehearsal[CatalogTable, WireConnection]):
         fields = ", ".join(sql for sql, _ in parts)
         statement = f"select cast(concat_ws(',', {fields}) as binary) from {table or self._target} t where {where}"
         with translated():
-            for block in _blocks(self._connection.lines(statement)):
+            for block in blocks(self._connection.lines(statement)):
                 arrays = parse_csv(block, [kind for _, kind in parts])
                 found = [array.cast(column.type.arrow()) for array, column in zip(arrays, columns, strict=True)]
                 yield pa.table(found, names=[column.name for column in columns])
@@ -361,7 +361,7 @@ class MysqlSession(ServerRehearsal[CatalogTable, WireConnection]):
         self._unsign()
 
 
-def _blocks(lines: Iterator[bytes | None]) -> Iterator[bytes]:
+def blocks(lines: Iterator[bytes | None]) -> Iterator[bytes]:
     """Lines joined to blocks. A row too long for the server to join is null: left out, so the comparison fails."""
     waiting: list[bytes] = []
     size = 0

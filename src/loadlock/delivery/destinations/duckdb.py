@@ -33,6 +33,7 @@ from loadlock.delivery.destinations import _duckdb_shape as shapes
 from loadlock.delivery.destinations._duckdb_checks import CHUNK, Chunked, refusal
 from loadlock.delivery.destinations._duckdb_merge import foresee_chunks
 from loadlock.delivery.destinations._duckdb_undo import DuckDBUndo, save_chunks
+from loadlock.delivery.destinations._duckdb_values import DuckDBValues
 from loadlock.delivery.destinations._local import (
     PathLock,
     Spool,
@@ -61,7 +62,7 @@ if TYPE_CHECKING:
 READ_ROWS = 50_000
 
 
-class DuckDB:
+class DuckDB(DuckDBValues):
     """A table in a DuckDB database file."""
 
     name: ClassVar[str] = "duckdb"

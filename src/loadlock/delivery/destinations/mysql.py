@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Generator, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from loadlock.delivery.base import CONTROL_TABLE, Capabilities, Job, Session, TableInfo, Target
+from loadlock.delivery.base import CONTROL_TABLE, Capabilities, DeliveryColumn, Job, Session, TableInfo, Target
 from loadlock.delivery.destinations._mysql_address import Address
 from loadlock.delivery.destinations._server_options import ServerOptions
 from loadlock.delivery.names import TableName, parse_table
 from loadlock.delivery.names import quote_backtick as quote
 from loadlock.errors import UsageError
 from loadlock.model import WriteMode
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class MysqlDestination:
@@ -50,6 +54,12 @@ class MysqlDestination:
         with closing(connect(self._address(target))) as connection, translated():
             table = catalog.find_table(connection, name)
             return None if table is None else table.info()
+
+    def values(self, target: Target, columns: Sequence[DeliveryColumn]) -> Generator[pa.Table]:
+        """Some columns of a table, streaming."""
+        from loadlock.delivery.destinations._mysql_values import table_values
+
+        return table_values(self._address(target), self._name(target), self.label(target), columns)
 
     def session(self, job: Job) -> Session:
         """A session; nothing is touched before `open`."""

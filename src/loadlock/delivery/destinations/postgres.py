@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from loadlock.delivery.base import CONTROL_TABLE, Capabilities, Job, Session, TableInfo, Target
+from loadlock.delivery.base import CONTROL_TABLE, Capabilities, DeliveryColumn, Job, Session, TableInfo, Target
 from loadlock.delivery.destinations._server_options import ServerOptions
 from loadlock.delivery.names import parse_table
 from loadlock.delivery.names import quote_ansi as quote
 from loadlock.model import WriteMode
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from loadlock.delivery.destinations._postgres_connect import Connector
 
 
@@ -45,6 +48,12 @@ class PostgresDestination:
         with self._connector(target).session() as connection:
             table = catalog.find_table(connection, catalog.resolve(connection, parse_table(target.table)))
             return None if table is None else table.info()
+
+    def values(self, target: Target, columns: Sequence[DeliveryColumn]) -> Generator[pa.Table]:
+        """Some columns of a table, streaming."""
+        from loadlock.delivery.destinations._postgres_values import table_values
+
+        return table_values(self._connector(target), target, self.label(target), columns)
 
     def session(self, job: Job) -> Session:
         """A session; nothing is touched before `open`."""

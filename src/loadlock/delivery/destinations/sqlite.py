@@ -38,6 +38,7 @@ from loadlock.delivery.destinations._local import (
 )
 from loadlock.delivery.destinations._sqlite_control import control_row, write_control_row
 from loadlock.delivery.destinations._sqlite_undo import SQLiteUndo
+from loadlock.delivery.destinations._sqlite_values import SQLiteValues
 from loadlock.delivery.fit import check_contract
 from loadlock.delivery.hooks import run_hooks
 from loadlock.delivery.names import TableName, check_names, parse_table, quote_ansi
@@ -55,7 +56,7 @@ BUSY_SECONDS = 5.0
 """How long a statement waits for readers of a database that is not in WAL mode."""
 
 
-class SQLite:
+class SQLite(SQLiteValues):
     """A table in a SQLite database file."""
 
     name: ClassVar[str] = "sqlite"

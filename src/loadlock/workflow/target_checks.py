@@ -1,0 +1,280 @@
+"""Checks that look into the destination's database: values that must not stand in the target, references to a table there.
+
+A table's columns are read once, streaming, and joined with the batch's values in a DuckDB that spills: memory is bounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from loadlock.cleanup.batch import NOT_UNIQUE
+from loadlock.cleanup.plan import TargetCheck
+from loadlock.delivery.base import EVERY_ROW, DeliveryColumn, Target
+from loadlock.delivery.deliver import DEFAULT_RETRY
+from loadlock.delivery.lookup import ReadsColumns
+from loadlock.delivery.names import parse_table
+from loadlock.digest import quote
+from loadlock.errors import LoadlockError, StoppedError
+from loadlock.ledger.base import RunRecord
+from loadlock.ledger.states import DELIVERED
+from loadlock.model import PartKind, Problem, Severity, WriteMode
+from loadlock.rows import FILE, IDENTITY, ROW, SUB
+from loadlock.workflow.cleaning import QUERY_MEMORY, Cleaned
+from loadlock.workflow.delivering import DeliveryWork, Outcome
+from loadlock.workflow.stale import is_published
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+NOT_FOUND = "not_found"
+_SAME_ROW = " and ".join(f"a.{name} = b.{name}" for name in IDENTITY)
+
+
+def look_up(work: DeliveryWork, record: RunRecord, outcomes: Sequence[Outcome]) -> Cleaned:
+    """Mark the rows that must not be delivered (`Outcome.unwanted`). The batch, with the findings of checks that only warn.
+
+    Raises StoppedError where a check of severity `fail` found something, or where no destination can be looked into.
+    """
+    checks = work.plan.target_checks
+    if not checks:
+        return work.cleaned
+    able = [outcome for outcome in outcomes if outcome.bound.target.table is not None and _reads(outcome) is not None]
+    if not able and any(check.table is not None or not _takes_all(outcome) for check in checks for outcome in outcomes):
+        raise StoppedError(
+            "the pipeline has checks that look into the destination's database, and it delivers to none",
+            hint="Deliver to a database, or write `references: {file: ...}` and `unique` without `against`.",
+        )
+    findings: list[dict[str, Any]] = []
+    for outcome in able:
+        if not is_published(work, outcome, record):
+            with _opened(work, record, outcome) as batch:
+                for check in checks:
+                    findings += _judged(batch, check)
+    if failed := [str(found["message"]) for found in findings if found["severity"] == Severity.FAIL]:
+        raise StoppedError("checks stopped the run: " + "; ".join(failed))
+    return replace(work.cleaned, findings=[*work.cleaned.findings, *findings])
+
+
+def _judged(batch: _Batch, check: TargetCheck) -> Iterator[dict[str, Any]]:
+    """Marks the rows that the check rejects, or gives its finding."""
+    if check.table is None and _takes_all(batch.outcome):
+        return
+    found = batch.missing(check) if check.table is not None else batch.rivals(check)
+    said = _said(check, batch.outcome)
+    if check.severity != Severity.REJECT:
+        if found.num_rows:
+            yield {
+                "message": f"{said} ({found.num_rows:,} rows)",
+                "severity": str(check.severity),
+                "passed": False,
+                "value": str(found.num_rows),
+                "path": check.path,
+            }
+        return
+    code = NOT_UNIQUE if check.table is None else NOT_FOUND
+    columns = ", ".join(check.columns)
+    unwanted = batch.outcome.unwanted
+    for file, row, value in zip(*(found[name].to_pylist() for name in (FILE, ROW, "value")), strict=True):
+        problem = Problem(code=code, column=columns, value=value, message=said)
+        unwanted[(file, row)] = (*unwanted.get((file, row), ()), problem)
+
+
+def _said(check: TargetCheck, outcome: Outcome) -> str:
+    if check.message:
+        return check.message
+    names = ", ".join(check.columns)
+    return f"{names} is not in {check.table}" if check.table else f"{names} stands in {outcome.bound.label} already"
+
+
+def _takes_all(outcome: Outcome) -> bool:
+    """Whether no row of the target remains beside the batch's own."""
+    return outcome.bound.mode.takes_all
+
+
+def _reads(outcome: Outcome) -> ReadsColumns | None:
+    found = outcome.bound.destination
+    return found if isinstance(found, ReadsColumns) else None
+
+
+class _Batch:
+    """The batch's rows for one destination, in a DuckDB, beside what is streamed from its database."""
+
+    def __init__(self, work: DeliveryWork, outcome: Outcome, connection: Any) -> None:
+        self.work = work
+        self.outcome = outcome
+        self.connection = connection
+
+    def rivals(self, check: TargetCheck) -> pa.Table:
+        """The rows whose values stand in the target, in a row that the batch neither writes nor has written."""
+        key = self._key()
+        same = " and ".join(f"t.c{n} = w.c{n}" for n in range(len(check.columns)))
+        keys = " and ".join(f"t.k{n} = w.k{n}" for n in range(len(key)))
+        other = f" and not coalesce({keys}, false)" if key else ""
+        own = " and ".join(f"t.c{n} = o.{quote(name)}" for n, name in enumerate(check.columns))
+        kept = f"anti join own o on {own}"
+        if key and self._overwrites():
+            kept += " anti join keys w on " + keys
+        names = (*check.columns, *key)
+        labels = [*(f"c{n}" for n in range(len(check.columns))), *(f"k{n}" for n in range(len(key)))]
+        fields = ", ".join(f"{quote(name)} as {label}" for name, label in zip(names, labels, strict=True))
+        return self._found(
+            self.outcome.bound.target, names, names, labels,
+            f"select distinct w.* from (select t.* from streamed t {kept}) t"
+            f" join (select {', '.join(IDENTITY)}, {fields}, {_shown(check)} as value from rows"
+            f" where {_asked(check)}) w on {same}{other}",
+        )  # fmt: skip
+
+    def missing(self, check: TargetCheck) -> pa.Table:
+        """The rows whose values do not stand in the table."""
+        bound = self.outcome.bound
+        own, wanted = parse_table(bound.target.table), parse_table(check.table)
+        name = wanted if wanted.schema else own.beside(wanted.table)
+        target = bound.target
+        if name != own:
+            target = Target(url=target.url, table=name.written(), options=target.options)
+        labels = [f"c{n}" for n in range(len(check.columns))]
+        there = "select * from streamed"
+        if name == own and set(check.names) <= {known for known, _ in self.work.plan.columns}:
+            there += f" union all select {', '.join(map(quote, check.names))} from rows"
+        same = " and ".join(
+            f"t.c{n}::{kind} = w.{quote(column)}::{kind}" for n, (column, kind) in enumerate(self._kinds(check))
+        )
+        return self._found(
+            target, check.columns, check.names, labels,
+            f"select {', '.join(IDENTITY)}, {_shown(check)} as value from rows w anti join ({there}) t on {same}"
+            f" where {_asked(check)}",
+        )  # fmt: skip
+
+    def _kinds(self, check: TargetCheck) -> list[tuple[str, str]]:
+        types = dict(self.work.plan.columns)
+        return [(name, types[name].duckdb) for name in check.columns]
+
+    def _found(
+        self, target: Target, columns: Sequence[str], names: Sequence[str], labels: Sequence[str], query: str
+    ) -> pa.Table:
+        """The query's rows; `streamed` holds the `names` of the target, typed as our `columns`, under the `labels`."""
+        import duckdb
+        import pyarrow as pa
+
+        reader = None if self._is_absent(target) else _reads(self.outcome)
+        types = dict(self.work.plan.columns)
+        wanted = [DeliveryColumn(name=name, type=types[own]) for name, own in zip(names, columns, strict=True)]
+        schema = pa.schema([(label, types[own].arrow()) for label, own in zip(labels, columns, strict=True)])
+
+        def attempt() -> pa.Table:
+            faults: list[LoadlockError] = []
+            with closing(_batches(reader, target, wanted, schema, faults)) as batches:
+                self.connection.register("streamed", pa.RecordBatchReader.from_batches(schema, batches))
+                try:
+                    return self.connection.sql(query).to_arrow_table()
+                except duckdb.Error as error:
+                    # what the database said comes wrapped by DuckDB
+                    raise (faults[0] if faults else _failed(error)) from error
+                finally:
+                    self.connection.unregister("streamed")
+
+        return DEFAULT_RETRY.call(attempt)
+
+    def _is_absent(self, target: Target) -> bool:
+        """Whether this is the delivery's own target, and not there yet: nothing stands in it."""
+        bound = self.outcome.bound
+        return target.table == bound.target.table and bound.destination.inspect(bound.target) is None
+
+    def _key(self) -> tuple[str, ...]:
+        bound = self.outcome.bound
+        return bound.spec.key if bound.mode.by_key else ()
+
+    def _overwrites(self) -> bool:
+        """Whether every row of the target that has one of the batch's keys is written anew."""
+        bound = self.outcome.bound
+        return bound.mode != WriteMode.INSERT_ONLY and getattr(bound.spec, "update", None) in (None, EVERY_ROW)
+
+
+def _batches(
+    reader: ReadsColumns | None,
+    target: Target,
+    columns: Sequence[DeliveryColumn],
+    schema: pa.Schema,
+    faults: list[LoadlockError],
+) -> Generator[pa.RecordBatch]:
+    """A column that is asked for twice is read once. An error goes into `faults` too."""
+    if reader is None:
+        return
+    once = list({column.name: column for column in columns}.values())
+    try:
+        with closing(reader.values(target, once)) as tables:
+            for table in tables:
+                chosen = table.select([column.name for column in columns]).rename_columns(schema.names)
+                yield from chosen.cast(schema).combine_chunks().to_batches()
+    except LoadlockError as error:
+        faults.append(error)
+        raise
+
+
+def _failed(error: Exception) -> LoadlockError:
+    return StoppedError(
+        f"the look-up in the destination failed: {str(error).splitlines()[0]}",
+        hint="Look at the types of the columns that the check compares.",
+    )
+
+
+def _asked(check: TargetCheck) -> str:
+    """The condition for rows that are judged: null (or empty text) refers to nothing and repeats nothing."""
+    present = [f"{quote(name)} is not null" for name in check.columns]
+    if check.table is not None:
+        present += [f"{quote(name)}::varchar <> ''" for name in check.columns]
+    return " and ".join([*present, *([] if check.when is None else [f"coalesce(try({check.when}), false)"])])
+
+
+def _shown(check: TargetCheck) -> str:
+    return "concat_ws(', ', " + ", ".join(f"{quote(name)}::varchar" for name in check.columns) + ")"
+
+
+@contextmanager
+def _opened(work: DeliveryWork, record: RunRecord, outcome: Outcome) -> Iterator[_Batch]:
+    """With the views `rows` (what this destination is to get), `keys` (their keys as k0 ...) and `own` (what the batch
+    delivered before)."""
+    import duckdb
+
+    config: dict[str, Any] = {
+        "memory_limit": QUERY_MEMORY,
+        "temp_directory": str(work.workspace.temp),
+        "preserve_insertion_order": "false",
+    }
+    with duckdb.connect(config=config) as connection:
+        connection.execute("set timezone = 'UTC'").fetchall()
+        gone = [table for table in (work.cleaned.losers, work.elsewhere.get(outcome.bound.index)) if table is not None]
+        _view(work, connection, "clean", [record.ref for record in work.cleaned.parts if record.ref.rows])
+        rows = "select * from clean a"
+        for number, table in enumerate(gone):
+            connection.register(f"gone_{number}", table.select(list(IDENTITY)))
+            rows = f"select * from ({rows}) a anti join gone_{number} b on {_SAME_ROW}"
+        where = "" if outcome.bound.spec.filter is None else f" where ({outcome.bound.spec.filter})"
+        connection.execute(f"create temp view rows as select * from ({rows}) a{where}").fetchall()
+        key = outcome.bound.spec.key
+        fields = ", ".join(f"{quote(name)} as k{number}" for number, name in enumerate(key)) or "1 as k0"
+        connection.execute(f"create temp view keys as select {fields} from rows").fetchall()
+        _view(work, connection, "own", _delivered_before(work, record))
+        yield _Batch(work, outcome, connection)
+
+
+def _view(work: DeliveryWork, connection: Any, name: str, refs: list[Any]) -> None:
+    import pyarrow as pa
+
+    if refs:
+        work.workspace.staging.bind(connection, name, refs)
+        return
+    kinds = {FILE: pa.int32(), ROW: pa.int64(), SUB: pa.int32()}
+    fields = [*((column, kind.arrow()) for column, kind in work.plan.columns), *kinds.items()]
+    connection.register(name, pa.schema(fields).empty_table())
+
+
+def _delivered_before(work: DeliveryWork, record: RunRecord) -> list[Any]:
+    """The clean parts of earlier runs of this batch whose rows may lie in the target."""
+    ledger = work.workspace.ledger
+    runs = [run.run for run in ledger.runs(batch=record.batch) if run.run != record.run and run.status in DELIVERED]
+    parts = (part for run in runs for part in ledger.parts(record.batch, run, PartKind.CLEAN))
+    return [part.ref for part in parts if part.ref.rows]

@@ -1,0 +1,152 @@
+"""Checks that look into the destination's database: `unique: {against: target}` and `references: {table: ...}`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadlock.testing.command import CommandLine
+from loadlock.testing.databases import ask
+
+PIPELINE = """\
+pipeline: people
+source: {{files: in.csv}}
+columns:
+  id: {{type: integer}}
+  email: {{checks: [{unique}]}}
+  town: {{type: integer, checks: [{towns}]}}
+  at: {{type: date}}
+rejects: {{budget: {{percent: 100}}}}
+destination: {{url: "{url}", table: people, {way}}}
+"""
+AGAINST, TOWNS = "{unique: {against: target}}", "{references: {table: towns, column: nr}}"
+HEAD = "id,email,town,at\n"
+FIRST = HEAD + "1,ann@x.org,10,2026-01-01\n2,bo@x.org,20,2026-01-02\n"
+SECOND = HEAD + "3,ann@x.org,10,2026-01-03\n4,cy@x.org,30,2026-01-04\n5,,,2026-01-05\n6,di@x.org,20,2026-01-06\n"
+
+
+def write(loadlock: CommandLine, url: str, rows: str, way: str, **parts: str) -> None:
+    (loadlock.folder / "in.csv").write_text(rows, encoding="utf-8")
+    text = PIPELINE.format(url=url, way=way, **{"unique": AGAINST, "towns": TOWNS} | parts)
+    (loadlock.folder / "p.yaml").write_text(text, encoding="utf-8")
+
+
+def run(loadlock: CommandLine, url: str, rows: str, way: str, code: int = 0, **parts: str) -> dict[str, Any]:
+    write(loadlock, url, rows, way, **parts)
+    document: dict[str, Any] = loadlock.json("run", "p.yaml", codes=[code])
+    return document
+
+
+def ids(url: str) -> list[int]:
+    return [row[0] for row in ask(url, "select id from people order by id")]
+
+
+def towns(url: str) -> None:
+    ask(url, "create table towns (nr int, name varchar(20) not null)")
+    ask(url, "insert into towns values (10, 'A'), (20, 'B')")
+
+
+def found(loadlock: CommandLine, batch: str) -> list[tuple[int, str, str, str]]:
+    return [
+        (reject["row"], reject["stage"], problem["code"], problem["value"])
+        for reject in loadlock.json("rejects", batch)
+        for problem in reject["problems"]
+    ]
+
+
+def test_rows_that_the_target_or_its_parent_table_speaks_against_are_rejects(loadlock: CommandLine, url: str) -> None:
+    towns(url)
+    run(loadlock, url, FIRST, "mode: append")
+    batch = run(loadlock, url, SECOND, "mode: append", 3)["batch"]
+    assert ids(url) == [1, 2, 5, 6]
+    assert found(loadlock, batch) == [
+        (1, "delivery", "not_unique", "ann@x.org"),
+        (2, "delivery", "not_found", "30"),
+    ]
+
+
+def test_a_row_of_the_same_key_is_no_rival_and_a_rerun_finds_its_own_rows_no_rivals(
+    loadlock: CommandLine, url: str
+) -> None:
+    towns(url)
+    way = "mode: upsert, key: [id]"
+    run(loadlock, url, FIRST, way)
+    swapped = HEAD + "1,bo@x.org,10,2026-01-01\n2,ann@x.org,20,2026-01-02\n7,bo@x.org,20,2026-01-02\n8,new@x.org,10,\n"
+    second = run(loadlock, url, swapped, way, 3)
+    assert found(loadlock, second["batch"]) == [(3, "cleanup", "not_unique", "bo@x.org")]
+    assert second["balance"]["updated"] == 2
+    write(loadlock, url, swapped, way, unique=AGAINST + ", {length: {max: 8}}")
+    again = loadlock.json("rerun", second["batch"], codes=[3])
+    assert again["balance"]["unchanged"] == 1
+    assert {code for _, _, code, _ in found(loadlock, second["batch"])} == {"not_unique", "bad_length"}
+
+
+@pytest.fixture
+def base(loadlock: CommandLine) -> str:
+    return f"duckdb:///{loadlock.folder}/out.db"
+
+
+def test_a_replayed_row_is_looked_up_again(loadlock: CommandLine, base: str) -> None:
+    towns(base)
+    run(loadlock, base, FIRST, "mode: append")
+    batch = run(loadlock, base, SECOND, "mode: append", 3)["batch"]
+    loadlock.json("correct", batch, "--set", "email='bo@x.org'", "--where", "code='not_unique'")
+    loadlock.json("correct", batch, "--set", "town='20'", "--where", "code='not_found'")
+    loadlock.json("replay", batch, codes=[3])
+    assert (ids(base), [row for row, *_ in found(loadlock, batch)]) == ([1, 2, 4, 5, 6], [1])
+
+
+def test_what_the_target_loses_by_a_replace_does_not_count(loadlock: CommandLine, base: str) -> None:
+    towns(base)
+    run(loadlock, base, FIRST, "mode: append")
+    run(loadlock, base, SECOND.replace(",30,", ",20,"), "mode: replace")
+    assert ids(base) == [3, 4, 5, 6]
+
+
+def test_several_columns_together_and_conditions(loadlock: CommandLine, base: str) -> None:
+    towns(base)
+    run(loadlock, base, FIRST, "mode: append", unique="email")
+    write(loadlock, base, SECOND.replace("4,cy@x.org,30", "4,bo@x.org,20"), "mode: append", unique="")
+    more = "checks: [{unique: {columns: [email, town], against: target}, when: id <> 4}]\n"
+    pipeline = loadlock.folder / "p.yaml"
+    pipeline.write_text(pipeline.read_text(encoding="utf-8") + more, encoding="utf-8")
+    batch = loadlock.json("run", "p.yaml", codes=[3])["batch"]
+    assert found(loadlock, batch) == [(1, "delivery", "not_unique", "ann@x.org, 10")]
+
+
+def test_a_table_may_refer_to_itself(loadlock: CommandLine, base: str) -> None:
+    itself = "{references: {table: people, column: id}}"
+    run(loadlock, base, HEAD + "1,a@x.org,2,\n2,b@x.org,,\n3,c@x.org,9,\n", "mode: append", 3, towns=itself)
+    assert ids(base) == [1, 2]
+
+
+def test_a_check_may_warn_or_stop_the_run(loadlock: CommandLine, base: str) -> None:
+    towns(base)
+    run(loadlock, base, FIRST, "mode: append")
+    warned = run(loadlock, base, SECOND, "mode: append", unique="{unique: {against: target}, severity: warn}", towns="")
+    assert [(found["value"], found["passed"]) for found in warned["warnings"]] == [("1", False)]
+    write(loadlock, base, SECOND + "9,,77,\n", "mode: append", towns=TOWNS[:-1] + ", severity: fail}", unique="")
+    stopped = loadlock("run", "p.yaml")
+    assert stopped.code == 4
+    assert "town is not in towns (2 rows)" in stopped.err
+
+
+def test_a_plan_counts_them_and_a_mistake_is_told(loadlock: CommandLine, base: str) -> None:
+    towns(base)
+    run(loadlock, base, FIRST, "mode: append")
+    write(loadlock, base, SECOND, "mode: append")
+    (entry,) = loadlock.json("plan", "p.yaml", codes=[0])["plan"]
+    assert (entry["rows"], entry["rejected"]) == (2, 2)
+    write(loadlock, base, SECOND, "mode: append", towns="{references: {table: nowhere}}")
+    assert "nowhere" in loadlock("run", "p.yaml").err
+    write(loadlock, base, SECOND, "mode: append", towns="{references: {table: towns, column: number}}")
+    assert "has no column number" in loadlock("run", "p.yaml").err
+    write(loadlock, base, SECOND, "mode: append", towns="references")
+    assert "give `file` or `table`" in loadlock("run", "p.yaml").err
+    write(loadlock, str(Path("out.csv")), SECOND, "mode: replace")
+    (loadlock.folder / "p.yaml").write_text(
+        (loadlock.folder / "p.yaml").read_text(encoding="utf-8").replace(", table: people", ""), encoding="utf-8"
+    )
+    assert "delivers to none" in loadlock("run", "p.yaml").err
