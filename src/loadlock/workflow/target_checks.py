@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from loadlock.cleanup.batch import NOT_UNIQUE
 from loadlock.cleanup.plan import TargetCheck
-from loadlock.delivery.base import EVERY_ROW, DeliveryColumn, Target
+from loadlock.delivery.base import DeliveryColumn, Target
 from loadlock.delivery.deliver import DEFAULT_RETRY
 from loadlock.delivery.lookup import ReadsColumns
 from loadlock.delivery.names import parse_table
@@ -190,7 +190,7 @@ class _Batch:
     def _overwrites(self) -> bool:
         """Whether every row of the target that has one of the batch's keys is written anew."""
         bound = self.outcome.bound
-        return bound.mode != WriteMode.INSERT_ONLY and getattr(bound.spec, "update", None) in (None, EVERY_ROW)
+        return bound.mode != WriteMode.INSERT_ONLY and getattr(bound.spec, "update", None) in (None, ("*",))
 
 
 def _batches(
