@@ -105,6 +105,7 @@ class WriteMode(StrEnum):
     INSERT_ONLY = "insert_only"
     DELETE_INSERT = "delete_insert"
     MIRROR = "mirror"
+    SCD2 = "scd2"
 
     @property
     def by_key(self) -> bool:
@@ -120,6 +121,16 @@ class WriteMode(StrEnum):
     def takes_all(self) -> bool:
         """Whether the batch is the whole content of the table afterwards."""
         return self in (WriteMode.REPLACE, WriteMode.MIRROR)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validity:
+    """Mode scd2: the columns that say from when to when a row was valid. The version of a key that is valid now has no end."""
+
+    since: str = "valid_from"
+    until: str = "valid_to"
+    close_missing: bool = False
+    """Whether a key that the batch lacks ends; else it stays as it is."""
 
 
 class VerifyLevel(StrEnum):

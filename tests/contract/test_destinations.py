@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from typing import Any
 
 import psycopg
 import pytest
@@ -26,9 +27,10 @@ class TestPostgres(DestinationContract):
                     return None
                 return int(connection.execute("select count(*) from s.people").fetchall()[0][0])
 
-        def execute(sql: str) -> None:
+        def execute(sql: str) -> list[tuple[Any, ...]]:
             with psycopg.connect(postgres) as connection:
-                connection.execute(sql.encode())
+                cursor = connection.execute(sql.encode())
+                return cursor.fetchall() if cursor.description else []
 
         execute("create schema s")
         target = Target(url=postgres, table="s.people")
@@ -53,9 +55,10 @@ class TestMysql(DestinationContract):
                 cursor.execute("select count(*) from people")
                 return int(cursor.fetchall()[0][0])
 
-        def execute(sql: str) -> None:
+        def execute(sql: str) -> list[tuple[Any, ...]]:
             with closing(connect_mysql(database)) as connection, connection.cursor() as cursor:
                 cursor.execute(sql)
+                return list(cursor.fetchall())
 
         target = Target(url=database, table="people")
         return Case(destination=MysqlDestination(), target=target, count=count, execute=execute)

@@ -42,9 +42,9 @@ def make_case(folder: Path, name: str = "shop.duckdb") -> Case:
             known = connection.execute("select 1 from duckdb_tables() where table_name = 'orders'").fetchall()
             return connection.execute("select count(*) from orders").fetchall()[0][0] if known else None
 
-    def execute(sql: str) -> None:
+    def execute(sql: str) -> list[tuple[Any, ...]]:
         with duckdb.connect(str(path)) as connection:
-            connection.execute(sql).fetchall()
+            return connection.execute(sql).fetchall()
 
     target = Target(url=f"duckdb:///{path}", table="orders")
     return Case(destination=DuckDB(), target=target, count=count, execute=execute)

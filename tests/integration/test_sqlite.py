@@ -41,9 +41,9 @@ def case(tmp_path: Path) -> Case:
                 return None
             return int(connection.execute("select count(*) from orders").fetchall()[0][0])
 
-    def execute(sql: str) -> None:
+    def execute(sql: str) -> list[tuple[Any, ...]]:
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-            connection.execute(sql)
+            return connection.execute(sql).fetchall()
 
     target = Target(url=f"sqlite:///{path}", table="orders")
     return Case(destination=SQLite(), target=target, count=count, execute=execute)

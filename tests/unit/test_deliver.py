@@ -30,7 +30,6 @@ from loadlock.digest import digest_table, to_hex
 from loadlock.errors import Refusal, RefusedError, RowsRefusedError, StoppedError, UnavailableError
 from loadlock.model import Chunk, VerifyLevel, WriteMode
 from loadlock.testing.contracts.destinations import columns
-from loadlock.types import ColumnType
 
 COLUMNS = columns("v:integer", "t:text")
 
@@ -358,10 +357,3 @@ def test_work_ahead_keeps_order_and_passes_errors_on() -> None:
     assert [next(found), next(found)] == [0, 1]
     with pytest.raises(ValueError, match="two"):
         next(found)
-
-
-def test_columns_of_the_digest_are_the_jobs() -> None:
-    assert Delivery(Memory(), job()).columns == [
-        ("v", ColumnType(kind="integer")),
-        ("t", ColumnType(kind="text")),
-    ]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from loadlock.errors import RefusedError
-from loadlock.model import Chunk, VerifyLevel, WriteMode
+from loadlock.model import Chunk, Validity, VerifyLevel, WriteMode
 from loadlock.types import ColumnType
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ CONTROL_TABLE = "loadlock_deliveries"
 """In the destination: one row a published delivery, written in the publishing transaction."""
 CHUNK_TABLE = "loadlock_chunks"
 """In the destination: one row a chunk loaded into a staging table, in the chunk's transaction; pruned at publish."""
+
+EVERY_ROW = ("*",)
+"""`Job.update` of an upsert that writes every row whose key is known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +49,8 @@ class Capabilities:
     """Runs the SQL statements `before` and `after` in the publishing transaction."""
     retires: bool = False
     """Deletes the rows of `Job.retired`."""
+    chooses_updates: bool = False
+    """An upsert can be told which rows and columns to write (`Job.update`)."""
     undoes: frozenset[WriteMode] = frozenset()
     """Modes whose deliveries can be taken back (`undo.py`)."""
     name_bytes: int | None = None
@@ -134,6 +139,10 @@ class Job:
     """Only play the delivery through, for a plan: `open`, `load`, `foresee`, `close`. Others see nothing of it."""
     max_delete_percent: float | None = None
     """A mirror that would delete more of the target's rows, or all of them for an empty batch, stops; None: nothing does."""
+    update: tuple[str, ...] | None = None
+    """An upsert: `("*",)` writes all rows whose key is known, names write these columns alone; None: all of rows that differ."""
+    validity: Validity | None = None
+    """Mode scd2: always set."""
     lineage: bool = False
     """Add `_batch` and `_row`; the tables given to `load` then hold them."""
     wait_seconds: float = 0.0
@@ -154,6 +163,21 @@ class Job:
     def delivery_id(self) -> str:
         """Names this delivery in the control table: the same when a run is resumed."""
         return f"{self.run}:{self.target.table or 'file'}"
+
+    @property
+    def unique_key(self) -> tuple[str, ...]:
+        """The columns that no two rows of the target share after this delivery; none where that isn't known."""
+        if self.mode == WriteMode.DELETE_INSERT:
+            return ()
+        return self.key if self.validity is None else (*self.key, self.validity.since)
+
+    @property
+    def compared(self) -> tuple[DeliveryColumn, ...]:
+        """The columns that are in the target as they were sent, in every row."""
+        if self.mode != WriteMode.UPSERT or self.update in (None, EVERY_ROW):
+            return self.columns
+        written = {*self.key, *(self.update or ())}
+        return tuple(column for column in self.columns if column.name in written)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,6 @@ staging table with receipts stays for a resumed run). Not thread-safe; fitting a
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
@@ -24,13 +23,13 @@ from loadlock import rows as names
 from loadlock.delivery.ahead import ahead
 from loadlock.delivery.base import Destination, Foreseen, Job, Opened, Published, Session
 from loadlock.delivery.chunks import CHUNK_ROWS, Piece, Pieces, cut, name_chunk
-from loadlock.delivery.fit import misfits
+from loadlock.delivery.digests import Digests
+from loadlock.delivery.fit import check_settings, misfits
 from loadlock.delivery.refusals import RefusedRow, problem_of, text_of
 from loadlock.delivery.retry import LostTransactionError, RetryPolicy
-from loadlock.digest import MODULUS, Digester, to_hex
+from loadlock.digest import MODULUS, to_hex
 from loadlock.errors import RefusedError, RowsRefusedError, StoppedError, UnavailableError
 from loadlock.model import Chunk, Problem, Receipt, VerifyLevel, WriteMode
-from loadlock.types import ColumnType
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,6 +38,7 @@ BATCH = "_batch"
 DEFAULT_RETRY = RetryPolicy()
 LEVELS = (VerifyLevel.NONE, VerifyLevel.COUNT, VerifyLevel.KEYS, VerifyLevel.CONTENT)
 PROVED = Session.proof
+NARROW = "compared in the key and the columns named by `update`: the others of known rows are not this batch's"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +83,10 @@ class Delivery:
         self._by_file: Counter[int] = Counter()
         self._left: tuple[int, int] | None = None
         """Rows that an insert only left out, and their digest, once `left` was taken."""
-        self._digester: Digester | None = None
-        self._digest_lock = threading.Lock()
+        self._digests = Digests(job.columns)
+        self._compared = self._digests if job.compared == job.columns else Digests(job.compared)
+        """Of the columns that are read back; `_digest_compared` sums them up where they are not all."""
+        self._digest_compared: int | None = 0
 
     def __enter__(self) -> Delivery:
         return self
@@ -104,14 +106,10 @@ class Delivery:
         """`_file` → rows sent and kept."""
         return dict(sorted(self._by_file.items()))
 
-    @property
-    def columns(self) -> list[tuple[str, ColumnType]]:
-        """Names and types of the delivered columns, as the digest takes them."""
-        return [(column.name, column.type) for column in self.job.columns]
-
     def open(self) -> Opened:
         """Lock and check the target. `Opened.published` is set when this delivery was published before: then `load` and
         `publish` need not be called, and `verify` compares with the digest of the control row."""
+        check_settings(self.job)
         self.opened = self._retry.call(self._session.open)
         if self.opened.published is not None:
             self.recall(self.opened.published)
@@ -195,12 +193,14 @@ class Delivery:
             return
         count = digest = 0
         for table in tables:
-            count, digest = count + table.num_rows, digest + self._digest_of(table)
+            count, digest = count + table.num_rows, digest + self._digests.of(table)
             yield table.select(list(self.job.key))
         self._left = (count, digest)
 
     def _landed(self, published: Published) -> tuple[int, int] | None:
         """Rows that lie in the target as they were sent, and their digest; None where it isn't known which they are."""
+        if self._compared is not self._digests:
+            return None if self._digest_compared is None else (self.rows_sent, self._digest_compared)
         if self.job.mode != WriteMode.INSERT_ONLY or not published.unchanged:
             return self.rows_sent, self._digest
         if self._left is None:
@@ -217,13 +217,12 @@ class Delivery:
             raise StoppedError("nothing is published, so there is nothing to verify")
         if (proved := self._session.proved()) == self.rows_sent:
             return self._receipt(published, VerifyLevel.CONTENT, True, proved, (*published.notes, self._session.proof))
-        level, tables = self._session.read_back(self.job.columns)
+        level, tables = self._session.read_back(self.job.compared)
         found = self._count_back(tables) if level == VerifyLevel.COUNT else self._digest_back(tables)
         wanted = self._landed(published)
         if wanted is None:
-            return self._judged(
-                published, min(level, VerifyLevel.KEYS, key=LEVELS.index), found, (published.inserted, 0)
-            )
+            rows = published.inserted if self.job.mode == WriteMode.INSERT_ONLY else self.rows_sent
+            return self._judged(published, min(level, VerifyLevel.KEYS, key=LEVELS.index), found, (rows, 0))
         return self._judged(published, level, found, wanted)
 
     def verify_again(self, sent: Callable[[], Iterable[pa.Table]], keep: Callable[[pa.Table], pa.Table]) -> Receipt:
@@ -232,15 +231,16 @@ class Delivery:
         published = self.published
         if published is None:
             raise StoppedError("nothing is published, so there is nothing to verify")
-        columns = [column.name for column in self.job.columns]
-        if self.job.key and not self.job.lineage:
-            self._session.recognise(table.select(columns) for table in sent())
-        level, tables = self._session.read_back(self.job.columns)
+        columns = [column.name for column in self.job.compared]
+        if self.job.key and (not self.job.lineage or self.job.validity is not None):
+            every = [column.name for column in self.job.columns]
+            self._session.recognise(table.select(every) for table in sent())
+        level, tables = self._session.read_back(self.job.compared)
         if level == VerifyLevel.COUNT:
             return self._judged(published, level, self._count_back(tables), (self.rows_sent, self._digest))
         found = self._digest_back(map(keep, tables))
         rows, digest = self._digest_back(keep(table.select(columns)) for table in sent())
-        everything = rows == self.rows_sent
+        everything = rows == self.rows_sent and self._compared is self._digests
         return self._judged(published, level, found, (rows, self._digest if everything else digest))
 
     def unread(self) -> Receipt:
@@ -270,9 +270,8 @@ class Delivery:
     def close(self) -> None:
         """Release lock and connection."""
         self._session.close()
-        if self._digester is not None:
-            self._digester.close()
-            self._digester = None
+        self._digests.close()
+        self._compared.close()
 
     def _opened(self) -> Opened:
         if self.opened is None:
@@ -288,7 +287,7 @@ class Delivery:
         if digest is None:
             row = self.destination.last_delivery(self.job.target)
             digest = row["digest"] if row is not None and row["delivery_id"] == self.job.delivery_id else "0"
-        self._digest = int(digest, 16)
+        self._digest, self._digest_compared = int(digest, 16), None
 
     def _prepare(self, opened: Opened, seq: int, index: int, rows: pa.Table, digest: int | None) -> _Prepared:
         """Part the rows that fit from those that don't, and name the chunk. Runs in the thread that works ahead."""
@@ -305,7 +304,7 @@ class Delivery:
             mask[list(found)] = False
             rows, digest = rows.filter(pa.array(mask)), None
         if digest is None:
-            digest = self._digest_of(rows) if rows.num_rows else 0
+            digest = self._digests.of(rows) if rows.num_rows else 0
         chunk = name_chunk(self.job.delivery_id, seq, index, rows.num_rows, digest)
         return _Prepared(chunk=chunk, rows=rows, unfit=unfit)
 
@@ -345,7 +344,7 @@ class Delivery:
                 self._count(part, 0)
         self._digest += chunk.digest
         if refused:
-            self._digest -= self._digest_of(pa.concat_tables(refused))
+            self._digest -= self._digests.of(pa.concat_tables(refused))
         self._digest %= MODULUS
 
     def _send(self, opened: Opened, chunk: Chunk, rows: pa.Table) -> None:
@@ -394,17 +393,12 @@ class Delivery:
 
         self.rows_sent += rows.num_rows
         self._digest = (self._digest + digest) % MODULUS
+        if self._compared is not self._digests and self._digest_compared is not None:
+            self._digest_compared = (self._digest_compared + self._compared.of(rows)) % MODULUS
         for entry in pc.value_counts(rows[names.FILE]).to_pylist():
             self._by_file[entry["values"]] += entry["counts"]
         if self._on_rows is not None:
             self._on_rows(rows.num_rows)
-
-    def _digest_of(self, rows: pa.Table) -> int:
-        """Also called by the thread that works ahead."""
-        with self._digest_lock:
-            if self._digester is None:
-                self._digester = Digester(self.columns)
-            return self._digester.of(rows)
 
     def _digest_back(self, tables: Iterator[pa.Table]) -> tuple[int, int]:
         count = digest = 0
@@ -416,7 +410,7 @@ class Delivery:
     def _counted(self, table: pa.Table) -> tuple[int, int]:
         """Rows and digest of a table read back; 0 for one with JSON that others have made invalid."""
         try:
-            return table.num_rows, self._digest_of(table)
+            return table.num_rows, self._compared.of(table)
         except ValueError:
             return table.num_rows, 0
 
@@ -440,5 +434,5 @@ class Delivery:
             level=level,
             equal=equal,
             read_back=count,
-            notes=notes,
+            notes=notes if self._compared is self._digests else (*notes, NARROW),
         )

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from loadlock.delivery.base import ColumnInfo, DeliveryColumn, Job, TableInfo
-from loadlock.errors import DoesNotFitError
+from loadlock.delivery.base import EVERY_ROW, ColumnInfo, DeliveryColumn, Job, TableInfo
+from loadlock.errors import DoesNotFitError, RefusedError
 from loadlock.model import Problem
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def check_contract(info: TableInfo, job: Job, label: str) -> None:
         *_lineage_findings(info, job),
         *_unfilled_findings(info, job),
         *_key_findings(job),
+        *_validity_findings(info, job),
     ]
     if findings:
         count = f"{len(findings)} finding" + ("s" if len(findings) > 1 else "")
@@ -71,6 +72,8 @@ def _lineage_findings(info: TableInfo, job: Job) -> Iterator[str]:
 
 def _unfilled_findings(info: TableInfo, job: Job) -> Iterator[str]:
     given = {column.name for column in job.columns} | (set(LINEAGE) if job.lineage else set())
+    if job.validity is not None:
+        given |= {job.validity.since, job.validity.until}
     for column in info.columns:
         if column.name not in given and not (column.nullable or column.has_default or column.generated):
             yield (
@@ -87,6 +90,46 @@ def _key_findings(job: Job) -> Iterator[str]:
         for name in job.key or job.parent_key:
             if name not in names:
                 yield f"key column {name!r} is not among the delivered columns"
+
+
+def check_settings(job: Job) -> None:
+    """Raise RefusedError for settings of the job that contradict its columns; before a target is made."""
+    names = {column.name for column in job.columns}
+    if job.validity is not None:
+        folded = {name.casefold() for name in names}
+        for name in (job.validity.since, job.validity.until):
+            if name.casefold() in folded:
+                raise RefusedError(
+                    f"mode scd2 fills column {name!r} itself, and the batch delivers one of this name",
+                    hint="Name the columns of the validity by `valid_from:` and `valid_to:`, or rename the batch's.",
+                )
+    if unknown := [name for name in job.update or () if name not in names and job.update != EVERY_ROW]:
+        raise RefusedError(
+            f"`update` names {unknown[0]!r}, which is not among the delivered columns",
+            hint=f"They are {', '.join(column.name for column in job.columns)}.",
+        )
+
+
+def _validity_findings(info: TableInfo, job: Job) -> Iterator[str]:
+    """What an existing table lacks for several versions of a row."""
+    if job.validity is None:
+        return
+    for name in (job.validity.since, job.validity.until):
+        found = info.column(name)
+        if found is None:
+            yield f"column {name!r} of mode scd2 is not in the table: add it (a time stamp), or name another"
+        elif found.generated:
+            yield f"column {name!r} of mode scd2 is computed by the database"
+        elif found.accepts is not None and not {"timestamp", "timestamptz"} & set(found.accepts):
+            yield f"column {name!r} of mode scd2 is {found.sql_type}: it must be a time stamp"
+        elif name == job.validity.until and not found.nullable:
+            yield f"column {name!r} of mode scd2 must be nullable: the row that is valid now has none"
+    for unique in info.unique:
+        if set(unique) <= set(job.key):
+            yield (
+                f"a unique index over {', '.join(unique)} admits one row a key, mode scd2 needs one a version: make it one"
+                f" over {', '.join((*unique, job.validity.since))}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -96,14 +96,15 @@ class Undoing:
 
         Raises RefusedError where this delivery can't be taken back, with the reason.
         """
-        names = [column.name for column in self.job.columns]
-        found = self._session.written(lambda: (table.select(names) for table in sent()))
+        every = [column.name for column in self.job.columns]
+        found = self._session.written(lambda: (table.select(every) for table in sent()))
         if found.untouched:
             return Conflicts(target=self.label)
-        columns = [(column.name, column.type) for column in self.job.columns]
+        columns = [(column.name, column.type) for column in self.job.compared]
+        names = [name for name, _ in columns]
         with RowSets(columns, self.job.key, self._temp) as rows:
             rows.take("wanted", (table.select(names) for table in sent()))
-            rows.take("found", found.rows)
+            rows.take("found", (table.select(names) for table in found.rows))
             changed, keys = rows.surplus("found", "wanted")
             missing = max(0, found.expected - rows.count("found"))
             if found.all_sent:

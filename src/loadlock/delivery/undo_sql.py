@@ -1,7 +1,8 @@
 """The undo table of a delivery: the rows as they were before, kept beside the target until newer batches push it out.
 
 One table a delivery. Its first column says what the delivery did: `i` inserted the row (only its key is kept), `u` updated
-it, `d` deleted it (the old row is kept). All statements run inside the caller's transaction.
+it, `d` deleted it (the old row is kept). In mode scd2 the beginning of a version belongs to its key, and closing a version is
+an update. All statements run inside the caller's transaction.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from loadlock.delivery.base import Job
+from loadlock.model import Validity
 
 UNDO_PREFIX = "loadlock_undo_"
 """Undo tables are named by this, 8 hex digits of the target's name and 16 of the delivery's id."""
@@ -61,6 +63,10 @@ class UndoTable:
     fixed: Collection[str] = ()
     """Those of them that an update can't write."""
     key: Sequence[str] = ()
+    restored: Collection[str] | None = None
+    """Columns that get their old values back; None: all. An upsert may have written some alone."""
+    validity: Validity | None = None
+    """In mode scd2."""
     joins: bool = False
     """UPDATE and DELETE name several tables in MySQL's way."""
     insert_words: str = ""
@@ -85,13 +91,27 @@ class UndoTable:
         """Before rows `t` are updated from rows `s` of `staging`."""
         self._save("u", f"{self.target} t join {staging} s on {match} where {differs}")
 
+    def save_closed(self, where: str) -> None:
+        """Before versions `t` end without another one."""
+        self._save("u", f"{self.target} t where {where}")
+
     def save_inserted(self, staging: str, match: str) -> None:
         """Before the rows `s` that match no `t` are inserted."""
         names = ", ".join(map(self.quote, self.key))
         values = ", ".join(f"s.{self.quote(name)}" for name in self.key)
+        self._note_inserted(names, values, f"{staging} s left join {self.target} t on {match}", "false")
+
+    def save_opened(self, moment: str, source: str, changed: str) -> None:
+        """Before versions are opened at a moment (as SQL) for rows `s` that match no `t`, or one for which `changed` holds."""
+        assert self.validity is not None
+        names = ", ".join(map(self.quote, (*self.key, self.validity.since)))
+        values = ", ".join(f"s.{self.quote(name)}" for name in self.key)
+        self._note_inserted(names, f"{values}, {moment}", source, changed)
+
+    def _note_inserted(self, names: str, values: str, source: str, changed: str) -> None:
         self.changed(
-            f"insert into {self.table} ({ACTION}, {names}) select 'i', {values} from {staging} s"
-            f" left join {self.target} t on {match} where t.{self.quote(self.key[0])} is null"
+            f"insert into {self.table} ({ACTION}, {names}) select 'i', {values} from {source}"
+            f" where t.{self.quote(self.key[0])} is null or {changed}"
         )
 
     def _save(self, action: str, source: str) -> None:
@@ -103,13 +123,33 @@ class UndoTable:
 
     @property
     def match(self) -> str:
-        """The condition that a row `t` has the key of a row `u`."""
-        return " and ".join(f"t.{self.quote(name)} = u.{self.quote(name)}" for name in self.key)
+        """The condition that a row `t` has the key of a row `u`, in mode scd2 that it is the same version."""
+        names = self.key if self.validity is None else (*self.key, self.validity.since)
+        return " and ".join(f"t.{self.quote(name)} = u.{self.quote(name)}" for name in names)
+
+    @property
+    def _lives(self) -> str:
+        """The condition that a row `t` is what the delivery made of a row `u`."""
+        if self.validity is None:
+            return self.match
+        return f"{self.match} and t.{self.quote(self.validity.until)} is null"
+
+    @property
+    def _wrote(self) -> str:
+        """The condition that a row `u` stands for a row of the target with the values delivered."""
+        return f"u.{ACTION} <> 'd'" if self.validity is None else f"u.{ACTION} = 'i'"
 
     @property
     def written(self) -> str:
         """The condition on `t` that the delivery inserted or updated it."""
-        return f"exists (select 1 from {self.table} u where u.{ACTION} <> 'd' and {self.match})"
+        return f"exists (select 1 from {self.table} u where {self._wrote} and {self._lives})"
+
+    def reopened(self, moment: str) -> bool:
+        """Whether others changed the end, set at a moment (as SQL), of a version that the delivery closed."""
+        assert self.validity is not None
+        until = f"t.{self.quote(self.validity.until)}"
+        source = f"{self.table} u left join {self.target} t on {self.match} and {until} = {moment}"
+        return bool(self.run(f"select 1 from {source} where u.{ACTION} = 'u' and {until} is null limit 1"))
 
     def count(self, actions: str) -> int:
         """Rows of these actions."""
@@ -120,8 +160,8 @@ class UndoTable:
         """Keys of written rows that are no longer in the target, some of them."""
         names = ", ".join(f"u.{self.quote(name)}" for name in self.key)
         found = self.run(
-            f"select {names} from {self.table} u left join {self.target} t on {self.match}"
-            f" where u.{ACTION} <> 'd' and t.{self.quote(self.key[0])} is null order by {names} limit {SHOWN}"
+            f"select {names} from {self.table} u left join {self.target} t on {self._lives}"
+            f" where {self._wrote} and t.{self.quote(self.key[0])} is null order by {names} limit {SHOWN}"
         )
         return [{name: str(value) for name, value in zip(self.key, row, strict=True)} for row in found]
 
@@ -139,6 +179,8 @@ class UndoTable:
     def restore_updated(self) -> int:
         """Write the old values over what the delivery updated."""
         names = [name for name in self.columns if name not in self.fixed]
+        if self.restored is not None:
+            names = [name for name in names if name in self.restored]
         if not names:
             return 0
         prefix = "t." if self.joins else ""

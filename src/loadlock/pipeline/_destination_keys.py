@@ -40,7 +40,23 @@ DESTINATION = {
         kind="number",
         minimum=0,
         default=20,
-        doc="Mode mirror: stop where more of the table's rows would be deleted; also for an empty batch.",
+        doc="Modes mirror and scd2 with `missing: close`: stop where more of the table's rows would go; also for an empty batch.",
+    ),
+    "update": Key(
+        kind="update",
+        doc="Mode upsert: `changed` writes rows whose values differ, `all` every row whose key is known, a list only these"
+        " columns of rows that are known; left out: `changed`.",
+        examples=("changed", ["price", "stock"]),
+    ),
+    "valid_from": Key(kind="text", default="valid_from", doc="Mode scd2: column that says since when a row is valid."),
+    "valid_to": Key(
+        kind="text", default="valid_to", doc="Mode scd2: column that says until when; null in the row valid now."
+    ),
+    "missing": Key(
+        kind="choice",
+        choices=("keep", "close"),
+        default="keep",
+        doc="Mode scd2: what becomes of keys that the batch lacks: they stay valid, or end.",
     ),
     "undo": Key(
         kind="undo",

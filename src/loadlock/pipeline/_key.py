@@ -11,7 +11,7 @@ class Key:
     """One key of a mapping in the pipeline file.
 
     `kind`: `text`, `texts` (a text or a list of texts), `integer`, `number`, `flag` (true or false), `choice`, `choices`
-    (one or a list), `header` (integer or flag), `lineage`, `undo`; `raw` is read elsewhere, `shape` describes it.
+    (one or a list), `header` (integer or flag), `lineage`, `undo`, `update`; `raw` is read elsewhere, `shape` describes it.
     """
 
     kind: str

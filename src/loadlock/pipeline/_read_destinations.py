@@ -8,7 +8,7 @@ from typing import Any
 
 from loadlock import registry
 from loadlock.errors import UsageError
-from loadlock.model import WriteMode
+from loadlock.model import Validity, WriteMode
 from loadlock.pipeline import secrets, written
 from loadlock.pipeline._reading import Reading
 from loadlock.pipeline.model import DestinationSpec
@@ -60,6 +60,8 @@ def _destination(value: Any, path: str, reading: Reading) -> DestinationSpec:
         on_child_reject=found["on_child_reject"],
         evolve=found["evolve"],
         max_delete_percent=found["max_delete_percent"],
+        update=found["update"],
+        validity=_validity(found) if found["mode"] == WriteMode.SCD2 else None,
         undo=found["undo"],
         before=found["before"] or (),
         after=found["after"] or (),
@@ -68,6 +70,10 @@ def _destination(value: Any, path: str, reading: Reading) -> DestinationSpec:
     )
     _check(spec, path, component, reading)
     return spec
+
+
+def _validity(found: Mapping[str, Any]) -> Validity:
+    return Validity(since=found["valid_from"], until=found["valid_to"], close_missing=found["missing"] == "close")
 
 
 def destination_of(url: str, environment: Mapping[str, str]) -> type[Any] | None:
@@ -135,8 +141,22 @@ def _check(spec: DestinationSpec, path: str, component: type[Any] | None, readin
             f"mode {spec.mode} needs a key",
             "Add `key:` with the columns that tell rows apart.",
         )
+    if found := _misplaced(spec):
+        notes.wrong(join(path, found[0]), *found[1:])
     if component is not None:
         _check_kind(spec, path, component, reading)
+
+
+def _misplaced(spec: DestinationSpec) -> tuple[str, str, str] | None:
+    """What contradicts the mode: (key, what is wrong, remedy)."""
+    if spec.update is not None and spec.mode != WriteMode.UPSERT:
+        return "update", "`update` is for mode upsert", "Leave it out."
+    if known := sorted(set(spec.update or ()) & set(spec.key)):
+        return "update", f"{known[0]!r} is a column of the key", "Name only columns that are not in `key:`."
+    validity = spec.validity
+    if validity is not None and len({validity.since.casefold(), validity.until.casefold()}) == 1:
+        return "valid_to", "valid_from and valid_to name the same column", "Give each a name of its own."
+    return None
 
 
 def _unknown_kind(url: str, path: str, reading: Reading) -> None:
@@ -158,6 +178,8 @@ def _check_kind(spec: DestinationSpec, path: str, component: type[Any], reading:
         notes.wrong(join(path, "table"), "a file has no table", "Remove the line.")
     if (spec.before or spec.after) and not component.capabilities.hooks:
         notes.wrong(path, f"a destination of kind {component.name} runs no SQL", "Leave `before:` and `after:` out.")
+    if spec.update is not None and not component.capabilities.chooses_updates:
+        notes.wrong(join(path, "update"), f"a destination of kind {component.name} has no such choice", "Leave it out.")
     modes = component.capabilities.modes
     if spec.mode and spec.mode not in modes:
         remedy = f"One of: {', '.join(sorted(modes))}."

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from loadlock.intake.base import ExpansionLimits, SourceOptions
-from loadlock.model import Severity, WriteMode
+from loadlock.model import Severity, Validity, WriteMode
 from loadlock.types import TEXT, ColumnType
 
 
@@ -132,6 +132,10 @@ class DestinationSpec:
     """What may change of an existing table: `none`, `columns` (added), `types` (added and widened)."""
     max_delete_percent: float = 20.0
     """A mirror that would delete more of the table's rows is stopped."""
+    update: tuple[str, ...] | None = None
+    """An upsert: `("*",)` writes every row whose key is known, names write these columns alone; None: all of rows that differ."""
+    validity: Validity | None = None
+    """Set in mode scd2."""
     undo: int | None = None
     """Of how many batches what a rollback needs is kept; None: 1 for tables, 0 for files."""
     before: tuple[str, ...] = ()
@@ -140,6 +144,12 @@ class DestinationSpec:
     """SQL statements in the publishing transaction, behind the rows."""
     analyze: bool = True
     options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def ends_missing(self) -> bool:
+        """Whether what a batch lacks is no longer valid, or there, after it."""
+        by_mode = self.mode is not None and self.mode.takes_all
+        return by_mode or (self.validity is not None and self.validity.close_missing)
 
 
 @dataclass(frozen=True, kw_only=True)

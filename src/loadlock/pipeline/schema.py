@@ -24,6 +24,7 @@ _KIND_SCHEMAS: dict[str, dict[str, Any]] = {
     "header": {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 100}, {"type": "boolean"}, {"const": "auto"}]},
     "lineage": {"enum": ["columns", True, False]},
     "undo": {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 1000}, {"const": "none"}]},
+    "update": {"anyOf": [{"enum": ["changed", "all"]}, {"type": "array", "items": _TEXT, "minItems": 1}]},
 }
 _OPTION_TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean", "None": "null"}
 _LITERAL = re.compile(r"Literal\[(.*)\]")

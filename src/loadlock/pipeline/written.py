@@ -362,6 +362,18 @@ def _undo(value: Any, key: Key) -> int:
     )
 
 
+def _update(value: Any, key: Key) -> tuple[str, ...] | None:
+    """None: what differs; `*`: every row; or columns."""
+    if isinstance(value, list | tuple):
+        return texts(value, key)
+    words: dict[str, tuple[str, ...] | None] = {"changed": None, "all": ("*",)}
+    if isinstance(value, str) and value in words:
+        return words[value]
+    raise WrongValueError(
+        f"this must be `changed`, `all` or a list of columns, not {describe(value)}", "Write columns as a list: [a, b]."
+    )
+
+
 def _choice(value: Any, key: Key) -> str:
     if isinstance(value, str) and value in key.choices:
         return value
@@ -386,6 +398,7 @@ _CONVERT: dict[str, Callable[[Any, Key], Any]] = {
     "header": _header,
     "lineage": _lineage,
     "undo": _undo,
+    "update": _update,
     "choice": _choice,
     "choices": _choices,
 }

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from loadlock.workflow.early import EarlyRows
 
 T = TypeVar("T")
+AS_WRITTEN = ("create", "lineage", "evolve", "update", "validity", "before", "after", "analyze")
+"""Settings of a destination that its job has too."""
 
 
 @dataclass(kw_only=True)
@@ -383,16 +385,11 @@ def make_job(work: DeliveryWork, bound: BoundDestination, columns: tuple[Deliver
         columns=columns,
         mode=bound.mode,
         key=bound.spec.key,
-        create=bound.spec.create,
-        lineage=bound.spec.lineage,
         trial=work.trial,
-        evolve=bound.spec.evolve,
         max_delete_percent=None if work.force else bound.spec.max_delete_percent,
         wait_seconds=work.wait_seconds,
         undo=bound.undo,
-        before=bound.spec.before,
-        after=bound.spec.after,
-        analyze=bound.spec.analyze,
+        **{name: getattr(bound.spec, name) for name in AS_WRITTEN},
     )
 
 

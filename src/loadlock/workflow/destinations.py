@@ -14,7 +14,7 @@ from typing import Any
 from loadlock.delivery.base import Destination, Target
 from loadlock.delivery.names import parse_table
 from loadlock.errors import UsageError
-from loadlock.model import WriteMode
+from loadlock.model import Validity, WriteMode
 from loadlock.pipeline.model import DestinationSpec, Pipeline
 from loadlock.pipeline.secrets import label, resolve
 from loadlock.registry import address_of, components, options_of
@@ -99,7 +99,7 @@ def _child(parent: BoundDestination, name: str) -> BoundDestination:
         table = parse_table(name)
         table = table if table.schema else parse_table(target.table).beside(table.table)
         target = replace(target, table=table.written())
-    spec = replace(parent.spec, table=target.table, columns=None, filter=None, key=(), before=(), after=())
+    spec = replace(parent.spec, table=target.table, columns=None, filter=None, key=(), update=None, before=(), after=())
     return replace(parent, spec=spec, target=target, label=parent.destination.label(target))
 
 
@@ -130,10 +130,11 @@ def _bind(index: int, spec: DestinationSpec, base_folder: Path, environment: Map
         raise UsageError(f"{component.name} has no mode {mode}", hint=f"It knows {known}.")
     if mode.by_key and not spec.key:
         raise UsageError(f"mode {mode} needs a key", hint="Name its columns by --key (or `key:`).")
+    validity = spec.validity or Validity() if mode == WriteMode.SCD2 else None
     target = Target(url=url, table=table, options=_anchored_options(component, spec.options, base_folder))
     return BoundDestination(
         index=index,
-        spec=replace(spec, mode=mode),
+        spec=replace(spec, mode=mode, validity=validity),
         destination=destination,
         target=target,
         mode=mode,
@@ -195,6 +196,10 @@ def plan_digest(pipeline: Pipeline, bound: list[BoundDestination]) -> str:
         way["url"] = destination.label
         for name in GUARDS:
             way.pop(name, None)
+        # what an older version did not know changes nothing while it isn't used
+        for name in ("update", "validity"):
+            if way[name] is None:
+                way.pop(name)
         ways.append(way)
     document = json.dumps([pipeline.compiled_digest(), ways], sort_keys=True, default=str)
     return hashlib.sha256(document.encode()).hexdigest()

@@ -41,9 +41,10 @@ def foreseen(deliveries: Deliveries, outcome: Outcome, pipeline: Pipeline) -> En
 
 def _warnings(deliveries: Deliveries, outcome: Outcome) -> list[str]:
     rejected = deliveries.work.cleaned.rejected + outcome.refused
-    if outcome.bound.mode != WriteMode.MIRROR or not rejected:
+    if outcome.bound.mode == WriteMode.REPLACE or not outcome.bound.spec.ends_missing or not rejected:
         return []
-    return [f"{rejected:,} rows of the batch are rejected: the batch lacks them, so they are deleted from the table"]
+    fate = "they are deleted from the table" if outcome.bound.mode == WriteMode.MIRROR else "their versions end"
+    return [f"{rejected:,} rows of the batch are rejected: the batch lacks them, so {fate}"]
 
 
 def uncompared(bound: BoundDestination, rows: int, pipeline: Pipeline) -> Entry:

@@ -81,7 +81,7 @@ def overtaken(
         if record.run in but or (by_others and record.batch == run.batch):
             continue
         assert spec.mode is not None, "a run knows its modes"
-        if spec.mode.takes_all:
+        if spec.ends_missing:
             found.replaced_by = record.run
         elif spec.mode == WriteMode.APPEND:
             found.appended.append(record.run)

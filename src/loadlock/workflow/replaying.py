@@ -43,10 +43,11 @@ _ADDING = {
 
 def adding(bound: BoundDestination) -> BoundDestination:
     """The destination as a replay delivers to it: it merges into what is there and never empties anything."""
-    mode = _ADDING.get(bound.mode, bound.mode)
-    if mode == bound.mode:
+    mode, validity = _ADDING.get(bound.mode, bound.mode), bound.spec.validity
+    if mode == bound.mode and not bound.spec.ends_missing:
         return bound
-    spec = replace(bound.spec, mode=mode)
+    validity = None if validity is None else replace(validity, close_missing=False)
+    spec = replace(bound.spec, mode=mode, validity=validity)
     return replace(bound, mode=mode, spec=spec, children=tuple(map(adding, bound.children)))
 
 

@@ -51,6 +51,11 @@ def check_superseding(pipeline: Pipeline, bound: Sequence[BoundDestination]) -> 
     for destination in bound if pipeline.supersedes else ():
         if destination.mode.takes_all:
             continue
+        if destination.mode == WriteMode.SCD2:
+            raise UsageError(
+                f"{destination.label}: `supersedes: name` takes rows back, mode scd2 keeps what was",
+                hint="Leave it out: a corrected file opens new versions of the rows that it changes.",
+            )
         if not destination.spec.key:
             raise UsageError(
                 f"{destination.label}: `supersedes: name` needs a key to find the old file's rows by",

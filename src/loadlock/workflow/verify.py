@@ -55,7 +55,7 @@ class _Whole(Deliveries):
 
     def delivered(self, outcome: Outcome) -> Iterator[pa.Table]:
         """What replays merged by key took the place of what was there."""
-        merged = adding(outcome.bound).mode == WriteMode.UPSERT
+        merged = adding(outcome.bound).mode in (WriteMode.UPSERT, WriteMode.SCD2)
         with Keys() as newer:
             for replay in reversed(self._replays):
                 for table in self._of(replay, outcome):

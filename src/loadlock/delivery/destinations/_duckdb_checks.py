@@ -13,6 +13,7 @@ from typing import Any
 from loadlock.delivery.base import ColumnInfo, DeliveryColumn, Job
 from loadlock.delivery.destinations._duckdb_shape import Constraint, Shape
 from loadlock.delivery.destinations._local import Spool, delivered_columns
+from loadlock.delivery.destinations._versions import Versions
 from loadlock.delivery.names import TableName, quote_ansi
 from loadlock.errors import Refusal
 from loadlock.model import WriteMode
@@ -31,6 +32,8 @@ class Chunked:
     shape: Shape
     parent: str | None = None
     """The parent's table, for a child table: its rows come in the publishing transaction."""
+    versions: Versions | None = None
+    """In mode scd2."""
 
     @property
     def columns(self) -> tuple[DeliveryColumn, ...]:

@@ -56,6 +56,8 @@ def merging(connection: Any, chunked: Chunked, spool: Spool) -> Iterator[DuckDBM
         key=job.key,
         mode=job.mode,
         max_delete_percent=job.max_delete_percent,
+        update=job.update,
+        versions=chunked.versions,
     )
     connection.execute(f"drop view temp.{view}").fetchall()
 

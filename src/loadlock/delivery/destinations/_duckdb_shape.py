@@ -8,6 +8,7 @@ from typing import Any
 
 from loadlock.delivery.base import ColumnInfo, DeliveryColumn, Job, TableInfo
 from loadlock.delivery.destinations._local import delivered_columns
+from loadlock.delivery.destinations._versions import validity_columns
 from loadlock.delivery.evolve import Dialect, changes, without
 from loadlock.delivery.names import TableName, quote_ansi
 from loadlock.errors import RefusedError
@@ -180,7 +181,7 @@ def planned(job: Job, name: TableName) -> Shape:
 
 def create_sql(job: Job, name: TableName) -> str:
     """`create table` for the job's columns: primary key on the upsert key, not null for required columns."""
-    lines = [_definition(column, job) for column in delivered_columns(job)]
+    lines = [_definition(column, job) for column in (*delivered_columns(job), *validity_columns(job))]
     if job.mode == WriteMode.UPSERT and job.key:
         lines.append(f"primary key ({', '.join(map(quote_ansi, job.key))})")
     return f"create table {name.sql(quote_ansi)} ({', '.join(lines)})"

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from loadlock.delivery.destinations import _duckdb_publish as publishing
 from loadlock.delivery.destinations._duckdb_checks import Chunked
+from loadlock.delivery.destinations._duckdb_merge import merging
 from loadlock.delivery.destinations._local import Spool
-from loadlock.delivery.destinations._local_undo import LocalUndo, differing, same_key
-from loadlock.delivery.names import quote_ansi
+from loadlock.delivery.destinations._local_undo import LocalUndo
 from loadlock.model import WriteMode
 
 if TYPE_CHECKING:
@@ -59,13 +59,12 @@ class DuckDBUndo(LocalUndo):
         publishing.write_control_row(self.connection, self.name, row)
 
 
-def save_chunks(undo: LocalUndo, chunked: Chunked, spool: Spool) -> None:
+def save_chunks(undo: DuckDBUndo, chunked: Chunked, spool: Spool) -> None:
     """Before the chunks are merged into the target."""
     if not undo.kept:
         return
-    if not spool.paths:
-        undo.save_deleted("true" if undo.job.mode in (WriteMode.REPLACE, WriteMode.MIRROR) else "false")
-        return
-    values = ", ".join(f"{chunked.value(c.name, prefix='p.')} as {quote_ansi(c.name)}" for c in chunked.columns)
-    staged = f"(select {values} from {spool.sql()} p)"
-    undo.save(staged, same_key(undo.job.key), differing(undo.job, "is distinct from"))
+    if undo.job.mode == WriteMode.REPLACE:
+        undo.save_deleted("true")
+    elif undo.job.mode.by_key:
+        with merging(undo.connection, chunked, spool) as merge:
+            undo.save(merge)

@@ -46,11 +46,11 @@ def _add(merge: Merge, rows: int) -> Foreseen:
 
 
 def _merge(merge: Merge, rows: int) -> Foreseen:
-    """Upsert and mirror."""
+    """Upsert, mirror and scd2."""
     counts = merge.classify().values()
     known, updated, new = (sum(count[index] for count in counts) for index in range(3))
-    before = merge.count(merge.target)
-    deleted = before - known if merge.mode == WriteMode.MIRROR else 0
+    before = merge.count_current()
+    deleted = before - known if merge.ends_missing else 0
     samples: list[Sample] = []
     if new:
         samples += _staged(merge, f" where {merge.absent}")
@@ -66,7 +66,7 @@ def _merge(merge: Merge, rows: int) -> Foreseen:
         rows_before=before,
         columns=_columns(merge) if updated else {},
         samples=tuple(samples),
-        stop=merge.too_much(rows, deleted, before) if merge.mode == WriteMode.MIRROR else None,
+        stop=merge.too_much(rows, deleted, before) if deleted else None,
     )
 
 

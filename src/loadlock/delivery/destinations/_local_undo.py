@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from loadlock.delivery.base import CONTROL_TABLE, Job, Published, Undone, UndoneError
+from loadlock.delivery.destinations._keeping import restored_columns, save_merge
+from loadlock.delivery.destinations._merge import Merge
+from loadlock.delivery.destinations._versions import Versions
 from loadlock.delivery.names import TableName, quote_ansi
 from loadlock.delivery.sqltext import delivery_row
 from loadlock.delivery.undo_sql import ROLLBACK, UndoTable, outdated, rollback_id, undo_name, undo_prefix
@@ -77,6 +80,8 @@ class LocalUndo(ABC):
             columns=columns,
             fixed=self.job.key,
             key=self.job.key,
+            restored=restored_columns(self.job),
+            validity=self.job.validity,
         )
 
     def make(self) -> None:
@@ -87,22 +92,10 @@ class LocalUndo(ABC):
             self.run(self.table.create_sql)
             self.kept = True
 
-    def save(self, staging: str, match: str, differs: str) -> None:
-        """Before rows `s` of `staging` are merged into the target: `match` and `differs` compare them with `t`."""
-        if not self.kept:
-            return
-        staged = f"exists (select 1 from {staging} s where {match})"
-        mode = self.job.mode
-        if mode == WriteMode.REPLACE:
-            self.table.save_deleted("true")
-        elif mode == WriteMode.DELETE_INSERT:
-            self.table.save_deleted(staged)
-        else:
-            if mode == WriteMode.MIRROR:
-                self.table.save_deleted(f"not {staged}")
-            if mode != WriteMode.INSERT_ONLY:
-                self.table.save_updated(staging, match, differs)
-            self.table.save_inserted(staging, match)
+    def save(self, merge: Merge) -> None:
+        """Before rows are merged into the target."""
+        if self.kept:
+            save_merge(self.table, merge)
 
     def retire(self) -> int:
         """Delete the rows of the job's `retired` keys; after `make`, before anything else is changed."""
@@ -187,6 +180,10 @@ class LocalUndo(ABC):
         self.where = found
         return True
 
+    def is_disturbed(self, versions: Versions | None) -> bool | None:
+        """For `Written.untouched`, mode scd2: False where others changed a version that the delivery closed."""
+        return False if versions is not None and self.table.reopened(versions.moment) else None
+
     def take_away(self) -> Undone:
         """Delete what was inserted, restore what was updated."""
         if not self.where:
@@ -207,27 +204,25 @@ class LocalUndo(ABC):
         return undone
 
 
-def same_key(key: Sequence[str]) -> str:
-    """The condition that a row `t` has the key of a row `s`."""
-    return " and ".join(f"t.{quote_ansi(name)} = s.{quote_ansi(name)}" for name in key)
-
-
-def differing(job: Job, unequal: str, after: str = "") -> str:
-    """The condition that an upsert writes a row; with lineage it writes all. `unequal` stands between two values."""
-    if job.lineage:
-        return "true"
-    names = [column.name for column in job.columns if column.name not in job.key]
-    return " or ".join(f"t.{quote_ansi(name)} {unequal} s.{quote_ansi(name)}{after}" for name in names) or "false"
-
-
 def rowid_marks(first: int | None, rows: int) -> dict[str, Any] | None:
     """For the control row: where an append laid its rows."""
     return None if first is None else {"rowids": [first, first + rows]}
 
 
+def marks_of(row: dict[str, Any] | None) -> dict[str, Any]:
+    """What the control row says about finding the delivery's rows again."""
+    found: dict[str, Any] = json.loads((row or {}).get("marks") or "{}")
+    return found
+
+
+def and_current(job: Job) -> str:
+    """Mode scd2: of a row `t`, only the version that is valid now."""
+    return "" if job.validity is None else f" and t.{quote_ansi(job.validity.until)} is null"
+
+
 def rowids_of(row: dict[str, Any] | None, rowid: str) -> str | None:
     """The condition that a row lies where the control row says that an append laid its rows."""
-    marks = json.loads((row or {}).get("marks") or "{}")
+    marks = marks_of(row)
     if "rowids" not in marks:
         return None
     first, behind = marks["rowids"]

@@ -1,7 +1,8 @@
 """The publish of rows that lie in a staging table beside the target, by mode, in one transaction.
 
-Upsert: classify, update, insert. Mirror: the same, and before it what the batch lacks is deleted. Insert only: rows with a
-known key are marked as left, the others inserted. Delete and insert (and child tables): delete what has the batch's key
+Upsert: classify, update, insert. Mirror: the same, and before it what the batch lacks is deleted. Scd2: the same, but what an
+upsert would update is closed, and a new version of it inserted; rows of the target are those without an end. Insert only: rows
+with a known key are marked as left, the others inserted. Delete and insert (and child tables): delete what has the batch's key
 values, insert. What a database says in other words is a method without a body.
 """
 
@@ -12,10 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from loadlock.delivery.base import Published
+from loadlock.delivery.base import EVERY_ROW, Published
+from loadlock.delivery.destinations._versions import Versions
 from loadlock.delivery.fit import LINEAGE
 from loadlock.delivery.sqltext import FILE_COLUMN
-from loadlock.errors import BalanceError, Refusal, RowsRefusedError, StoppedError
+from loadlock.errors import BalanceError, Refusal, RefusedError, RowsRefusedError, StoppedError
 from loadlock.model import WriteMode
 
 Counts = dict[int, tuple[int, int, int]]
@@ -38,6 +40,10 @@ class Merge(ABC):
     mode: WriteMode
     max_delete_percent: float | None = None
     """A mirror that would delete more of the target's rows stops; None: nothing stops it."""
+    update: tuple[str, ...] | None = None
+    """See `Job.update`."""
+    versions: Versions | None = None
+    """Mode scd2: always set."""
 
     # -- what databases do in their own words ---------------------------------------------------------------------------
 
@@ -55,8 +61,13 @@ class Merge(ABC):
 
     def _update_sql(self) -> str:
         """Write the staged values into the rows of the target for which `differs` holds."""
-        pairs = ", ".join(f"{self.quote(name)} = s.{self.quote(name)}" for name in self.written)
-        return f"update {self.target} as t set {pairs} from {self.staging} s where {self.match} and {self.differs}"
+        return f"update {self.target} as t set {self._pairs('')} from {self.staging} s where {self.match} and {self.differs}"
+
+    def _pairs(self, prefix: str) -> str:
+        """What an update sets; `prefix` stands before the columns of the target."""
+        if self.versions is not None:
+            return f"{prefix}{self.quote(self.versions.until)} = {self.versions.moment}"
+        return ", ".join(f"{prefix}{self.quote(name)} = s.{self.quote(name)}" for name in self.written)
 
     def _disturbed(self, message: str) -> Exception:
         """The error for counts that are not what was counted before."""
@@ -73,6 +84,9 @@ class Merge(ABC):
     def _delete_missing_sql(self) -> str:
         """Delete the rows of the target whose key stands in no row of the staging table."""
         return self._delete_sql(self.missing)
+
+    def _close_missing_sql(self) -> str:
+        return f"update {self.target} as t set {self._pairs('')} where {self.missing}"
 
     def _mark_sql(self) -> str:
         """Give the staged rows whose key is in the target a negative file: -1 less what it was."""
@@ -102,36 +116,56 @@ class Merge(ABC):
         return self._add(rows) if self.mode == WriteMode.INSERT_ONLY else self._merge(rows)
 
     def _merge(self, rows: int) -> Published:
-        """Upsert and mirror. What goes is deleted first: its other unique values may come with a new key."""
+        """Upsert, mirror and scd2. What goes is deleted first: its other unique values may come with a new key."""
         counts = self.classify()
         self._agree(rows, sum(known + new for known, _, new in counts.values()))
-        deleted = self._delete_missing(rows, counts) if self.mode == WriteMode.MIRROR else 0
+        self._check_moment()
+        deleted = self._delete_missing(rows, counts) if self.ends_missing else 0
         inserts, updates = (
             sum(column) for column in ([n for *_, n in counts.values()], [d for _, d, _ in counts.values()])
         )
         writes = sum(known for known, *_ in counts.values()) if self._stamps else updates
+        opens = inserts if self.versions is None else inserts + updates
         written = self.changed(self._update_sql()) if writes else 0
-        inserted = self._insert(self.absent) if inserts else 0
-        if (inserted, written) != (inserts, writes):
+        inserted = self._insert(self.absent) if opens else 0
+        if (inserted, written) != (opens, writes):
             raise self._disturbed(
                 f"{written:,} rows were updated and {inserted:,} inserted, which is not what the counts before said"
-                f" ({writes:,} and {inserts:,}): nothing was published"
+                f" ({writes:,} and {opens:,}): nothing was published"
             )
         by_file = {
             file: (new, different, known - different) for file, (known, different, new) in sorted(counts.items())
         }
         unchanged = sum(counts[2] for counts in by_file.values())
-        return Published(inserted=inserted, updated=updates, unchanged=unchanged, deleted=deleted, by_file=by_file)
+        return Published(inserted=inserts, updated=updates, unchanged=unchanged, deleted=deleted, by_file=by_file)
+
+    def _check_moment(self) -> None:
+        """A version can't end before it began."""
+        if (versions := self.versions) is None:
+            return
+        late = f"t.{self.quote(versions.since)} >= {versions.moment}"
+        touched = f"exists (select 1 from {self.staging} s where {self.match} and {self.has_changed})"
+        if versions.close_missing:
+            touched = f"({touched} or {self.missing})"
+        shown = ", ".join(f"t.{self.quote(name)}" for name in (*self.key, versions.since))
+        if found := self.run(f"select {shown} from {self.target} t where {late} and {touched} limit 1"):
+            key = ", ".join(f"{name} = {value!r}" for name, value in zip(self.key, found[0], strict=False))
+            raise RefusedError(
+                f"the version of {key} begins at {found[0][-1]}, which is not before this publish ({versions.moment}):"
+                " nothing was published",
+                hint="Look at the clocks of the machines that deliver. Where the column keeps whole seconds, wait for one.",
+            )
 
     def _delete_missing(self, rows: int, counts: Counts) -> int:
-        before = self.count(self.target)
+        before = self.count_current()
         missing = before - sum(known for known, *_ in counts.values())
         if reason := self.too_much(rows, missing, before):
             raise StoppedError(
                 f"{reason}: nothing was published",
                 hint="`loadlock plan` shows which; raise `max_delete_percent`, or run with --force.",
             )
-        deleted = self.changed(self._delete_missing_sql()) if missing else 0
+        sql = self._delete_missing_sql() if self.versions is None else self._close_missing_sql()
+        deleted = self.changed(sql) if missing else 0
         if deleted != missing:
             raise self._disturbed(
                 f"{deleted:,} rows were deleted where {missing:,} were counted: nothing was published"
@@ -142,11 +176,12 @@ class Merge(ABC):
         """Why a mirror of so many rows that deletes `missing` of the `before` rows in the target is stopped, or None."""
         if self.max_delete_percent is None or not missing:
             return None
+        who, does = ("the mirror", "delete") if self.versions is None else ("the batch", "end")
         if not rows:
-            return f"the batch is empty, and the mirror would delete all {before:,} rows of the table"
+            return f"the batch is empty, and {who} would {does} all {before:,} rows of the table"
         if missing * 100 > self.max_delete_percent * before:
             limit = f"{self.max_delete_percent:g} %"
-            return f"the mirror would delete {missing:,} of the table's {before:,} rows, more than {limit}"
+            return f"{who} would {does} {missing:,} of the table's {before:,} rows, more than {limit}"
         return None
 
     def _add(self, rows: int) -> Published:
@@ -187,8 +222,10 @@ class Merge(ABC):
 
     def _insert(self, where: str) -> int:
         """Insert the staged rows for which a condition on `s` holds, all of them without one."""
-        names = ", ".join(map(self.quote, self.columns))
-        values = ", ".join(f"s.{self.quote(name)}" for name in self.columns)
+        filled = {self.quote(name): f"s.{self.quote(name)}" for name in self.columns}
+        if self.versions is not None:
+            filled[self.quote(self.versions.since)] = self.versions.moment
+        names, values = ", ".join(filled), ", ".join(filled.values())
         condition = f" where {where}" if where else ""
         return self.changed(
             f"insert into {self.target} ({names}){self._insert_words} select {values} from {self.staging} as s{condition}"
@@ -205,7 +242,10 @@ class Merge(ABC):
     @property
     def written(self) -> list[str]:
         """The columns that an update writes."""
-        return [name for name in self.columns if name not in self.key or self._writes(name)]
+        free = [name for name in self.columns if name not in self.key or self._writes(name)]
+        if self.update is None or self.update == EVERY_ROW:
+            return free
+        return [name for name in free if name in self.update or name in LINEAGE or name in self.key]
 
     @property
     def compared(self) -> list[str]:
@@ -215,12 +255,26 @@ class Merge(ABC):
     @property
     def match(self) -> str:
         """SQL that is true for a row `t` of the target and a staged row `s` of the same key."""
+        return f"{self._same_key}{self._and_current}"
+
+    @property
+    def _same_key(self) -> str:
         return " and ".join(f"t.{self.quote(name)} = s.{self.quote(name)}" for name in self.key)
+
+    @property
+    def _and_current(self) -> str:
+        """Only the version that is valid now counts as a row of the target."""
+        return "" if self.versions is None else f" and t.{self.quote(self.versions.until)} is null"
+
+    @property
+    def ends_missing(self) -> bool:
+        """Whether rows go whose key is not staged."""
+        return self.mode == WriteMode.MIRROR or (self.versions is not None and self.versions.close_missing)
 
     @property
     def missing(self) -> str:
         """SQL that is true for a row `t` of the target whose key is not staged."""
-        return f"not exists (select 1 from {self.staging} s where {self.match})"
+        return f"not exists (select 1 from {self.staging} s where {self._same_key}){self._and_current}"
 
     @property
     def absent(self) -> str:
@@ -230,12 +284,17 @@ class Merge(ABC):
     @property
     def _stamps(self) -> bool:
         """Whether rows say which batch they are of: then also those that are equal become this batch's."""
-        return any(name in LINEAGE for name in self.columns)
+        return self.versions is None and any(name in LINEAGE for name in self.columns)
 
     @property
     def differs(self) -> str:
         """SQL that is true for a known row that an update writes."""
-        return "true" if self._stamps else self.has_changed
+        return "true" if self._stamps else self.touches
+
+    @property
+    def touches(self) -> str:
+        """SQL that is true for a known row that counts as updated."""
+        return "true" if self.update == EVERY_ROW else self.has_changed
 
     @property
     def has_changed(self) -> str:
@@ -246,6 +305,10 @@ class Merge(ABC):
     def count(self, table: str) -> int:
         """Rows of a table."""
         return int(self.run(f"select count(*) from {table}")[0][0])
+
+    def count_current(self) -> int:
+        """Rows of the target, in mode scd2 those that are valid now."""
+        return self.count(f"{self.target} t where true{self._and_current}")
 
     def check_keys(self) -> None:
         """Raise RowsRefusedError for a key that stands in the batch twice, or in the table where rows are matched by it."""
@@ -271,7 +334,7 @@ class Merge(ABC):
             return f"sum(case when {condition} then 1 else 0 end)"
 
         found = self.run(
-            f"select s.{self.quote(FILE_COLUMN)}, {rows(known)}, {rows(f'{known} and {self.has_changed}')},"
+            f"select s.{self.quote(FILE_COLUMN)}, {rows(known)}, {rows(f'{known} and {self.touches}')},"
             f" {rows(f'not ({known})')} from {self.staging} s left join {self.target} t on {self.match} group by 1"
         )
         return {int(file): (int(old), int(different), int(new)) for file, old, different, new in found}

@@ -10,7 +10,6 @@ from loadlock.delivery.destinations._mysql_wire import WireConnection, run
 from loadlock.delivery.names import TableName
 from loadlock.delivery.names import quote_backtick as quote
 from loadlock.delivery.sqltext import CHUNK_COLUMNS, DELIVERY_COLUMNS, FILE_COLUMN
-from loadlock.model import WriteMode
 
 _CONTROL_TYPES = {
     "key": "varchar(255)",
@@ -104,7 +103,7 @@ def create_target_sql(name: TableName, job: Job, lineage: Sequence[DeliveryColum
         f"{quote(column.name)} {kind}{' not null' if column.required or column.name in job.key else ''}"
         for column, kind in zip((*job.columns, *lineage), types, strict=True)
     ]
-    if key := _primary_key(job):
+    if key := job.unique_key:
         lines.append(f"primary key ({', '.join(map(quote, key))})")
     return (
         f"create table {name.sql(quote)} ({', '.join(lines)})"
@@ -116,16 +115,12 @@ def imagined(job: Job, lineage: Sequence[DeliveryColumn], collation_name: str) -
     """The table as `create_target_sql` would make it: MySQL can't make it and take it back."""
     types = _created_types(job, lineage, collation_name)
     columns = [_imagined(column, kind, job) for column, kind in zip((*job.columns, *lineage), types, strict=True)]
-    key = _primary_key(job)
+    key = job.unique_key
     return CatalogTable(kind="BASE TABLE", engine="InnoDB", columns=tuple(columns), unique=(key,) if key else ())
 
 
-def _primary_key(job: Job) -> tuple[str, ...]:
-    return () if job.mode == WriteMode.DELETE_INSERT else job.key
-
-
 def _created_types(job: Job, lineage: Sequence[DeliveryColumn], collation_name: str) -> list[str]:
-    key = _primary_key(job)
+    key = job.unique_key
     keys = sum(column.type.kind == "text" for column in job.columns if column.name in key)
     return [
         created_type(column.type, collation_name, key=column.name in key, keys=keys)
@@ -155,8 +150,12 @@ def _imagined(column: DeliveryColumn, created: str, job: Job) -> CatalogColumn:
 
 
 def create_staging(
-    connection: WireConnection, staging: TableName, target: TableName, *, temporary: bool = False
+    connection: WireConnection, staging: TableName, target: TableName, job: Job, *, temporary: bool = False
 ) -> None:
     """An empty table like the target, with its unique indexes and checks, so that rows are refused while they are loaded."""
     run(connection, f"create {'temporary ' if temporary else ''}table {staging.sql(quote)} like {target.sql(quote)}")
     run(connection, f"alter table {staging.sql(quote)} add column {quote(FILE_COLUMN)} int not null")
+    if job.validity is not None:
+        # the same for all rows, so that a unique index over key and beginning holds each key once
+        since = quote(job.validity.since)
+        run(connection, f"alter table {staging.sql(quote)} alter column {since} set default '2000-01-01 00:00:00'")

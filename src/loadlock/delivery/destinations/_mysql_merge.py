@@ -26,8 +26,12 @@ class MysqlMerge(Merge):
         return f"not ({ours} <=> {theirs})"
 
     def _update_sql(self) -> str:
-        pairs = ", ".join(f"t.{self.quote(name)} = s.{self.quote(name)}" for name in self.written)
+        pairs = self._pairs("t.")
         return f"update {self.target} t join {self.staging} s on {self.match} set {pairs} where {self.differs}"
+
+    def _close_missing_sql(self) -> str:
+        join = f"left join {self.staging} s on {self._same_key}"
+        return f"update {self.target} t {join} set {self._pairs('t.')} where {self._unstaged}{self._and_current}"
 
     def _delete_sql(self, where: str) -> str:
         return f"delete t from {self.target} t where {where}"

@@ -166,11 +166,11 @@ class MysqlSession(ServerRehearsal[CatalogTable, WireConnection]):
 
     def _create_target(self) -> None:
         collation = catalog.collation(self._connection)
-        self._run(catalog.create_target_sql(self._name, self._job, self._lineage, collation))
+        self._run(catalog.create_target_sql(self._name, self._job, self._added, collation))
         self._table = self._find(self._name)
 
     def _create_staging(self) -> None:
-        catalog.create_staging(self._connection, self._staging_name, self._name)
+        catalog.create_staging(self._connection, self._staging_name, self._name, self._job)
 
     @property
     def _dialect(self) -> Dialect:
@@ -184,9 +184,9 @@ class MysqlSession(ServerRehearsal[CatalogTable, WireConnection]):
 
     def _imagine(self) -> None:
         if self._created:
-            self._table = catalog.imagined(self._job, self._lineage, catalog.collation(self._connection))
+            self._table = catalog.imagined(self._job, self._added, catalog.collation(self._connection))
         elif self._staged:
-            catalog.create_staging(self._connection, self._staging_name, self._name, temporary=True)
+            catalog.create_staging(self._connection, self._staging_name, self._name, self._job, temporary=True)
         self._run(self._start())
         self._link.in_transaction = True
 
@@ -259,6 +259,8 @@ class MysqlSession(ServerRehearsal[CatalogTable, WireConnection]):
             key=key,
             mode=self._job.mode,
             max_delete_percent=self._job.max_delete_percent,
+            update=self._job.update,
+            versions=self._versions,
             table=self._found,
         )
 
@@ -277,7 +279,7 @@ class MysqlSession(ServerRehearsal[CatalogTable, WireConnection]):
             return "true"
         if found := self._in_staging():
             return found
-        if self._job.lineage:
+        if self._stamped:
             return f"t.{quote('_batch')} = {self._text(self._job.batch)}"
         if not self._staged and self._rows_before == 0 and self._count(self._target) == self._rows:
             return "true"  # the table was empty before, and nobody added to it since

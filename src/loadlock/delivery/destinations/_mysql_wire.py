@@ -19,7 +19,7 @@ from loadlock.errors import DeliveryError, UsageError
 try:
     import pymysql
     from pymysql import connections, cursors, err
-    from pymysql.constants import COMMAND
+    from pymysql.constants import CLIENT, COMMAND
 except ImportError as error:
     raise UsageError("the driver for MySQL is not installed", hint="pip install 'loadlock[mysql]'") from error
 
@@ -152,6 +152,7 @@ def connect(address: Address, options: ServerOptions = DEFAULTS) -> WireConnecti
             password=address.password,
             database=address.database or None,
             charset="utf8mb4",
+            client_flag=CLIENT.FOUND_ROWS,  # an UPDATE counts rows that it finds equal, too
             local_infile=True,
             autocommit=True,
             connect_timeout=CONNECT_SECONDS,

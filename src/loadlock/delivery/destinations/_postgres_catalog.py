@@ -11,7 +11,6 @@ from loadlock.delivery.fit import LINEAGE
 from loadlock.delivery.names import TableName
 from loadlock.delivery.names import quote_ansi as quote
 from loadlock.delivery.sqltext import CHUNK_COLUMNS, DELIVERY_COLUMNS, FILE_COLUMN
-from loadlock.model import WriteMode
 
 if TYPE_CHECKING:
     import psycopg
@@ -118,8 +117,8 @@ def create_target_sql(name: TableName, job: Job, lineage: Sequence[DeliveryColum
         f"{quote(column.name)} {created_type(column.type)}{' not null' if column.required or column.key else ''}"
         for column in (*job.columns, *lineage)
     ]
-    if job.key and job.mode != WriteMode.DELETE_INSERT:
-        lines.append(f"primary key ({', '.join(map(quote, job.key))})")
+    if job.unique_key:
+        lines.append(f"primary key ({', '.join(map(quote, job.unique_key))})")
     return f"create table {name.sql(quote)} ({', '.join(lines)})"
 
 

@@ -149,7 +149,7 @@ class PostgresSession(ServerRehearsal[CatalogTable, "Connection"]):
             self._create_target()
 
     def _create_target(self) -> None:
-        self._run(catalog.create_target_sql(self._name, self._job, self._lineage))
+        self._run(catalog.create_target_sql(self._name, self._job, self._added))
         self._table = self._find(self._name)
 
     def _create_staging(self) -> None:
@@ -246,6 +246,8 @@ class PostgresSession(ServerRehearsal[CatalogTable, "Connection"]):
             key=key,
             mode=self._job.mode,
             max_delete_percent=self._job.max_delete_percent,
+            update=self._job.update,
+            versions=self._versions,
             table=self._found,
         )
 
@@ -271,7 +273,7 @@ class PostgresSession(ServerRehearsal[CatalogTable, "Connection"]):
             return "true"
         if found := self._in_staging():
             return found
-        if self._job.lineage:
+        if self._stamped:
             return f"t.{quote('_batch')} = {literal(self._job.batch)}"
         return None if self._staged else f"t.xmin = any ('{{{','.join(self._xids)}}}'::xid[])"
 

@@ -8,27 +8,27 @@ same connection and published in the same transaction.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from loadlock.delivery.base import CONTROL_TABLE, DeliveryColumn, Job, Opened, Published, Session
+from loadlock.delivery.base import CONTROL_TABLE, Job, Opened, Published, Session
 from loadlock.delivery.destinations._merge import Merge
+from loadlock.delivery.destinations._server_read import ServerReading
 from loadlock.delivery.destinations._server_target import ConnectionT, TableT
-from loadlock.delivery.destinations._server_undo import ServerUndo
 from loadlock.delivery.names import TableName, parse_table
 from loadlock.delivery.retry import LostTransactionError
 from loadlock.delivery.sqltext import FILE_COLUMN, delivery_row, inserted_by_file
 from loadlock.errors import BalanceError, DeliveryError, RefusedError, UnavailableError
 from loadlock.faults import point
-from loadlock.model import Chunk, VerifyLevel, WriteMode
+from loadlock.model import Chunk, WriteMode
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class ServerSession(ServerUndo[TableT, ConnectionT], Session):
+class ServerSession(ServerReading[TableT, ConnectionT], Session):
     """See `loadlock.delivery.base.Session`."""
 
     def __init__(
@@ -39,7 +39,6 @@ class ServerSession(ServerUndo[TableT, ConnectionT], Session):
         self._parent = parent
         self._children: list[ServerSession[TableT, ConnectionT]] = []
         self._pledged: tuple[int, str] | None = None
-        self._recognised = False
         self._finishes = False
         """Whether this session ends the delivery, and did not only look."""
 
@@ -327,11 +326,16 @@ class ServerSession(ServerUndo[TableT, ConnectionT], Session):
     def _finish(self, published: Published, rows: int, digest: str) -> None:
         """The control row, and the receipts away."""
         point("target.merged")
-        row = delivery_row(self._job, str(self._name), published, rows=rows, digest=digest, marks=self._marks())
+        row = delivery_row(self._job, str(self._name), published, rows=rows, digest=digest, marks=self._all_marks)
         values = ", ".join("null" if value is None else self._text(str(value)) for value in row.values())
         self._run(self._delete_receipts)
         names = ", ".join(map(self._quote, row))
         self._run(f"insert into {self._beside(CONTROL_TABLE)} ({names}) values ({values})")
+
+    @property
+    def _all_marks(self) -> dict[str, Any] | None:
+        marks = self._marks()
+        return marks if self._versions is None else {**(marks or {}), **self._versions.marks()}
 
     def _commit(self) -> None:
         """Once COMMIT is sent, only the control row can tell whether it happened."""
@@ -349,61 +353,6 @@ class ServerSession(ServerUndo[TableT, ConnectionT], Session):
     def _is_answer(self, error: Exception) -> bool:
         """Whether the server itself refused a commit: then it did not happen."""
         return False
-
-    # -- read back ----------------------------------------------------------------------------------------------------
-
-    def recognise(self, rows: Iterable[pa.Table]) -> bool:
-        """Put the rows' keys into a temporary table."""
-        if not self._job.key:
-            return False
-        self._connect()
-        keys = ", ".join(map(self._quote, self._job.key))
-        with self._translated():
-            self._run(f"create temporary table {self._keys_table} as select {keys} from {self._target} where false")
-            for table in rows:
-                self._send_keys(table.select(list(self._job.key)))
-        self._recognised = True
-        return True
-
-    def _keys_match(self, names: Sequence[str]) -> str:
-        pairs = zip(self._job.key, names, strict=True)
-        same = " and ".join(f"k.{self._quote(ours)} = t.{self._quote(name)}" for ours, name in pairs)
-        return f"exists (select 1 from {self._keys_table} k where {same})"
-
-    def read_back(self, columns: Sequence[DeliveryColumn]) -> tuple[VerifyLevel, Iterator[pa.Table]]:
-        """The rows of this delivery as they are now in the target."""
-        self._connect()
-        with self._translated():
-            where = self._own_rows()
-            if where is None:
-                return VerifyLevel.COUNT, iter([_count_table(self._count_own())])
-        return VerifyLevel.CONTENT, self._read(columns, where)
-
-    def left(self, columns: Sequence[DeliveryColumn]) -> Iterator[pa.Table] | None:
-        """The rows of the staging table that an insert only left out; None where it is gone."""
-        self._connect()
-        with self._translated():
-            if self._find(self._staging_name) is None:
-                return None
-        return self._read(columns, f"t.{self._quote(FILE_COLUMN)} < 0", self._staging)
-
-    def _count_own(self) -> int:
-        """Rows of the target that may be this delivery's."""
-        return self._count(self._target)
-
-    def _in_staging(self) -> str | None:
-        """The condition for rows whose keys lie in the staging table, or were recognised; None where there is neither."""
-        if self._recognised:
-            return self._keys_match(self._job.key)
-        holder, key = (self, self._job.key) if self._parent is None else (self._parent, self._job.parent_key)
-        if not holder._staged or self._find(holder._staging_name) is None:
-            return None
-        if self._count(holder._staging) < holder._rows:  # a crash of the server empties it
-            return None
-        keys = " and ".join(f"s.{self._quote(name)} = t.{self._quote(name)}" for name in key)
-        if self._job.mode == WriteMode.INSERT_ONLY:
-            keys += f" and s.{self._quote(FILE_COLUMN)} >= 0"
-        return f"exists (select 1 from {holder._staging} s where {keys})"
 
     # -- end ----------------------------------------------------------------------------------------------------------
 
@@ -442,9 +391,3 @@ class ServerSession(ServerUndo[TableT, ConnectionT], Session):
             self._run(f"drop table if exists {self._staging}")
         if self._published is not None or self._taken_back:
             self._prune_undo()
-
-
-def _count_table(count: int) -> pa.Table:
-    import pyarrow as pa
-
-    return pa.table({"count": pa.array([count], pa.int64())})

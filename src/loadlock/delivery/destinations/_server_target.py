@@ -11,10 +11,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from loadlock.delivery.base import CHUNK_TABLE, CONTROL_TABLE, DeliveryColumn, Job, Published, TableInfo
 from loadlock.delivery.destinations._server_options import ServerOptions
+from loadlock.delivery.destinations._versions import Versions, validity_columns, versions_of
 from loadlock.delivery.evolve import Change, Dialect, changes
 from loadlock.delivery.fit import LINEAGE, check_contract
 from loadlock.delivery.names import TableName
@@ -67,6 +69,10 @@ class ServerTarget(ABC, Generic[TableT, ConnectionT]):
         self._staged = job.mode.by_key
         self._lineage = tuple(lineage_column(column) for column in LINEAGE) if job.lineage else ()
         self._columns = (*job.columns, *self._lineage)
+        self._added = (*self._lineage, *validity_columns(job))
+        """Columns that a table made by us has besides the job's."""
+        self._known_marks: dict[str, Any] = {}
+        """Of the control row of an earlier publish."""
         self._table: TableT | None = None
         self._created = False
         self._changes: tuple[str, ...] = ()
@@ -247,8 +253,15 @@ class ServerTarget(ABC, Generic[TableT, ConnectionT]):
             return None
         row = dict(zip(fields, found[0], strict=True))
         self._rows = int(row["rows_sent"])
-        self._remember(json.loads(row["marks"] or "{}"))
+        self._known_marks = json.loads(row["marks"] or "{}")
+        self.__dict__.pop("_versions", None)
+        self._remember(self._known_marks)
         return published_from(row)
+
+    @cached_property
+    def _versions(self) -> Versions | None:
+        """Mode scd2: those of this publish, or of the earlier one."""
+        return versions_of(self._job, self._found.info(), self._known_marks)
 
     def _check_target(self) -> None:
         if self._table is None:

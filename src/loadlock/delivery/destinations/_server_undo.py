@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from loadlock.delivery.base import CHUNK_TABLE, CONTROL_TABLE, Published, Undone, UndoneError, Written
+from loadlock.delivery.destinations._keeping import restored_columns, save_merge
 from loadlock.delivery.destinations._merge import Merge
 from loadlock.delivery.destinations._server_target import ConnectionT, ServerTarget, TableT
 from loadlock.delivery.names import TableName
@@ -104,6 +105,8 @@ class ServerUndo(ServerTarget[TableT, ConnectionT]):
             columns=columns,
             fixed=self._fixed_columns,
             key=self._job.key,
+            restored=restored_columns(self._job),
+            validity=self._job.validity,
             joins=self._joins,
             insert_words=self._insert_words,
         )
@@ -162,16 +165,9 @@ class ServerUndo(ServerTarget[TableT, ConnectionT]):
         if not self._has_undo:
             return
         if self._parent is not None:
-            self._undo.save_deleted(_in(self._parent._staging, merge.match))
-        elif merge.mode == WriteMode.DELETE_INSERT:
-            self._undo.save_deleted(_in(merge.staging, merge.match))
+            self._undo.save_deleted(f"exists (select 1 from {self._parent._staging} s where {merge.match})")
         else:
-            merge.prepare()
-            if merge.mode == WriteMode.MIRROR:
-                self._undo.save_deleted(merge.missing)
-            if merge.mode != WriteMode.INSERT_ONLY:
-                self._undo.save_updated(merge.staging, merge.match, merge.differs)
-            self._undo.save_inserted(merge.staging, merge.match)
+            save_merge(self._undo, merge)
 
     def _prune_undo(self) -> None:
         """Drop the undo tables of older batches, and of deliveries that never were published."""
@@ -216,7 +212,9 @@ class ServerUndo(ServerTarget[TableT, ConnectionT]):
                 self._link.in_transaction = True
             self._hold()
             expected, all_sent = self._find_written(sent)
-        return Written(expected=expected, rows=self._read_held(), all_sent=all_sent)
+            is_reopened = self._versions is not None and self._undo.reopened(self._versions.moment)
+        untouched = False if is_reopened else None
+        return Written(expected=expected, rows=self._read_held(), all_sent=all_sent, untouched=untouched)
 
     def _read_held(self) -> Iterator[pa.Table]:
         with self._translated():
@@ -333,8 +331,3 @@ class ServerUndo(ServerTarget[TableT, ConnectionT]):
         values = ", ".join("null" if value is None else self._text(str(value)) for value in row.values())
         names = ", ".join(map(self._quote, row))
         self._run(f"insert into {self._beside(CONTROL_TABLE)} ({names}) values ({values})")
-
-
-def _in(staging: str, match: str) -> str:
-    """The condition that a row `t` matches a staged row."""
-    return f"exists (select 1 from {staging} s where {match})"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from loadlock.delivery.base import ColumnInfo, DeliveryColumn, Job, TableInfo
 from loadlock.delivery.destinations._local import delivered_columns
 from loadlock.delivery.destinations._texts import DATE_RANGE, from_text, to_text
+from loadlock.delivery.destinations._versions import validity_columns
 from loadlock.delivery.evolve import Dialect, changes, without
 from loadlock.delivery.names import quote_ansi
 from loadlock.errors import RefusedError
@@ -164,10 +165,10 @@ def create_sql(job: Job, table: str) -> str:
     lines = [
         f"{quote_ansi(column.name)} {created_type(column.type)}"
         + (" not null" if column.required or column.name in job.key else "")
-        for column in delivered_columns(job)
+        for column in (*delivered_columns(job), *validity_columns(job))
     ]
-    if job.mode == WriteMode.UPSERT and job.key:
-        lines.append(f"primary key ({', '.join(map(quote_ansi, job.key))})")
+    if job.mode in (WriteMode.UPSERT, WriteMode.SCD2) and job.key:
+        lines.append(f"primary key ({', '.join(map(quote_ansi, job.unique_key))})")
     return f"create table main.{quote_ansi(table)} ({', '.join(lines)})"
 
 

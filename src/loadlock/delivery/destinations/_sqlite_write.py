@@ -13,9 +13,10 @@ from loadlock.delivery.base import Foreseen, Job, Published
 from loadlock.delivery.destinations import _sqlite_shape as shapes
 from loadlock.delivery.destinations._foresee import foresee
 from loadlock.delivery.destinations._local import delivered_columns, short_hash
-from loadlock.delivery.destinations._local_undo import rowid_marks, rowids_of
+from loadlock.delivery.destinations._local_undo import and_current, rowid_marks, rowids_of
 from loadlock.delivery.destinations._sqlite_merge import SQLiteMerge, make_stage
 from loadlock.delivery.destinations._sqlite_undo import SQLiteUndo
+from loadlock.delivery.destinations._versions import Versions
 from loadlock.delivery.names import TableName, quote_ansi
 from loadlock.delivery.sqltext import FILE_COLUMN, inserted_by_file
 from loadlock.errors import BalanceError, Refusal, RowsRefusedError
@@ -58,6 +59,8 @@ class Rows:
             job=job, name=TableName(table=table), label=table, columns=writable, connection=connection
         )
         self._rowid_from: int | None = None
+        self.versions: Versions | None = None
+        """Mode scd2; set before anything is loaded."""
 
     def _find_identity(self) -> tuple[str, ...] | None:
         """Columns by which the batch's rows are found again; None: by rowid, or not at all."""
@@ -149,8 +152,12 @@ class Rows:
 
     def _to_stage(self, rows: pa.Table) -> None:
         self._remember(rows)
-        names = ", ".join(map(quote_ansi, [*self._names, FILE_COLUMN]))
-        self._each(f"insert into temp.{self._stage} ({names}) values", [*self._bound(rows), rows[FILE].to_pylist()])
+        filled = dict(zip(self._names, self._bound(rows), strict=True)) | {FILE_COLUMN: rows[FILE].to_pylist()}
+        if self._job.validity is not None:
+            # it may not be null in the target, and the publish decides it
+            filled[self._job.validity.since] = [""] * rows.num_rows
+        names = ", ".join(map(quote_ansi, filled))
+        self._each(f"insert into temp.{self._stage} ({names}) values", list(filled.values()))
         self._staged += rows.num_rows
 
     @property
@@ -167,6 +174,8 @@ class Rows:
             key=self._job.key,
             mode=self._job.mode,
             max_delete_percent=self._job.max_delete_percent,
+            update=self._job.update,
+            versions=self.versions,
         )
 
     def _remember(self, rows: pa.Table) -> None:
@@ -224,7 +233,7 @@ class Rows:
         if self._merged is None:
             merge = self.merge
             with self._savepoint():
-                self.undo.save(merge.staging, merge.match, merge.differs)
+                self.undo.save(merge)
                 published = merge.publish(self._staged)
                 self._merged = replace(published, deleted=published.deleted + self._retired)
         return self._merged
@@ -255,7 +264,9 @@ class Rows:
 
     @property
     def marks(self) -> dict[str, Any] | None:
-        """For the control row: where the rows of an append lie."""
+        """For the control row: where the rows of an append lie, or which versions are this publish's."""
+        if self.versions is not None:
+            return self.versions.marks()
         if self._rowid_from is None:
             return None
         last = self._value(f"select coalesce(max({self._shape.rowid}), 0) from {self._target}")
@@ -278,7 +289,7 @@ class Rows:
         job = self._job
         if job.mode.takes_all:
             return f"{self._target} as t"
-        if job.lineage:
+        if job.lineage and job.validity is None:
             return f"{self._target} as t where t._batch = '" + job.batch.replace("'", "''") + "'"
         if not self._started:
             return None
@@ -286,7 +297,7 @@ class Rows:
             return f"{self._target} as t where {self._parent.holds(job.parent_key)}"
         if self._identity:
             same = " and ".join(f"k.k{i} = t.{quote_ansi(name)}" for i, name in enumerate(self._identity))
-            found = f"{self.keys} as k join {self._target} as t on {same}"
+            found = f"{self.keys} as k join {self._target} as t on {same}{and_current(job)}"
             if job.mode == WriteMode.INSERT_ONLY and self._merged is not None:
                 new = f"s.{quote_ansi(FILE_COLUMN)} >= 0 and {self.merge.match}"
                 found += f" where exists (select 1 from temp.{self._stage} as s where {new})"

@@ -32,6 +32,7 @@ from loadlock.delivery.destinations import _duckdb_publish as publishing
 from loadlock.delivery.destinations import _duckdb_shape as shapes
 from loadlock.delivery.destinations._duckdb_checks import CHUNK, Chunked, refusal
 from loadlock.delivery.destinations._duckdb_merge import foresee_chunks
+from loadlock.delivery.destinations._duckdb_read import stream
 from loadlock.delivery.destinations._duckdb_undo import DuckDBUndo, save_chunks
 from loadlock.delivery.destinations._duckdb_values import DuckDBValues
 from loadlock.delivery.destinations._local import (
@@ -46,7 +47,8 @@ from loadlock.delivery.destinations._local import (
     short_hash,
     spooled,
 )
-from loadlock.delivery.destinations._local_undo import rowid_marks, rowids_of
+from loadlock.delivery.destinations._local_undo import and_current, marks_of, rowid_marks, rowids_of
+from loadlock.delivery.destinations._versions import versions_of
 from loadlock.delivery.fit import check_contract
 from loadlock.delivery.hooks import run_hooks
 from loadlock.delivery.names import check_names, parse_table, quote_ansi
@@ -58,8 +60,6 @@ from loadlock.rows import FILE
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-READ_ROWS = 50_000
 
 
 class DuckDB(DuckDBValues):
@@ -75,6 +75,7 @@ class DuckDB(DuckDBValues):
         foresees=True,
         hooks=True,
         retires=True,
+        chooses_updates=True,
         undoes=frozenset(WriteMode),
         concurrent_readers=False,
     )
@@ -171,7 +172,8 @@ class DuckDBSession(Session):
             shape, self._job, changed = shapes.matched(self._connection, self._name, self._job, shape)
             check_contract(shape.info, self._job, self._label)
         parent = None if self._parent is None else self._parent._name.table
-        self._chunked = Chunked(job=self._job, name=self._name, shape=shape, parent=parent)
+        versions = versions_of(self._job, shape.info, marks_of(row))
+        self._chunked = Chunked(job=self._job, name=self._name, shape=shape, parent=parent, versions=versions)
         return Opened(table=shape.info, created=created, staged=False, published=self._published, changes=changed)
 
     def _planned(self) -> shapes.Shape:
@@ -292,6 +294,8 @@ class DuckDBSession(Session):
         published = replace(found, deleted=found.deleted + deleted)
         rows, digest = self._pledged
         marks = rowid_marks(self._rows_from, rows) if self._job.mode == WriteMode.APPEND else None
+        if chunked.versions is not None:
+            marks = chunked.versions.marks()
         row = delivery_row(self._job, str(self._name), published, rows=rows, digest=digest, marks=marks)
         publishing.write_control_row(self._connection, self._name, row)
         return published
@@ -347,7 +351,7 @@ class DuckDBSession(Session):
         job = self._job
         if job.mode.takes_all:
             return "true"
-        if job.lineage:
+        if job.lineage and job.validity is None:
             return "t._batch = '" + job.batch.replace("'", "''") + "'"
         if job.mode == WriteMode.UPSERT and self._parent is not None:
             return self._parent._holds(job.parent_key)
@@ -358,7 +362,7 @@ class DuckDBSession(Session):
             # the chunks hold the rows that were left out, too
             return None
         if job.key and self._spool.paths:
-            return self._holds(job.key)
+            return self._holds(job.key) + and_current(job)
         return None
 
     def written(self, sent: Callable[[], Iterable[pa.Table]]) -> Written:
@@ -376,6 +380,7 @@ class DuckDBSession(Session):
             expected=expected,
             rows=self._stream(self._select(self._job.columns, undo.where), self._job.columns),
             all_sent=all_sent,
+            untouched=undo.is_disturbed(self._ready().versions),
         )
 
     def gone(self) -> list[dict[str, str | None]]:
@@ -410,23 +415,7 @@ class DuckDBSession(Session):
         return self._undo
 
     def _stream(self, query: str, columns: Sequence[DeliveryColumn] | None) -> Iterator[pa.Table]:
-        import pyarrow as pa
-
-        with link.mapped(self._label), self._connection.cursor() as cursor:
-            link.set_up(cursor)
-
-            def start() -> tuple[Any, Any]:
-                reader = cursor.sql(query).to_arrow_reader(READ_ROWS)
-                return next(reader, None), reader
-
-            batch, reader = publishing.with_memory(cursor, start)
-            while batch is not None:
-                table = pa.Table.from_batches([batch])
-                if columns is not None:
-                    schema = pa.schema([(column.name, column.type.arrow()) for column in columns])
-                    table = table.rename_columns(schema.names).cast(schema)
-                yield table
-                batch = next(reader, None)
+        return stream(self._connection, self._label, query, columns)
 
     def abandon(self) -> None:
         self._spool.remove()

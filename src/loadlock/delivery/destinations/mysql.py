@@ -31,6 +31,7 @@ class MysqlDestination:
         foresees=True,
         hooks=True,
         retires=True,
+        chooses_updates=True,
         undoes=frozenset(WriteMode),
         early=True,
         name_bytes=64,

@@ -31,6 +31,7 @@ class PostgresDestination:
         foresees=True,
         hooks=True,
         retires=True,
+        chooses_updates=True,
         undoes=frozenset(WriteMode),
         name_bytes=63,
     )

@@ -36,9 +36,11 @@ from loadlock.delivery.destinations._local import (
     remove_if_empty,
     short_hash,
 )
+from loadlock.delivery.destinations._local_undo import marks_of
 from loadlock.delivery.destinations._sqlite_control import control_row, write_control_row
 from loadlock.delivery.destinations._sqlite_undo import SQLiteUndo
 from loadlock.delivery.destinations._sqlite_values import SQLiteValues
+from loadlock.delivery.destinations._versions import versions_of
 from loadlock.delivery.fit import check_contract
 from loadlock.delivery.hooks import run_hooks
 from loadlock.delivery.names import TableName, check_names, parse_table, quote_ansi
@@ -69,6 +71,7 @@ class SQLite(SQLiteValues):
         foresees=True,
         hooks=True,
         retires=True,
+        chooses_updates=True,
         undoes=frozenset(WriteMode),
         concurrent_readers=False,
     )
@@ -167,6 +170,7 @@ class SQLiteSession(Session):
                 connection.execute("rollback")
             parent = None if self._parent is None else self._parent._ready()
             self._rows = writing.Rows(connection, self._job, self._table, shape, parent)
+            self._rows.versions = versions_of(self._job, shape.info, marks_of(row), lambda text: f"'{text}Z'")
         return Opened(table=shape.info, created=created, staged=False, published=self._published, changes=changed)
 
     def _begin(self) -> sqlite3.Connection:
@@ -331,7 +335,10 @@ class SQLiteSession(Session):
         columns = self._job.columns
         values = ", ".join(f"t.{quote_ansi(column.name)}" for column in columns)
         return Written(
-            expected=expected, rows=self._stream(f"select {values} from {source}", columns), all_sent=all_sent
+            expected=expected,
+            rows=self._stream(f"select {values} from {source}", columns),
+            all_sent=all_sent,
+            untouched=rows.undo.is_disturbed(rows.versions),
         )
 
     def gone(self) -> list[dict[str, str | None]]:

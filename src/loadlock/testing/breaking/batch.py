@@ -26,6 +26,11 @@ TABLE = (
     "create table orders (id bigint primary key check (id < 9000), name varchar(40), amount decimal(12,2), day date)"
 )
 
+VERSIONED_TABLE = (
+    "create table orders (id bigint check (id < 9000), name varchar(40), amount decimal(12,2), day date,"
+    " valid_from {moment} not null, valid_to {moment}, primary key (id, valid_from))"
+)
+
 KEYLESS = (WriteMode.APPEND, WriteMode.REPLACE)
 
 Row = tuple[int, str, str, str]
@@ -59,6 +64,16 @@ def old_rows(mode: WriteMode) -> list[Row]:
 
 def _day(i: int) -> str:
     return f"2024-0{1 + i % 9}-{13 + i % DAYS}"
+
+
+def fill_sql(mode: WriteMode, moment: str = "timestamp") -> tuple[str, str]:
+    """The statements that make the table of a mode and its old rows; `moment` is the type of a point in time."""
+    rows, names = old_rows(mode), "id, name, amount, day"
+    values = ", ".join(f"({i}, '{name}', {amount}, '{day}')" for i, name, amount, day in rows)
+    if mode != WriteMode.SCD2:
+        return TABLE, f"insert into orders ({names}) values {values}"
+    values = values.replace(")", ", '2024-01-01 00:00:00')")
+    return VERSIONED_TABLE.format(moment=moment), f"insert into orders ({names}, valid_from) values {values}"
 
 
 def modes_of(capabilities: Capabilities) -> list[WriteMode]:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from loadlock.delivery.base import CHUNK_TABLE, CONTROL_TABLE, Capabilities
 from loadlock.model import WriteMode
-from loadlock.testing.breaking.batch import TABLE, Row, modes_of, old_rows
+from loadlock.testing.breaking.batch import fill_sql, modes_of, old_rows
 from loadlock.testing.databases import connect_mysql
 
 OUT = "out"
@@ -30,12 +30,6 @@ def state_of(rows: Sequence[Sequence[Any]] | bytes) -> str:
     """A short name for what a target holds."""
     text = rows if isinstance(rows, bytes) else repr(sorted(tuple(map(str, row)) for row in rows)).encode()
     return hashlib.sha256(text).hexdigest()[:16]
-
-
-def values_sql(rows: Sequence[Row]) -> str:
-    """An INSERT of rows of ours."""
-    values = ", ".join(f"({i}, '{name}', {amount}, '{day}')" for i, name, amount, day in rows)
-    return f"insert into orders values {values}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,8 +109,8 @@ class DuckdbPlace(_Local):
 
         _empty(self.path.parent)
         with duckdb.connect(str(self.path)) as connection:
-            connection.execute(TABLE).fetchall()
-            connection.execute(values_sql(old_rows(mode))).fetchall()
+            for sql in fill_sql(mode):
+                connection.execute(sql).fetchall()
 
     def state(self) -> str:
         return state_of(self._query("select id, name, amount, day from orders"))
@@ -151,8 +145,8 @@ class SqlitePlace(_Local):
     def fill(self, mode: WriteMode) -> None:
         _empty(self.path.parent)
         with closing(sqlite3.connect(self.path)) as connection, connection:
-            connection.execute(TABLE)
-            connection.execute(values_sql(old_rows(mode)))
+            for sql in fill_sql(mode):
+                connection.execute(sql)
 
     def state(self) -> str:
         return state_of(self._query("select id, name, printf('%.2f', amount), day from orders"))
@@ -268,8 +262,8 @@ class PostgresPlace(ServerPlace):
 
     def fill(self, mode: WriteMode) -> None:
         self.query("drop schema if exists public cascade; drop schema if exists harness cascade; create schema public")
-        self.query(TABLE)
-        self.query(values_sql(old_rows(mode)))
+        for sql in fill_sql(mode):
+            self.query(sql)
 
     def left(self) -> list[str]:
         known = f"('orders', '{CONTROL_TABLE}', '{CHUNK_TABLE}')"
@@ -309,8 +303,8 @@ class MysqlPlace(ServerPlace):
     def fill(self, mode: WriteMode) -> None:
         for (table,) in self.query("show tables"):
             self.query(f"drop table `{table}`")
-        self.query(TABLE)
-        self.query(values_sql(old_rows(mode)))
+        for sql in fill_sql(mode, "datetime(6)"):
+            self.query(sql)
 
     def left(self) -> list[str]:
         tables = {str(name) for (name,) in self.query("show tables")} - {"orders", CONTROL_TABLE, CHUNK_TABLE}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from loadlock.delivery.base import DeliveryColumn, Destination, Job, Target
 from loadlock.delivery.deliver import Delivery
-from loadlock.model import Chunk, Receipt, WriteMode
+from loadlock.model import Chunk, Receipt, Validity, WriteMode
 from loadlock.types import ColumnType
 
 if TYPE_CHECKING:
@@ -23,6 +23,10 @@ HOSTILE_TEXTS = (
 )  # fmt: skip
 
 
+ONE_VERSION = tuple(mode for mode in WriteMode if mode != WriteMode.SCD2)
+"""The modes in which a table holds a row once; several of them can write to one table."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Case:
     """A destination and a target that does not exist yet, for one test."""
@@ -31,8 +35,13 @@ class Case:
     target: Target
     count: Callable[[], int | None]
     """Rows in the target, counted without Loadlock; None where it does not exist."""
-    execute: Callable[[str], None] | None = None
-    """One SQL statement by others, on a connection of its own; None for what is no SQL database."""
+    execute: Callable[[str], Any] | None = None
+    """One SQL statement by others, on a connection of its own, and its rows; None for what is no SQL database."""
+
+    @property
+    def modes(self) -> list[WriteMode]:
+        """The destination's modes that can write to one table, by name."""
+        return sorted(mode for mode in ONE_VERSION if mode in self.destination.capabilities.modes)
 
 
 def columns(*specs: str, key: Sequence[str] = ()) -> tuple[DeliveryColumn, ...]:
@@ -48,6 +57,8 @@ def job(case: Case, given: Sequence[DeliveryColumn], mode: WriteMode, run: str =
     """A job of the case; `key` is taken from the columns."""
     key = tuple(column.name for column in given if column.key)
     values = {"batch": f"batch of {run}", "pipeline": "contract", "target": case.target, **changes}
+    if mode == WriteMode.SCD2:
+        values.setdefault("validity", Validity())
     return Job(run=run, columns=tuple(given), mode=mode, key=key, **values)
 
 

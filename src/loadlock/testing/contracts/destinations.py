@@ -20,6 +20,7 @@ from loadlock.testing.contracts.cases import ALL_VALUES as ALL_VALUES
 from loadlock.testing.contracts.cases import HOSTILE_NAME as HOSTILE_NAME
 from loadlock.testing.contracts.cases import HOSTILE_TEXTS as HOSTILE_TEXTS
 from loadlock.testing.contracts.cases import NO_VALUES as NO_VALUES
+from loadlock.testing.contracts.cases import ONE_VERSION as ONE_VERSION
 from loadlock.testing.contracts.cases import PEOPLE as PEOPLE
 from loadlock.testing.contracts.cases import Case as Case
 from loadlock.testing.contracts.cases import columns as columns
@@ -28,10 +29,11 @@ from loadlock.testing.contracts.cases import ignore as ignore
 from loadlock.testing.contracts.cases import job as job
 from loadlock.testing.contracts.cases import part as part
 from loadlock.testing.contracts.cases import person as person
+from loadlock.testing.contracts.versions import VersionsContract
 from loadlock.testing.contracts.write_modes import WriteModeContract
 
 
-class DestinationContract(WriteModeContract):
+class DestinationContract(WriteModeContract, VersionsContract):
     """Subclass it and define the fixture `case`."""
 
     def _any_mode(self, case: Case) -> WriteMode:
@@ -67,7 +69,7 @@ class DestinationContract(WriteModeContract):
         assert (receipt.equal, receipt.level) == (True, VerifyLevel.CONTENT)
         assert case.count() == len(HOSTILE_TEXTS)
 
-    @pytest.mark.parametrize("mode", [mode for mode in WriteMode if mode.by_key])
+    @pytest.mark.parametrize("mode", [mode for mode in ONE_VERSION if mode.by_key])
     def test_hostile_texts_and_names_survive_a_merge_by_key(self, case: Case, mode: WriteMode) -> None:
         self._need(case, mode)
         given = columns(f"{HOSTILE_NAME} id:integer", f"{HOSTILE_NAME}:text", key=(f"{HOSTILE_NAME} id",))
@@ -108,7 +110,7 @@ class DestinationContract(WriteModeContract):
         assert case.count() == 0
 
     def test_nothing_is_seen_before_publish_and_nothing_stays_without_it(self, case: Case) -> None:
-        for number, mode in enumerate(sorted(case.destination.capabilities.modes)):
+        for number, mode in enumerate(case.modes):
             before = case.count()
             work = job(case, PEOPLE, mode, f"run{number}")
             with Delivery(case.destination, work) as delivery:
@@ -121,7 +123,7 @@ class DestinationContract(WriteModeContract):
             deliver(case, replace(work, run=f"other{number}"), [part(PEOPLE, [person(100 + number)])])
 
     def test_a_wrong_number_of_rows_publishes_nothing(self, case: Case) -> None:
-        for number, mode in enumerate(sorted(case.destination.capabilities.modes)):
+        for number, mode in enumerate(case.modes):
             session = case.destination.session(job(case, PEOPLE, mode, f"run{number}"))
             try:
                 session.open()
@@ -137,7 +139,7 @@ class DestinationContract(WriteModeContract):
     def test_a_published_run_is_known_when_it_comes_again(self, case: Case) -> None:
         if not case.destination.capabilities.transactions:
             pytest.skip("no control row without transactions")
-        for number, mode in enumerate(sorted(case.destination.capabilities.modes)):
+        for number, mode in enumerate(case.modes):
             work = job(case, PEOPLE, mode, f"run{number}")
             first = deliver(case, work, [part(PEOPLE, [person(10 * number), person(10 * number + 1)], file=3)])
             rows_before = case.count()
@@ -212,7 +214,7 @@ class DestinationContract(WriteModeContract):
         assert "'size'" in str(caught.value)
         assert case.count() == 1
 
-    @pytest.mark.parametrize("mode", list(WriteMode))
+    @pytest.mark.parametrize("mode", ONE_VERSION)
     def test_refused_rows_are_found_and_the_rest_goes_on(self, case: Case, mode: WriteMode) -> None:
         if case.execute is None:
             pytest.skip("no SQL by others")

@@ -6,13 +6,15 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from loadlock.delivery.base import Foreseen, Job, Opened
+from loadlock.delivery.base import Foreseen, Job, Opened, Undone
 from loadlock.delivery.deliver import Delivery
-from loadlock.errors import DoesNotFitError, StoppedError
+from loadlock.delivery.undo import Undoing
+from loadlock.errors import DoesNotFitError, RefusedError, StoppedError
 from loadlock.model import VerifyLevel, WriteMode
 from loadlock.testing.contracts.cases import PEOPLE, Case, columns, deliver, ignore, job, part, person
 
@@ -57,6 +59,77 @@ class WriteModeContract:
         receipt = deliver(case, job(case, given, WriteMode.UPSERT, "r2"), [part(given, [("a", 2, "z"), ("b", 1, "")])])
         assert (receipt.inserted, receipt.updated, receipt.equal) == (1, 1, True)
         assert case.count() == 4
+
+    def _known(self, case: Case) -> None:
+        """A table with three rows."""
+        if not case.destination.capabilities.chooses_updates:
+            pytest.skip(f"{case.destination.name} has no choice of updates")
+        deliver(
+            case, job(case, PEOPLE, WriteMode.UPSERT), [part(PEOPLE, [person(1, "a"), person(2, "b"), person(3, "c")])]
+        )
+
+    @pytest.mark.parametrize(
+        ("update", "counts", "names", "scores"),
+        [
+            (None, (1, 2, 1), ["a", "B", "c", "d"], ["1.50", "1.50", "7.00", "1.50"]),
+            (("*",), (1, 3, 0), ["a", "B", "c", "d"], ["1.50", "1.50", "7.00", "1.50"]),
+            (("name",), (1, 1, 2), ["a", "B", "c", "d"], ["1.50", "1.50", "1.50", "1.50"]),
+        ],
+    )
+    def test_an_upsert_writes_what_differs_or_all_or_given_columns(
+        self,
+        case: Case,
+        update: tuple[str, ...] | None,
+        counts: tuple[int, int, int],
+        names: list[str],
+        scores: list[str],
+    ) -> None:
+        self._known(case)
+        assert case.execute is not None
+        rows = [person(1, "a"), person(2, "B"), person(3, "c", "7.00"), person(4, "d")]
+        work = job(case, PEOPLE, WriteMode.UPSERT, "run2", update=update, undo=1)
+        with Delivery(case.destination, replace(work, trial=True)) as delivery:
+            delivery.open()
+            delivery.load([(1, part(PEOPLE, rows))], ignore)
+            found = delivery.foresee()
+        assert (found.inserted, found.updated, found.unchanged) == counts
+        with Delivery(case.destination, work) as delivery:
+            delivery.open()
+            delivery.load([(1, part(PEOPLE, rows))], ignore)
+            published = delivery.publish()
+            receipt = delivery.verify()
+        assert (published.inserted, published.updated, published.unchanged) == counts
+        assert (receipt.equal, receipt.level, receipt.read_back) == (True, VerifyLevel.CONTENT, 4)
+        assert any("named by `update`" in note for note in receipt.notes) == (update == ("name",))
+        found_rows = case.execute(f"select name, score from {case.target.table} order by id")
+        assert [(name, f"{float(score):.2f}") for name, score in found_rows] == list(zip(names, scores, strict=True))
+        with Delivery(case.destination, work) as delivery:
+            delivery.open()
+            assert delivery.verify_again(lambda: [part(PEOPLE, rows)], lambda table: table).equal is True
+        case.execute(f"update {case.target.table} set name = 'theirs' where id = 1")
+        with Delivery(case.destination, work) as delivery:
+            delivery.open()
+            assert delivery.verify_again(lambda: [part(PEOPLE, rows)], lambda table: table).equal is False
+
+    def test_given_columns_that_were_written_are_taken_back_alone(self, case: Case, tmp_path: Path) -> None:
+        self._known(case)
+        assert case.execute is not None
+        rows = part(PEOPLE, [person(1, "A", "9"), person(4, "d")])
+        work = job(case, PEOPLE, WriteMode.UPSERT, "run2", update=("name",), undo=1)
+        deliver(case, work, [rows])
+        case.execute(f"update {case.target.table} set score = 3 where id = 1")
+        with Undoing(case.destination, work, tmp_path) as undoing:
+            undoing.open()
+            conflicts = undoing.look(lambda: [rows])
+            assert not conflicts, conflicts.told()
+            assert undoing.undo() == Undone(deleted=1, restored=1)
+        found = case.execute(f"select name, score from {case.target.table} where id = 1")
+        assert [(name, float(score)) for name, score in found] == [("a", 3.0)]
+
+    def test_given_columns_must_be_among_those_delivered(self, case: Case) -> None:
+        work = job(case, PEOPLE, WriteMode.UPSERT, update=("nmae",))
+        with pytest.raises(RefusedError, match="'nmae'"), Delivery(case.destination, work) as delivery:
+            delivery.open()
 
     def test_insert_only_adds_new_keys_and_leaves_known_rows_as_they_are(self, case: Case) -> None:
         self._need(case, WriteMode.INSERT_ONLY)
@@ -145,7 +218,7 @@ class WriteModeContract:
         if case.execute is None:
             pytest.skip("no SQL by others")
         case.execute(f"create table {case.target.table} (day date, id bigint primary key, name varchar(20) unique)")
-        for number, mode in enumerate(sorted(case.destination.capabilities.modes)):
+        for number, mode in enumerate(case.modes):
             given = columns(
                 "day:date", "id:integer", "name:text", key=("day",) if mode == WriteMode.DELETE_INSERT else ("id",)
             )
@@ -203,7 +276,7 @@ class WriteModeContract:
         if not case.destination.capabilities.foresees:
             pytest.skip(f"{case.destination.name} can't foresee")
         deliver(case, job(case, PEOPLE, WriteMode.REPLACE), [part(PEOPLE, [person(1, "a"), person(2, "b")])])
-        for number, mode in enumerate(sorted(case.destination.capabilities.modes)):
+        for number, mode in enumerate(case.modes):
             rows = [person(1, f"{mode}"), person(10 + number)]
             with Delivery(case.destination, job(case, PEOPLE, mode, f"run {mode}", trial=False)) as delivery:
                 delivery.open()
