@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= demo-out
 
-.PHONY: fuzz demo test check bench format docs clean setup servers faults soak dirt bench-intake encodings places corpora guesses bench-kernel sheets-faults sheets-size
+.PHONY: fuzz demo test check bench format docs clean setup servers faults soak dirt bench-intake encodings places corpora guesses bench-kernel bench-refused sheets-faults sheets-size
 
 setup: $(VENV)/.ready
 
@@ -50,6 +50,9 @@ sheets-size: setup
 
 bench-kernel: setup
 	$(BIN)/python -m bench.kernel
+
+bench-refused: servers
+	$(BIN)/python -m bench.refused
 
 bench-json: setup
 	$(BIN)/python -m bench.json_records

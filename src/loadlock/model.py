@@ -327,6 +327,13 @@ class Chunk:
     rows: int
     digest: int
     """128-bit digest of the chunk's rows as sent."""
+    receipts: tuple[tuple[str, int], ...] = ()
+    """Ids and rows of the receipts to write, where they are others than one of `id`: a chunk without its refused rows."""
+
+    @property
+    def owed(self) -> tuple[tuple[str, int], ...]:
+        """The receipts to write: ids and rows."""
+        return self.receipts or ((self.id, self.rows),)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from loadlock.errors import RefusedError
+from loadlock.errors import Refusal, RefusedError
 from loadlock.model import Chunk, Validity, VerifyLevel, WriteMode
 from loadlock.types import ColumnType
 
@@ -322,6 +322,21 @@ class Session(Protocol):
         kept and the session can go on (savepoints inside a direct transaction).
         """
         ...
+
+    def foretells(self) -> bool:
+        """Whether `suspects` knows of rows that the publish will refuse though `load` takes them: then it is asked first."""
+        return False
+
+    def suspects(self, rows: pa.Table, refusal: Refusal | None) -> Sequence[int]:
+        """Which rows of a chunk (as `load` takes it) the target is likely to refuse, by their indexes in order: those that
+        break what rows before them broke. `refusal` = why `load` has refused it just now. Changes nothing, and may guess
+        wrong in both directions; none: nothing is known."""
+        return ()
+
+    def tried(self, rows: pa.Table) -> list[Refusal | None] | None:
+        """Why each of these rows would be refused if it were sent alone now (None: it would be taken); nothing is kept.
+        None: that is not known without sending them."""
+        return None
 
     def pledge(self, *, rows: int, digest: str) -> None:
         """For a child's session: what its publish is to be, carried out by the parent's publish."""

@@ -57,6 +57,12 @@ class Piece:
                 found.append(cls(first=int(first), behind=int(behind)))
         return found
 
+    def without(self, rows: Sequence[int]) -> list[Piece]:
+        """What is left of it without these rows: their indexes in it, in order."""
+        ends = [*(self.first + int(row) for row in rows), self.behind]
+        starts = [self.first, *(end + 1 for end in ends[:-1])]
+        return [Piece(first=first, behind=behind) for first, behind in zip(starts, ends, strict=True) if behind > first]
+
     def id(self, chunk: Chunk) -> str:
         """The id of the piece's receipt: the chunk's own where the piece is the whole chunk."""
         return chunk.id if self.rows == chunk.rows else f"{chunk.id}.{self.first}-{self.behind}"

@@ -17,22 +17,25 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from loadlock import rows as names
 from loadlock.delivery.ahead import ahead
 from loadlock.delivery.base import Destination, Foreseen, Job, Opened, Published, Session
-from loadlock.delivery.chunks import CHUNK_ROWS, Piece, Pieces, cut, name_chunk
+from loadlock.delivery.chunks import CHUNK_ROWS, Piece, cut, name_chunk
 from loadlock.delivery.digests import Digests
 from loadlock.delivery.fit import check_settings, misfits
-from loadlock.delivery.refusals import RefusedRow, problem_of, text_of
+from loadlock.delivery.refusals import RefusedRow, text_of
 from loadlock.delivery.retry import LostTransactionError, RetryPolicy
+from loadlock.delivery.sifting import Sifter
 from loadlock.digest import MODULUS, to_hex
 from loadlock.errors import RefusedError, RowsRefusedError, StoppedError, UnavailableError
 from loadlock.model import Chunk, Problem, Receipt, VerifyLevel, WriteMode
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+T = TypeVar("T")
 
 BATCH = "_batch"
 DEFAULT_RETRY = RetryPolicy()
@@ -83,6 +86,7 @@ class Delivery:
         self._by_file: Counter[int] = Counter()
         self._left: tuple[int, int] | None = None
         """Rows that an insert only left out, and their digest, once `left` was taken."""
+        self._sifter = Sifter(way=self, session=self._session)
         self._digests = Digests(job.columns)
         self._compared = self._digests if job.compared == job.columns else Digests(job.compared)
         """Of the columns that are read back; `_digest_compared` sums them up where they are not all."""
@@ -321,39 +325,33 @@ class Delivery:
         done(chunk)
 
     def _send_chunk(self, opened: Opened, chunk: Chunk, rows: pa.Table) -> None:
-        """Send a chunk piece by piece until each refused row is alone; the digest counts only what was kept."""
+        """Send a chunk until each refused row is alone; the digest counts only what was kept."""
         import pyarrow as pa
 
         loaded = Piece.loaded(chunk, opened.loaded)
         for known in loaded:
             self._count(rows.slice(known.first, known.rows), 0)
-        pieces, refused = Pieces.of(chunk, loaded), []
-        while (piece := pieces.next()) is not None:
-            part = rows.slice(piece.first, piece.rows)
-            try:
-                self._send(opened, Chunk(id=piece.id(chunk), seq=chunk.seq, rows=piece.rows, digest=chunk.digest), part)
-            except RowsRefusedError as error:
-                if piece.rows > 1:
-                    pieces.refused(piece, error.refusal.row)
-                else:
-                    pieces.alone(piece)
-                    refused.append(part)
-                    self.refuse(part, (problem_of(error),))
-            else:
-                pieces.sent(piece)
-                self._count(part, 0)
+        refused = self._sifter.send(chunk, rows, loaded)
         self._digest += chunk.digest
         if refused:
             self._digest -= self._digests.of(pa.concat_tables(refused))
         self._digest %= MODULUS
 
-    def _send(self, opened: Opened, chunk: Chunk, rows: pa.Table) -> None:
+    def send(self, chunk: Chunk, rows: pa.Table) -> None:
+        """See `sifting.Way`."""
+        self.ask(lambda payload: self._session.load(chunk, payload), rows)
+
+    def took(self, rows: pa.Table) -> None:
+        """See `sifting.Way`."""
+        self._count(rows, 0)
+
+    def ask(self, question: Callable[[pa.Table], T], rows: pa.Table) -> T:
+        """See `sifting.Way`. A direct load can't be tried again: LostTransactionError."""
         payload = self._payload(rows)
-        if opened.staged:
-            self._retry.call(lambda: self._session.load(chunk, payload))
-            return
+        if self._opened().staged:
+            return self._retry.call(lambda: question(payload))
         try:
-            self._session.load(chunk, payload)
+            return question(payload)
         except LostTransactionError:
             raise
         except UnavailableError as error:

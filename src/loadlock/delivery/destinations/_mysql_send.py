@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from loadlock.delivery.destinations._mysql_errors import refusal
 from loadlock.delivery.destinations._mysql_types import TEXTS, CatalogTable
-from loadlock.delivery.destinations._mysql_wire import WireConnection, changed, run
+from loadlock.delivery.destinations._mysql_wire import WireConnection, changed, run, translated
 from loadlock.delivery.names import quote_backtick as quote
 from loadlock.delivery.tabtext import TextColumn, encode_lines
 from loadlock.errors import Refusal, RowsRefusedError
@@ -69,6 +69,22 @@ class Sender:
             self._compare(0, 0)
         if taken != rows.num_rows:
             raise RowsRefusedError(Refusal(message=f"the server took {taken:,} of {rows.num_rows:,} rows"))
+
+    def each(self, target: str, rows: pa.Table) -> list[Refusal | None]:
+        """Why each row is refused by an INSERT of its own (None: it is taken); in an open transaction, nothing is kept."""
+        head = f"insert into {target} ({self._names}) values "
+        run(self.connection, "savepoint loadlock_each")
+        found: list[Refusal | None] = []
+        for values in self._value_lists(rows, 0):
+            try:
+                with translated():
+                    changed(self.connection, head + values)
+                    self._compare(0, 0)
+                found.append(None)
+            except RowsRefusedError as error:
+                found.append(error.refusal)
+            run(self.connection, "rollback to savepoint loadlock_each")
+        return found
 
     def _value_lists(self, rows: pa.Table, limit: int) -> Iterator[str]:
         """`(...), (...)` of up to about `limit` characters."""

@@ -17,9 +17,11 @@ from loadlock.delivery.destinations import _mysql_catalog as catalog
 from loadlock.delivery.destinations._mysql_address import Address
 from loadlock.delivery.destinations._mysql_merge import MysqlMerge
 from loadlock.delivery.destinations._mysql_send import Sender
+from loadlock.delivery.destinations._mysql_sieve import MysqlSieve
 from loadlock.delivery.destinations._mysql_types import CatalogTable, created_type, read_sql
 from loadlock.delivery.destinations._mysql_wire import WireConnection, changed, connect, run, translated
 from loadlock.delivery.destinations._server_rehearsal import ServerRehearsal
+from loadlock.delivery.destinations._server_sieve import Desk
 from loadlock.delivery.destinations._server_target import LOCK_POLL_SECONDS
 from loadlock.delivery.evolve import Dialect
 from loadlock.delivery.hooks import ENDS, MYSQL_COMMITS, run_hooks
@@ -210,10 +212,12 @@ class MysqlSession(ServerRehearsal[CatalogTable, WireConnection]):
             self._rows_before = self._count(self._target)
 
     def _claim(self, chunk: Chunk) -> bool:
+        rows = ", ".join(
+            f"({self._text(self._job.delivery_id)}, {self._text(name)}, {count})" for name, count in chunk.owed
+        )
         return bool(
             self._changed(
-                f"insert ignore into {self._beside(CHUNK_TABLE)} (delivery_id, chunk_id, rows_loaded)"
-                f" values ({self._text(self._job.delivery_id)}, {self._text(chunk.id)}, {chunk.rows})"
+                f"insert ignore into {self._beside(CHUNK_TABLE)} (delivery_id, chunk_id, rows_loaded) values {rows}"
             )
         )
 
@@ -236,6 +240,19 @@ class MysqlSession(ServerRehearsal[CatalogTable, WireConnection]):
             columns=tuple(columns),
             load_data=self._load_data,
             duckdb=self._duckdb,
+        )
+
+    def _make_sieve(self, desk: Desk) -> MysqlSieve:
+        columns = [(column.name, column.type) for column in self._columns]
+        if self._staged:
+            columns.append((FILE_COLUMN, _INTEGER))
+        family = () if self._parent is None else (self._parent._name,)
+        return MysqlSieve(
+            desk,
+            self._staging_name if self._staged else self._name,
+            lambda rows: self._sender(columns).each(desk.table, rows),
+            later=self._name if self._staged else None,
+            family=family,
         )
 
     def _sent(self) -> None:
@@ -298,7 +315,8 @@ class MysqlSession(ServerRehearsal[CatalogTable, WireConnection]):
 
     def _send_keys(self, rows: pa.Table, table: str | None = None) -> None:
         kinds = {column.name: column.type for column in self._columns}
-        self._sender([(name, kinds[name]) for name in rows.column_names]).send(table or self._keys_table, rows)
+        columns = [(name, kinds.get(name, _INTEGER)) for name in rows.column_names]
+        self._sender(columns).send(table or self._keys_table, rows)
 
     # -- taking back --------------------------------------------------------------------------------------------------
 

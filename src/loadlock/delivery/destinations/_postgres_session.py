@@ -20,9 +20,11 @@ from loadlock.delivery.destinations._postgres_catalog import changed, run
 from loadlock.delivery.destinations._postgres_connect import Connector, translated
 from loadlock.delivery.destinations._postgres_merge import PostgresMerge
 from loadlock.delivery.destinations._postgres_proof import Span
+from loadlock.delivery.destinations._postgres_sieve import PostgresSieve
 from loadlock.delivery.destinations._postgres_types import CatalogTable, Wire, created_type, read_sql, wire_of
 from loadlock.delivery.destinations._postgres_watch import Watch
 from loadlock.delivery.destinations._server_rehearsal import ServerRehearsal
+from loadlock.delivery.destinations._server_sieve import Desk
 from loadlock.delivery.destinations._server_target import LOCK_POLL_SECONDS
 from loadlock.delivery.evolve import Dialect
 from loadlock.delivery.hooks import run_hooks
@@ -187,10 +189,13 @@ class PostgresSession(ServerRehearsal[CatalogTable, "Connection"]):
         self._watch.begin(self._connection, self._target, self._found, self._job, self._created)
 
     def _claim(self, chunk: Chunk) -> bool:
+        rows = ", ".join(
+            f"({literal(self._job.delivery_id)}, {literal(name)}, {count})" for name, count in chunk.owed
+        )
         return bool(
             self._changed(
                 f"insert into {self._beside(CHUNK_TABLE)} (delivery_id, chunk_id, rows_loaded)"
-                f" values ({literal(self._job.delivery_id)}, {literal(chunk.id)}, {chunk.rows}) on conflict do nothing"
+                f" values {rows} on conflict do nothing"
             )
         )
 
@@ -203,7 +208,7 @@ class PostgresSession(ServerRehearsal[CatalogTable, "Connection"]):
         self._span = None
         if self._staged:
             names.append(FILE_COLUMN)
-            wires.append(Wire(type=pa.int32(), convert=lambda values: values))
+            wires.append(Wire(type=pa.int32(), convert=_as_it_is))
         else:
             rows = rows.drop_columns(["_file"])
             self._piece, self._span = rows, self._watch.span(rows)
@@ -231,6 +236,9 @@ class PostgresSession(ServerRehearsal[CatalogTable, "Connection"]):
         )
         self._pieces += 1
         return str(found[0][0])
+
+    def _make_sieve(self, desk: Desk) -> PostgresSieve:
+        return PostgresSieve(desk, self._insert_words)
 
     # -- publish and read back ----------------------------------------------------------------------------------------
 
@@ -287,7 +295,10 @@ class PostgresSession(ServerRehearsal[CatalogTable, "Connection"]):
 
     def _send_keys(self, rows: pa.Table, table: str | None = None) -> None:
         kinds = {column.name: column.type for column in self._columns}
-        wires = [wire_of(self._found.column(name), kinds[name]) for name in rows.column_names]
+        wires = [
+            wire_of(self._found.column(name), kinds[name]) if name in kinds else Wire(type=kind, convert=_as_it_is)
+            for name, kind in zip(rows.column_names, rows.schema.types, strict=True)
+        ]
         names = ", ".join(map(quote, rows.column_names))
         wire.send(
             self._connection, f"copy {table or self._keys_table} ({names}) from stdin (format binary)", rows, wires
@@ -340,6 +351,10 @@ class PostgresSession(ServerRehearsal[CatalogTable, "Connection"]):
         """See `ServerSession`; ends the thread that hashes."""
         self._watch.close()
         super().close()
+
+
+def _as_it_is(values: pa.Array) -> pa.Array:
+    return values
 
 
 def literal(text: str) -> str:

@@ -11,16 +11,18 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from loadlock.delivery.base import CONTROL_TABLE, Job, Opened, Published, Session
 from loadlock.delivery.destinations._merge import Merge
 from loadlock.delivery.destinations._server_read import ServerReading
+from loadlock.delivery.destinations._server_sieve import Desk, Sieve
 from loadlock.delivery.destinations._server_target import ConnectionT, TableT
 from loadlock.delivery.names import TableName, parse_table
 from loadlock.delivery.retry import LostTransactionError
 from loadlock.delivery.sqltext import FILE_COLUMN, delivery_row, inserted_by_file
-from loadlock.errors import BalanceError, DeliveryError, RefusedError, UnavailableError
+from loadlock.errors import BalanceError, DeliveryError, Refusal, RefusedError, UnavailableError
 from loadlock.faults import point
 from loadlock.model import Chunk, WriteMode
 
@@ -51,6 +53,10 @@ class ServerSession(ServerReading[TableT, ConnectionT], Session):
     @abstractmethod
     def _make_child(self, job: Job, name: TableName, label: str) -> ServerSession[TableT, ConnectionT]:
         """A session on the same connection."""
+
+    @abstractmethod
+    def _make_sieve(self, desk: Desk) -> Sieve:
+        """What finds the rows that the table would refuse."""
 
     @abstractmethod
     def _run_hooks(self, statements: Sequence[str]) -> None:
@@ -186,12 +192,61 @@ class ServerSession(ServerReading[TableT, ConnectionT], Session):
             raise
         self._run("release savepoint loadlock")
 
+    def foretells(self) -> bool:
+        """Whether the staging table lacks constraints of the target."""
+        if not self._staged:
+            return False
+        self._connect()
+        with self._translated():
+            return self._sieve.foretells()
+
+    def suspects(self, rows: pa.Table, refusal: Refusal | None) -> Sequence[int]:
+        """Those that break the constraints that rows have broken so far."""
+        return self._sieve.suspects(rows, refusal)
+
+    def tried(self, rows: pa.Table) -> list[Refusal | None] | None:
+        """By the server, one by one."""
+        return self._sieve.tried(rows)
+
+    @cached_property
+    def _sieve(self) -> Sieve:
+        names = [column.name for column in self._columns]
+        return self._make_sieve(
+            Desk(
+                table=self._staging if self._staged else self._target,
+                columns=(*names, FILE_COLUMN) if self._staged else tuple(names),
+                run=self._run,
+                quote=self._quote,
+                text=self._text,
+                send=lambda rows, table: self._send_keys(rows, table),
+                aside=self._aside,
+            )
+        )
+
+    @contextmanager
+    def _aside(self) -> Iterator[None]:
+        """What is done inside leaves nothing behind. Without the transaction of a direct load there is nothing to ask."""
+        self._connect()
+        if not self._staged and not self._link.in_transaction:
+            raise LostTransactionError("the transaction of this load is gone", hint="The run must load again.")
+        back = "rollback to savepoint loadlock_aside" if self._link.in_transaction else "rollback"
+        with self._translated():
+            self._run("savepoint loadlock_aside" if self._link.in_transaction else self._start())
+            try:
+                yield
+            except UnavailableError:
+                self._rollback()
+                raise
+            finally:
+                with suppress(DeliveryError), self._translated():
+                    self._run(back)
+
     def _load_staged(self, chunk: Chunk, rows: pa.Table) -> None:
         self._connect()
         with self._translated(), self._transaction():
             if self._claim(chunk):
                 self._send(self._staging, rows)
-        self._chunks.add(chunk.id)
+        self._chunks.update(name for name, _ in chunk.owed)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
