@@ -19,7 +19,6 @@ from loadlock.quarantine import workbook
 from loadlock.quarantine.export import Export, export_csv, export_jsonl, export_rejects
 from loadlock.quarantine.habits import habit
 from loadlock.quarantine.marks import Writing, faulty, marked
-from loadlock.quarantine.read import reject_rows
 from loadlock.quarantine.sheet import Token
 from loadlock.quarantine.taking import Change, EditedRow, KnownReject, take
 from loadlock.rows import Place, reject, reject_table
@@ -36,13 +35,11 @@ def row(number: int, *problems: Problem, stage: Stage = Stage.CLEANUP, **more: A
 
 
 def export(*rows: dict[str, Any]) -> Export:
-    made = list(reject_rows([reject_table(rows)], batch="b1", run=TOKEN.run, places=True))
-    return export_of(made)
-
-
-def export_of(made: list[dict[str, Any]]) -> Export:
-    names = dict.fromkeys(name for row in made for name in row["values"] or ())
-    return Export(rows=made, count=len(made), names=list(names), token=TOKEN, sources={"day": ("Day", "day")})
+    names = dict.fromkeys(name for row in rows for name in json.loads(row["values"] or "{}"))
+    return Export(
+        tables=[reject_table(rows)], batch="b1", run=TOKEN.run, count=len(rows), names=list(names), token=TOKEN,
+        sources={"day": ("Day", "day")},
+    )  # fmt: skip
 
 
 def cells(path: Path) -> list[list[str]]:
@@ -140,9 +137,7 @@ def test_json_lines_hold_the_rejects_with_their_keys(tmp_path: Path) -> None:
 
 
 def test_text_that_is_no_valid_unicode_can_be_written(tmp_path: Path) -> None:
-    made = list(reject_rows([reject_table([row(1, FIELDS, values={"a": "x"})])], batch="b", run="r", places=True))
-    made[0]["values"]["a"] = "\udc80"
-    rows = export_of(made)
+    rows = export(row(1, FIELDS, values={"a": "x"}) | {"values": '{"a": "\\udc80"}'})
     export_csv(rows, tmp_path / "fix.csv")
     export_jsonl(rows, tmp_path / "fix.jsonl")
     export_rejects(rows, tmp_path / "fix.xlsx")

@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING
 
 from loadlock.durable import written_whole
 from loadlock.errors import UsageError
+from loadlock.quarantine.cells import as_texts, cells_of
+from loadlock.quarantine.csv_text import END, csv_blocks
+from loadlock.quarantine.read import json_rows
 from loadlock.quarantine.sheet import Layout, Reject, Token, as_text, rejects_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+PART_ROWS = 50_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Export:
     """Rejects to be written to a file."""
 
-    rows: Iterable[Mapping[str, Any]]
-    """As `reject_rows` gives them with `places=True`; read once."""
+    tables: Iterable[pa.Table]
+    """The rejects as the quarantine gives them, filtered; read once."""
+    batch: str
+    run: str
     count: int
     """How many there are: asked before a file is begun that can't hold them."""
     names: Sequence[str]
@@ -31,7 +42,13 @@ class Export:
 
     def rejects(self) -> Iterator[Reject]:
         """The rejects, one at a time."""
-        return rejects_of(self.rows)
+        return rejects_of(json_rows(self.tables, batch=self.batch, run=self.run, places=True))
+
+    def parts(self) -> Iterator[pa.Table]:
+        """The rejects in pieces of a size that is worked on at once."""
+        for table in self.tables:
+            for start in range(0, table.num_rows, PART_ROWS):
+                yield table.slice(start, PART_ROWS)
 
     @property
     def layout(self) -> Layout:
@@ -59,21 +76,19 @@ def export_csv(export: Export, path: Path) -> int:
     Cells that a spreadsheet would take for a formula get an apostrophe before them.
     """
     layout = export.layout
-    with _output(path) as file:
-        file.write("\ufeff")
-        writer = csv.writer(file, lineterminator="\r\n")
-        writer.writerow(map(as_text, layout.header))
-        for reject in export.rejects():
-            writer.writerow([as_text(cell) if cell else "" for cell in cells_of(layout, reject)])
+    with written_whole(path) as beside, beside.open("wb") as file:
+        file.write(_head(layout))
+        for part in export.parts():
+            columns = [as_texts(column) for column in cells_of(part, layout).columns()]
+            for block in csv_blocks(columns):
+                file.write(block)
     return export.count
 
 
-def cells_of(layout: Layout, reject: Reject) -> Iterator[str | None]:
-    """The cells of a reject's row."""
-    yield from layout.info(reject)
-    yield from (reject.values.get(name) for name in layout.names)
-    yield reject.raw
-    yield from (reject.was.get(name) for name in layout.names)
+def _head(layout: Layout) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator=END).writerow(map(as_text, layout.header))
+    return b"\xef\xbb\xbf" + text.getvalue().encode("utf-8", "backslashreplace")
 
 
 def export_jsonl(export: Export, path: Path) -> int:

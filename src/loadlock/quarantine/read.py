@@ -58,14 +58,28 @@ def reject_rows(
     text where the bytes are UTF-8, else null beside `raw_base64`. The tables may have the columns `state` and `corrected`.
     `places`: `_place` (file, row, sub) too.
     """
+    yield from json_rows(filtered(tables, wanted), batch=batch, run=run, places=places)
+
+
+def filtered(tables: Iterable[pa.Table], wanted: RejectFilter) -> Iterator[pa.Table]:
+    """The rejects that the filter names, no more than its limit."""
     left = wanted.limit
     for table in tables:
-        for part in filter_rejects(table, wanted).to_batches(max_chunksize=_BATCH_ROWS):
+        table = filter_rejects(table, wanted)
+        if left is not None:
+            table = table.slice(0, max(left, 0))
+            left -= table.num_rows
+        if table.num_rows:
+            yield table
+        if left == 0:
+            return
+
+
+def json_rows(tables: Iterable[pa.Table], *, batch: str, run: str, places: bool = False) -> Iterator[dict[str, Any]]:
+    """The rejects as `reject_rows` gives them, all of the tables."""
+    for table in tables:
+        for part in table.to_batches(max_chunksize=_BATCH_ROWS):
             for row in part.to_pylist():
-                if left is not None:
-                    if left <= 0:
-                        return
-                    left -= 1
                 place = {"_place": (row[FILE], row[ROW], row[SUB])} if places else {}
                 yield {**place, "batch": batch, "run": run, **_reject_json(row)}
 

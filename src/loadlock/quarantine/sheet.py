@@ -22,7 +22,7 @@ IN_SHEETS = {"_file": "_of file", "_row": "_of row"}
 RAW = "_raw"
 WAS = " (was)"
 _KEY = re.compile(r"k(\d+)\.(\d+)\.(\d+)\.([0-9a-f]{10})")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _OURS = re.compile(r"_(key of .*|file|row|line|stage|problems|raw)'*")
 
 
@@ -144,12 +144,12 @@ def in_words(problem: Mapping[str, Any]) -> str:
 
 def as_text(cell: str) -> str:
     """The cell so that no spreadsheet runs it."""
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+    return f"'{cell}" if cell.startswith(FORMULA) else cell
 
 
 def without_mark(cell: str) -> str:
     """The cell without the apostrophe that `as_text` gave it."""
-    return cell[1:] if cell.startswith("'") and cell[1:].startswith(_FORMULA) else cell
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULA) else cell
 
 
 def rejects_of(rows: Iterable[Mapping[str, Any]]) -> Iterator[Reject]:

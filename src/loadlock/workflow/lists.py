@@ -14,7 +14,7 @@ from loadlock.model import FileReport
 from loadlock.quarantine.export import Export
 from loadlock.quarantine.export import export_rejects as write_rejects
 from loadlock.quarantine.marks import Writing, faulty, marked
-from loadlock.quarantine.read import RejectFilter, filter_rejects
+from loadlock.quarantine.read import RejectFilter, filter_rejects, filtered
 from loadlock.quarantine.read import count_rejects as count_problems
 from loadlock.quarantine.sheet import staged_name
 from loadlock.rows import reject_schema
@@ -135,8 +135,15 @@ def export_rejects(workspace: Workspace, name: str, wanted: RejectFilter, path: 
     """Write the rejects of a batch or run to a file by its ending, or to a Google sheet; how many. `correct` reads it back."""
     found = quarantine_of(workspace, name)
     names, count = found.extent(wanted)
-    rows = found.rows(wanted, places=True)
-    export = Export(rows=rows, count=count, names=names, token=found.token, sources=found.sources)
+    export = Export(
+        tables=filtered(found.tables(), wanted),
+        batch=found.batch.batch,
+        run=found.run.run,
+        count=count,
+        names=names,
+        token=found.token,
+        sources=found.sources,
+    )
     return export_to_sheet(export, path) if is_sheet(path) else write_rejects(export, Path(path))
 
 

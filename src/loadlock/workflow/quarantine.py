@@ -13,6 +13,7 @@ from loadlock.errors import UsageError
 from loadlock.ledger.base import BatchRecord, Ledger, RunRecord
 from loadlock.ledger.states import DELIVERED
 from loadlock.model import BatchStatus, FileReport, PartKind, RejectState, RunStatus
+from loadlock.quarantine.cells import value_names
 from loadlock.quarantine.edits import (
     EVERYWHERE,
     RAW_COLUMN,
@@ -27,7 +28,7 @@ from loadlock.quarantine.edits import (
     outdated,
     with_act,
 )
-from loadlock.quarantine.read import RejectFilter, filter_rejects, reject_rows
+from loadlock.quarantine.read import RejectFilter, filtered, reject_rows
 from loadlock.quarantine.sheet import Token
 from loadlock.rows import IDENTITY
 from loadlock.workflow.children import reject_scope
@@ -217,14 +218,13 @@ class Quarantine:
         """The names of all values of the rejects (the files' columns first), and how many rejects there are."""
         names: dict[str, None] = dict.fromkeys(self.header)
         count = 0
-        for table in self.tables():
-            table = filter_rejects(table, wanted)
+        for table in filtered(self.tables(), wanted):
             count += table.num_rows
             for column in ("values", "corrected"):
-                for text in table[column].drop_null().to_pylist():
-                    names.update(dict.fromkeys(json.loads(text)))
+                for part in table[column].chunks:
+                    names.update(dict.fromkeys(value_names(part)))
         names.pop(RAW_COLUMN, None)
-        return list(names), count if wanted.limit is None else min(count, wanted.limit)
+        return list(names), count
 
     def _again(self, layer: Layer) -> pa.Table:
         """The identity of the rejects of a replay, with their destinations."""

@@ -15,7 +15,8 @@ from loadlock.delivery.deliver import Delivery
 from loadlock.delivery.names import TableName
 from loadlock.intake.places.sheets import SheetFile
 from loadlock.model import WriteMode
-from loadlock.quarantine.export import Export, cells_of
+from loadlock.quarantine.cells import cells_of
+from loadlock.quarantine.export import Export
 from loadlock.quarantine.sheet import IN_SHEETS, as_text
 from loadlock.quarantine.workbook import shown
 from loadlock.rows import FILE, ROW, SUB
@@ -54,7 +55,11 @@ def export_to_sheet(export: Export, url: str) -> int:
         mode=WriteMode.REPLACE,
         rows=count,
     )
-    lines = ([shown(as_text(cell or "")) for cell in cells_of(layout, reject)] for reject in export.rejects())
+    lines = (
+        [shown(as_text(cell or "")) for cell in line]
+        for part in export.parts()
+        for line in zip(*(column.to_pylist() for column in cells_of(part, layout).columns()), strict=True)
+    )
     with Delivery(destination_for(f"{SCHEME}://")(), job) as delivery:
         delivery.open()
         delivery.load(enumerate(_parts(lines, header), 1), lambda _: None)
