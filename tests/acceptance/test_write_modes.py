@@ -143,3 +143,58 @@ def test_insert_only_that_was_killed_behind_its_commit_is_finished_and_inserts_n
     is_server = url.startswith(("postgres", "mysql"))
     assert (done["receipt"]["level"], done["receipt"]["equal"]) == ("content" if is_server else "count", True)
     assert verdict(loadlock, done, url) == (("content", True) if is_server else ("none", None))
+
+
+def versions(url: str) -> list[tuple[int, str, bool]]:
+    return [
+        (key, name, until is None)
+        for key, name, until in execute(url, "select id, name, valid_to from people order by id, valid_from")
+    ]
+
+
+def test_versions_of_two_days_are_verified_rerun_and_taken_back(loadlock: CommandLine) -> None:
+    url = f"duckdb:///{loadlock.folder}/out.db"
+    way = "mode: scd2, key: [id], undo: 3"
+    first = deliver(loadlock, url, way, a=FIRST)
+    second = deliver(loadlock, url, way, b=SECOND)
+    assert (counts(first), counts(second)) == ((4, 0, 0, 0), (1, 1, 1, 0))
+    assert versions(url)[1:3] == [(2, "b", False), (2, "B", True)]
+    # the rerun of an older batch begins no version over a later one
+    stale = loadlock.json("rerun", first["batch"], "--force", codes=[0])
+    assert counts(stale) == (0, 1, 3, 0)
+    loadlock.json("rollback", first["batch"], "--to", url, "--force", codes=[0])
+    assert verdict(loadlock, second, url)[1] is not None
+    execute(url, "update people set name = 'theirs' where valid_to is null and id = 5")
+    assert verdict(loadlock, second, url) == ("content", False)
+
+
+def test_a_replay_ends_no_keys_and_an_older_batch_is_not_run_again_where_missing_keys_end(
+    loadlock: CommandLine,
+) -> None:
+    url = f"sqlite:///{loadlock.folder}/out.db"
+    way = "mode: scd2, key: [id], missing: close, max_delete_percent: 60"
+    write(loadlock, url, way, a="id,name\n1,a\n2,b\nx,c\n")
+    first = loadlock.json("run", "p.yaml", codes=[3])
+    loadlock.json("correct", first["batch"], "--set", "id=3", "--why", "read from paper")
+    assert counts(loadlock.json("replay", first["batch"], codes=[0])) == (3, 0, 0, 0)
+    assert versions(url) == [(1, "a", True), (2, "b", True), (3, "c", True)]
+    assert verdict(loadlock, first, url) == ("content", True)
+    write(loadlock, url, way, b="id,name\n2,B\n")
+    assert loadlock("run", "p.yaml", "--files", "new").code == 4  # two of three would end
+    write(loadlock, url, way.replace("60", "70"))
+    done = loadlock.json("run", "p.yaml", "--files", "new", codes=[0])
+    assert (counts(done), versions(url)[:2]) == ((0, 1, 0, 2), [(1, "a", False), (2, "b", False)])
+    stopped = loadlock("rerun", first["batch"], "p.yaml")
+    assert (stopped.code, done["run"] in stopped.err) == (4, True)
+
+
+def test_versions_that_were_published_by_a_killed_run_are_not_begun_again(loadlock: CommandLine) -> None:
+    url = f"sqlite:///{loadlock.folder}/out.db"
+    way = "mode: scd2, key: [id]"
+    deliver(loadlock, url, way, a=FIRST)
+    write(loadlock, url, way, b=SECOND)
+    assert loadlock("run", "p.yaml", fault="target.committed=kill").code == -signal.SIGKILL
+    (killed, _) = loadlock.json("runs")
+    done = loadlock.json("resume", killed["run"], "--to", url, codes=[0])
+    assert (counts(done), len(versions(url))) == ((1, 1, 1, 0), 6)
+    assert verdict(loadlock, done, url) == ("content", True)

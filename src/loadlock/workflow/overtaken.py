@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from loadlock.delivery.base import Job
 from loadlock.ledger.base import RunRecord
-from loadlock.model import PartKind, WriteMode
+from loadlock.model import PartKind, RunStatus, WriteMode
 from loadlock.pipeline.codec import from_json
 from loadlock.pipeline.model import DestinationSpec, Pipeline
 from loadlock.workflow.keys import Keys
@@ -104,7 +104,8 @@ def _add_keys(found: Overtaken, workspace: Workspace, record: RunRecord, index: 
 def _later(workspace: Workspace, run: RunRecord, label: str) -> Iterator[tuple[RunRecord, DestinationSpec]]:
     """Later runs that delivered to this target, oldest first, each with how."""
     for other in reversed(workspace.ledger.runs()):
-        if other.run == run.run or other.started <= run.started or label not in other.destinations:
+        is_later = other.run != run.run and other.started > run.started and label in other.destinations
+        if not is_later or other.status == RunStatus.ROLLED_BACK:
             continue
         record = workspace.ledger.run(other.run) or other
         index = record.destinations.index(label)
