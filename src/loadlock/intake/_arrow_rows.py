@@ -14,17 +14,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from loadlock.errors import SourceError
 from loadlock.intake._arrow_json import json_of, records
 from loadlock.intake._arrow_options import BinaryOptions
+from loadlock.intake._arrow_size import leaves, text_bytes, unfolded
 from loadlock.intake._arrow_text import is_nested, plain, text_of
 from loadlock.intake._row_parts import Places, RowParts
-from loadlock.intake.base import RawPart, SourceOptions
+from loadlock.intake.base import ExpansionLimits, RawPart, SourceOptions
 from loadlock.intake.headers import name_columns
 from loadlock.model import FileReport, Problem, SourceFile
 from loadlock.rows import JSON_RECORD
 
 FAULTS = (pa.ArrowException, OSError, ValueError, OverflowError, KeyError, MemoryError)
 """What PyArrow raises for damaged files."""
+LONG_TEXT, FREE_BYTES = 64 << 10, 1 << 30
+"""Text a row from which on it counts as long, and how much of it any file may hold."""
 BATCH_ROWS = 65_536
 BATCH_BYTES = 4 << 20
 """Of values in memory, taken at once, about."""
@@ -39,6 +43,8 @@ class ArrowRows:
         self._naming = name_columns(schema.names)
         self.nested = any(is_nested(field.type) for field in schema)
         self._notes = [*self._naming.notes, *_type_notes(schema, own.binary)]
+        self._file = file
+        self._long_bytes = 0
         self.out = RowParts(file, options.part_bytes)
         self.out.columns = [JSON_RECORD] if self.nested else self._naming.names
 
@@ -56,6 +62,12 @@ class ArrowRows:
     def _take(self, batch: pa.RecordBatch, first: int) -> None:
         """Take the rows; where one can't be read, halves are tried, down to that row."""
         try:
+            if self._is_much(batch):
+                if batch.num_rows == 1:
+                    self._too_long(first)
+                    return
+                raise MemoryError("it stands for more text than a record may have")
+            batch = unfolded(batch)
             batch.validate(full=True)
             texts = self._texts(batch)
         except FAULTS as error:
@@ -66,16 +78,37 @@ class ArrowRows:
             self._take(batch.slice(0, half), first)
             self._take(batch.slice(half), first + half)
             return
+        self._count(batch.num_rows, sum(text.nbytes for text in texts))
         if sum(text.nbytes for text in texts) > self._limit and batch.num_rows > 1:
             half = batch.num_rows // 2
             self._take(batch.slice(0, half), first)
             self._take(batch.slice(half), first + half)
         elif (size := sum(pc.sum(pc.binary_length(text)).as_py() or 0 for text in texts)) > self._limit:
-            message = f"the row has {size:,} bytes of text; the limit is {self._limit:,}"
-            self.out.reject(Problem(code="record_too_long", message=message), line=first)
+            self._too_long(first, f"{size:,} bytes of text; the limit is {self._limit:,}")
         else:
             numbers = np.arange(batch.num_rows, dtype=np.int64)
             self.out.add(texts, Places(rows=numbers + self.out.next_row, lines=numbers + first))
+
+    def _too_long(self, line: int, said: str = "") -> None:
+        message = f"the row has {said or f'more than {self._limit:,} bytes of text'}"
+        self.out.reject(Problem(code="record_too_long", message=message), line=line)
+
+    def _is_much(self, batch: pa.RecordBatch) -> bool:
+        """Whether the rows surely have more text than one record may: they must be halved before they are made into texts."""
+        text = sum(text_bytes(column) for column in batch.columns)
+        # a value in a list and its comma are two bytes
+        return text > self._limit or 2 * sum(leaves(column) for column in batch.columns) > self._limit
+
+    def _count(self, rows: int, size: int) -> None:
+        """Hold the long texts that come out of the file against its own size: a dictionary may repeat them without end."""
+        if size > rows * LONG_TEXT:
+            self._long_bytes += size
+        if self._long_bytes > max(FREE_BYTES, self._file.size_bytes * ExpansionLimits().ratio):
+            raise SourceError(
+                f"{self._file.path} unfolds {self._file.size_bytes:,} bytes to more than {self._long_bytes:,} of long texts:"
+                " refused as a decompression bomb",
+                hint="If it is meant to be so, split it, or write it without dictionaries.",
+            )
 
     def _texts(self, batch: pa.RecordBatch) -> list[pa.Array]:
         if self.nested:
@@ -120,6 +153,7 @@ def _type_notes(schema: pa.Schema, binary: str) -> list[str]:
     found = []
     for field in schema:
         kind = field.type.storage_type if isinstance(field.type, pa.BaseExtensionType) else field.type
+        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
         if "binary" in str(kind) and str(field.type) != "extension<arrow.uuid>":
             found.append(f"column {field.name!r} holds bytes ({kind}); they are staged by `binary: {binary}`")
         if pa.types.is_duration(kind):

@@ -12,6 +12,7 @@ from loadlock.errors import SourceError
 from loadlock.intake._arrow_options import BinaryOptions
 from loadlock.intake._arrow_rows import BATCH_BYTES, BATCH_ROWS, FAULTS, ArrowRows, words
 from loadlock.intake._options import own_options
+from loadlock.intake._parquet_pages import Chunk, chunks_of, too_much
 from loadlock.intake._spool import spooled
 from loadlock.intake.base import ByteSource, RawPart, SourceOptions
 from loadlock.model import FileReport, Problem
@@ -30,6 +31,7 @@ class ParquetReader:
         self._own = own_options(BinaryOptions, options)
         self._rows: ArrowRows | None = None
         self._groups = 0
+        self._chunks: list[list[Chunk]] = []
 
     def report(self) -> FileReport:
         if self._rows is None:
@@ -46,7 +48,10 @@ class ParquetReader:
             self._groups = opened.num_row_groups
             for group in range(opened.num_row_groups):
                 expected = max(0, opened.metadata.row_group(group).num_rows)
-                yield from self._group(opened, group, first, expected)
+                if fault := too_much(file, self._chunks[group]):
+                    self._refuse(group, first, expected, fault)
+                else:
+                    yield from self._group(opened, group, first, expected)
                 first += expected
             yield from rows.out.full(final=True)
 
@@ -56,7 +61,19 @@ class ParquetReader:
         if file.read(4) == b"PARE":
             raise _encrypted(path)
         try:
-            return pq.ParquetFile(file, buffer_size=_READ_BYTES, pre_buffer=False, page_checksum_verification=True)
+            self._chunks = chunks_of(file)
+            # a short dictionary may stand for gigabytes of text: it is kept until what it stands for was measured
+            texts = {".".join(chunk.path) for group in self._chunks for chunk in group if chunk.is_short}
+            opened = pq.ParquetFile(
+                file,
+                buffer_size=_READ_BYTES,
+                pre_buffer=False,
+                page_checksum_verification=True,
+                read_dictionary=sorted(texts),
+            )
+            if opened.num_row_groups != len(self._chunks):
+                raise ValueError("its footer is damaged")
+            return opened
         except FAULTS as error:
             if "encrypt" in str(error).lower():
                 raise _encrypted(path) from error
@@ -80,13 +97,18 @@ class ParquetReader:
         except FAULTS as error:
             if "encrypt" in str(error).lower():
                 raise _encrypted(self._source.file.path) from error
-            message = (
-                f"row group {group + 1} (rows {first:,} to {first + expected - 1:,}) can't be read from row"
-                f" {first + taken:,} on: {words(error)}"
-            )
-            problem = Problem(code="unreadable_range", message=message)
-            # where its bytes lie is not said: asking damaged metadata for a column can end the process
-            rows.out.reject(problem, line=first + taken)
+            self._refuse(group, first, expected, words(error), taken)
+
+    def _refuse(self, group: int, first: int, expected: int, why: str, taken: int = 0) -> None:
+        """One reject for what is left of a row group."""
+        assert self._rows is not None
+        message = (
+            f"row group {group + 1} (rows {first:,} to {first + expected - 1:,}) can't be read from row"
+            f" {first + taken:,} on: {why}"
+        )
+        problem = Problem(code="unreadable_range", message=message)
+        # where its bytes lie is not said: asking damaged metadata for a column can end the process
+        self._rows.out.reject(problem, line=first + taken)
 
 
 def _encrypted(path: str) -> SourceError:
