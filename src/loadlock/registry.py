@@ -11,6 +11,8 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import cache
 from importlib import metadata
@@ -25,6 +27,7 @@ FOLDERS = {
     "destinations": "loadlock.delivery.destinations",
 }
 """Kind of component → package whose files are the built-in ones. Entry-point groups are `loadlock.<kind>`."""
+_SUFFIX = re.compile(r"_(file|list)$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,17 +43,47 @@ class OptionInfo:
     """A file's path, relative to the pipeline's folder (the field's `metadata["path"]`)."""
 
 
-def _built_in(kind: str) -> dict[str, type[Any]]:
+class Components(Mapping[str, type[Any]]):
+    """Components of one kind by name, sorted; each is imported when it is asked for."""
+
+    def __init__(self, sources: Mapping[str, str | metadata.EntryPoint]) -> None:
+        """`sources`: name → module of a built-in component, or entry point."""
+        self._sources = dict(sorted(sources.items()))
+        self._loaded: dict[str, type[Any]] = {}
+
+    def __getitem__(self, name: str) -> type[Any]:
+        if name not in self._loaded:
+            source = self._sources[name]
+            self._loaded[name] = _component_in(source, name) if isinstance(source, str) else source.load()
+        return self._loaded[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._sources
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sources)
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+    def likely_first(self, word: str) -> Iterator[type[Any]]:
+        """All of them, those first with whose name `word` begins: whoever finds one early imports no more."""
+        yield from (self[name] for name in sorted(self, key=lambda name: not word.startswith(name)))
+
+
+def _modules(kind: str) -> dict[str, str]:
+    """Name → module of the built-in components. A file is called as its component, `csv_file` where that says too little."""
     package = importlib.import_module(FOLDERS[kind])
-    found: dict[str, type[Any]] = {}
-    for module_info in pkgutil.iter_modules(package.__path__):
-        if module_info.name.startswith("_"):
-            continue
-        module = importlib.import_module(f"{package.__name__}.{module_info.name}")
-        for value in vars(module).values():
-            if inspect.isclass(value) and value.__module__ == module.__name__ and _is_component(value):
-                found[str(vars(value)["name"])] = value
-    return found
+    found = (module.name for module in pkgutil.iter_modules(package.__path__))
+    return {_SUFFIX.sub("", stem): f"{package.__name__}.{stem}" for stem in found if not stem.startswith("_")}
+
+
+def _component_in(module_name: str, name: str) -> type[Any]:
+    module = importlib.import_module(module_name)
+    for value in vars(module).values():
+        if inspect.isclass(value) and value.__module__ == module_name and _is_component(value):
+            return value
+    raise LookupError(f"{module_name} holds no component {name!r}")
 
 
 def _is_component(value: type[Any]) -> bool:
@@ -58,20 +91,20 @@ def _is_component(value: type[Any]) -> bool:
 
 
 @cache
-def components(kind: str) -> dict[str, type[Any]]:
+def components(kind: str) -> Components:
     """All components of a kind (`formats`, `rules`, `checks`, `destinations`) by name, sorted.
 
     A plug-in whose name is taken by a built-in component is an error, never a silent replacement.
     """
-    found = _built_in(kind)
+    found: dict[str, str | metadata.EntryPoint] = dict(_modules(kind))
     for entry in metadata.entry_points(group=f"loadlock.{kind}"):
         if entry.name in found:
             raise UsageError(
                 f"the plug-in {entry.value} brings {kind[:-1]} {entry.name!r}, which exists already",
                 hint="Rename the entry point of the plug-in.",
             )
-        found[entry.name] = entry.load()
-    return dict(sorted(found.items()))
+        found[entry.name] = entry
+    return Components(found)
 
 
 def component(kind: str, name: str) -> type[Any]:
@@ -87,7 +120,11 @@ def address_of(url: str) -> str:
 
     Kinds that take addresses of other schemes than their own have a static method `address_of(url) -> str | None`.
     """
-    for one in components("destinations").values():
+    known = components("destinations")
+    scheme = url.partition(":")[0].lower()
+    if any(scheme.startswith(name) for name in known):
+        return url
+    for one in known.values():
         own = getattr(one, "address_of", None)
         if own is not None and (found := own(url)):
             return str(found)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
@@ -83,6 +85,24 @@ def test_a_taken_name_is_an_error(monkeypatch: pytest.MonkeyPatch, names: list[s
     with pytest.raises(UsageError, match=f"brings rule {names[-1]!r}, which exists already") as caught:
         registry.components("rules")
     assert caught.value.hint == "Rename the entry point of the plug-in."
+
+
+@pytest.mark.parametrize("kind", sorted(registry.FOLDERS))
+def test_the_file_of_a_component_is_called_as_it(kind: str) -> None:
+    known = registry.components(kind)
+    assert [component.name for component in known.values()] == list(known)
+
+
+def test_a_component_is_imported_when_it_is_asked_for() -> None:
+    script = """if True:
+        import sys
+        from loadlock.registry import components
+        known = components("destinations")
+        found = next(known.likely_first("sqlite"))
+        print(found.name, *sorted(name for name in known if f"loadlock.delivery.destinations.{name}" in sys.modules))
+    """
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["sqlite", "sqlite"]
 
 
 def test_an_unknown_name_is_answered_with_the_choices() -> None:

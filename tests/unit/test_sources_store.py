@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import hashlib
 import os
 import random
@@ -16,8 +17,9 @@ import numpy as np
 import pytest
 
 from loadlock.errors import SourceError, WorkspaceError
+from loadlock.intake.files import open_sources
 from loadlock.model import SourceFile
-from loadlock.staging.frames import MAX_FRAME, MIN_FRAME, FrameReader
+from loadlock.staging.frames import MAX_FRAME, MIN_FRAME, Frame, FrameReader
 from loadlock.staging.sources import SourceStore
 
 MIB = 1 << 20
@@ -181,6 +183,44 @@ def test_slices_are_cut_at_the_limit_and_at_the_end(store: SourceStore) -> None:
     found = store.slices(file, np.array([0, len(content) - 5, len(content), 7]), np.array([MIB, 99, 5, 0]))
     assert found == [content[: 64 * 1024], content[-5:], b"", b""]
     assert store.slices(file, np.array([3]), np.array([100]), limit=10) == [content[3:13]]
+
+
+@pytest.mark.parametrize("change", ["none", "longer", "gone", "other bytes"])
+def test_slices_come_from_the_file_itself_while_it_is_unchanged(
+    store: SourceStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(content := noise(3 * MIB))
+    [source] = open_sources([path])
+    for _ in store.tee(source).open():
+        pass
+    store.remember(source)
+    unpacked: list[object] = []
+    original = FrameReader.content
+
+    def content_of(reader: FrameReader, frame: Frame) -> bytes:
+        unpacked.append(frame)
+        return original(reader, frame)
+
+    monkeypatch.setattr(FrameReader, "content", content_of)
+    if change == "gone":
+        path.unlink()
+    elif change != "none":
+        path.write_bytes(content[::-1] if change == "other bytes" else content + b"x")
+        os.utime(path, ns=(1, 1))
+    places = np.array([2 * MIB, 5, 3 * MIB - 2]), np.array([10, 3, 10])
+    assert store.slices(source.file, *places) == [content[2 * MIB : 2 * MIB + 10], content[5:8], content[-2:]]
+    assert bool(unpacked) == (change != "none")
+
+
+def test_packed_sources_are_cut_from_what_was_kept(store: SourceStore, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv.gz"
+    path.write_bytes(gzip.compress(content := noise(MIB)))
+    [source] = open_sources([path])
+    for _ in store.tee(source).open():
+        pass
+    store.remember(source)
+    assert store.slices(source.file, np.array([MIB // 2]), np.array([20])) == [content[MIB // 2 : MIB // 2 + 20]]
 
 
 def test_each_frame_is_unpacked_once(store: SourceStore, monkeypatch: pytest.MonkeyPatch) -> None:

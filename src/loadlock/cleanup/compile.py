@@ -240,7 +240,9 @@ def _finished(draft: Draft, names: Sequence[str] | None) -> Plan:
     plan = queries.of(plan, draft.build)
     if survey:
         plan = queries.survey(plan, survey.build)
-    queries.try_out(plan)
+    if not draft.decisions:
+        # what was decided since chooses among what was tried out already
+        queries.try_out(plan)
     return plan
 
 

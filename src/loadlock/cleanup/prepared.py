@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import threading
+from collections import deque
 from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,7 @@ class Statements:
 
 _preparable = lru_cache(maxsize=512)(is_preparable)
 _OPEN: WeakSet[Statements] = WeakSet()
+_FREE: deque[Statements] = deque(maxlen=1)
 _LOCAL = threading.local()
 
 
@@ -56,9 +58,22 @@ def query(sql: str, part: pa.Table) -> pa.Table:
         return query_once(sql, part)
     statements = getattr(_LOCAL, "statements", None)
     if statements is None:
-        statements = _LOCAL.statements = Statements()
+        statements = _LOCAL.statements = _taken_over() or Statements()
     found: pa.Table = statements.run(sql, part)
     return found
+
+
+def hand_over() -> None:
+    """Let the next thread that begins have this thread's statements: it need not plan what was tried out here."""
+    if (statements := getattr(_LOCAL, "statements", None)) is not None:
+        _LOCAL.statements = None
+        _FREE.append(statements)
+
+
+def _taken_over() -> Statements | None:
+    with suppress(IndexError):
+        return _FREE.pop()
+    return None
 
 
 def query_once(sql: str, part: pa.Table) -> pa.Table:

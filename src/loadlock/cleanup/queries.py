@@ -7,7 +7,7 @@ from dataclasses import replace
 from loadlock.cleanup.building import Building
 from loadlock.cleanup.distinct import BITS, Local, localized, words
 from loadlock.cleanup.plan import Plan
-from loadlock.cleanup.prepared import query
+from loadlock.cleanup.prepared import hand_over, query
 from loadlock.digest import doubtful, row_hash_sql, schema_seed
 from loadlock.errors import LoadlockError, Mistake, PipelineError
 from loadlock.model import Severity
@@ -97,6 +97,7 @@ def try_out(plan: Plan) -> None:
             part = step.run(part)
         query(plan.queries["main"], part)
         query(plan.queries["texts"], part)
+        hand_over()
     except (duckdb.Error, LoadlockError) as error:
         first = str(error).strip().splitlines()[0]
         mistake = Mistake(message=f"the pipeline can't be compiled: {first}", remedy="Look at its rules and checks.")

@@ -11,3 +11,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from loadlock.cli.app import run
 
     sys.exit(run(sys.argv[1:] if arguments is None else list(arguments)))
+
+
+def script() -> None:
+    """The script `loadlock`: one command, then the process is gone.
+
+    What is registered for the end is done, all output is written. Only the taking apart of modules is left out: it takes
+    as long as some commands, and libraries written in C sometimes fail at it, after the work is done.
+    """
+    try:
+        main()
+    except SystemExit as end:
+        _leave(end.code if isinstance(end.code, int) else int(end.code is not None))
+
+
+def _leave(code: int) -> None:
+    import atexit
+    import os
+    from contextlib import suppress
+
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # nobody reads any more
+            stream.flush()
+    os._exit(code)

@@ -86,10 +86,12 @@ def option_pairs(function: F) -> F:
 def run_options(*, as_json: bool, quiet: bool, log: str = "text", **known: Any) -> Options:
     """The library's options, with a progress display where somebody can see it."""
     from loadlock.cli.progress import make_progress
-    from loadlock.engines.memory import keep_small
+    from loadlock.engines.memory import collect_seldom, keep_small, spare_pandas
     from loadlock.workflow.start import Options
 
     keep_small()
+    spare_pandas()
+    collect_seldom()
     return Options(progress=make_progress(quiet=quiet, log=log), **known)
 
 

@@ -1,17 +1,26 @@
-"""Keeps the memory of a run small.
+"""Keeps the memory of a run small, and Python's own work.
 
-`choose_allocator` and `keep_small` are for the command line: a library must not turn its host's allocator. `give_back` is
-harmless anywhere.
+`choose_allocator`, `keep_small`, `spare_pandas` and `collect_seldom` are for the command line: a library must not change
+its host. `give_back` is harmless anywhere.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from contextlib import suppress
+from functools import cache
+from importlib.abc import MetaPathFinder
+from itertools import count
+from typing import Any
 
+SELDOM = 4
+"""Parts after which what they freed is given back."""
+_OBJECTS = 50_000
 _M_ARENA_MAX = -8
 _ARENAS = 2
+_CALLS = count(1)
 
 
 def choose_allocator() -> None:
@@ -28,17 +37,56 @@ def keep_small() -> None:
     """
     if not sys.platform.startswith("linux") or "MALLOC_ARENA_MAX" in os.environ:
         return
-    import ctypes
-
     with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)
+        _libc().mallopt(_M_ARENA_MAX, _ARENAS)
+
+
+def spare_pandas() -> None:
+    """Keep Arrow from importing pandas, where it is installed, to see whether a list is one of its: that takes a quarter of
+    a second and 30 MiB. Whoever asks Arrow for pandas later (`to_pandas` in a Python rule) gets it."""
+    if "pandas" in sys.modules:
+        return
+    absent = _Absent()
+    sys.meta_path.insert(0, absent)
+    try:
+        import pyarrow as pa
+
+        pa.array([None])
+    finally:
+        sys.meta_path.remove(absent)
+
+
+class _Absent(MetaPathFinder):
+    """Says that pandas is not installed."""
+
+    def find_spec(self, fullname: str, path: object, target: object = None) -> None:
+        """Found is nothing, and nobody else is asked."""
+        if fullname == "pandas":
+            raise ModuleNotFoundError("pandas is left out here", name=fullname)
+
+
+def collect_seldom() -> None:
+    """Look for garbage less often: a run makes many objects and hardly a cycle of them."""
+    gc.set_threshold(_OBJECTS, 20, 50)
 
 
 def give_back() -> None:
-    """Return freed memory to the system, after each part and between stages: a long run needs no more than a short one."""
+    """Return freed memory to the system, between stages: a long run needs no more than a short one."""
     if not sys.platform.startswith("linux"):
         return
+    with suppress(OSError, AttributeError):
+        _libc().malloc_trim(0)
+
+
+def give_back_now_and_then() -> None:
+    """The same at every `SELDOM`th call, for after each part: the next one takes again most of what this one freed, and a
+    page that is taken again costs as much as working on it."""
+    if next(_CALLS) % SELDOM == 0:
+        give_back()
+
+
+@cache
+def _libc() -> Any:
     import ctypes
 
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
+    return ctypes.CDLL(None)

@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,6 +78,14 @@ class FileBlob:
     def opened(self) -> Iterator[Stream]:
         with unchanged(self.path, self.stamp), opened(self.path) as stream:
             yield stream if self.length is None else Section(stream, self.offset, self.length, str(self.path))
+
+    def slices(self, places: Iterable[tuple[int, int]]) -> list[bytes] | None:
+        """The bytes at each (offset, length) as they lie there now; None where the file is not the one that was looked at."""
+        try:
+            with unchanged(self.path, self.stamp), self.path.open("rb") as file:
+                return [os.pread(file.fileno(), length, self.offset + offset) for offset, length in places]
+        except (OSError, SourceError):
+            return None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -53,10 +53,15 @@ class LocalSource:
         """The first bytes, fewer where the file is shorter."""
         return next(self._blocks(size, None), b"")
 
+    def plain(self) -> FileBlob | None:
+        """The file (or range of one) in which the bytes lie as they are; None where they are packed."""
+        blob = self.blob
+        return blob if isinstance(blob, FileBlob) and compression_of(_first_bytes(blob)) is None else None
+
     def sample(self, size: int = 4 << 20) -> list[bytes]:
         """Head, middle and end of a plain file; only the head where seeking is costly."""
-        blob = self.blob
-        if not isinstance(blob, FileBlob) or blob.size <= size or compression_of(_first_bytes(blob)) is not None:
+        blob = self.plain()
+        if blob is None or blob.size <= size:
             return [self.head(size)]
         third = size // 3
         with blob.path.open("rb") as stream:

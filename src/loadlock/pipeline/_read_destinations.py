@@ -85,7 +85,7 @@ def destination_of(url: str, environment: Mapping[str, str]) -> type[Any] | None
     address = registry.address_of(address)
     known = registry.components("destinations")
     scheme = _SCHEME.match(address)
-    for component in known.values():
+    for component in known.likely_first(scheme[1].lower() if scheme else address.rpartition(".")[2].lower()):
         for mark in component.schemes:
             if scheme and scheme[1].lower() == mark:
                 return component

@@ -63,7 +63,7 @@ def _without_auto(value: Mapping[str, Any]) -> dict[str, Any]:
     return {str(name): item for name, item in value.items() if item != _AUTO or name in ("files", "sheet")}
 
 
-def _formats(name: Any) -> dict[str, Any]:
+def _formats(name: Any) -> Mapping[str, Any]:
     """The named format, or all where none is named."""
     formats = registry.components("formats")
     return {name: formats[name]} if name in formats else formats

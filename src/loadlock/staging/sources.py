@@ -6,10 +6,10 @@ A batch can be taken in again from them with another encoding or dialect, and th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from loadlock.durable import clear_debris, workspace_error, written_whole
 from loadlock.errors import WorkspaceError
@@ -25,11 +25,25 @@ if TYPE_CHECKING:
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
+class Original(Protocol):
+    """The file that kept bytes were read from, while it still lies there."""
+
+    def slices(self, places: Iterable[tuple[int, int]]) -> list[bytes] | None:
+        """The bytes at each (offset, length); None where the file is gone or not the one that was read."""
+        ...
+
+
 class SourceStore:
     """Kept sources below the folder `root` (made when first written to): `<2 digits>/<sha256>.zst`. Thread-safe."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._originals: dict[str, Original] = {}
+
+    def remember(self, source: ByteSource) -> None:
+        """Cut slices from the file itself as long as it lies there unchanged: that spares decompressing what was kept."""
+        if (original := getattr(source, "plain", lambda: None)()) is not None:
+            self._originals[source.file.sha256] = original
 
     def has(self, file: SourceFile) -> bool:
         """Whether the file's bytes are kept, whole."""
@@ -54,9 +68,15 @@ class SourceStore:
     ) -> list[bytes]:
         """The bytes at each offset (of the decompressed file), `limit` at most each, in the order asked for.
 
-        Each frame is decompressed once; at most as many are in memory as one slice touches. A range beyond the end is
-        shorter.
+        Taken from the file itself where it is known and unchanged. Else each frame is decompressed once; at most as many
+        are in memory as one slice touches. A range beyond the end is shorter.
         """
+        import numpy as np
+
+        if (original := self._originals.get(file.sha256)) is not None:
+            wanted = zip(offsets.tolist(), np.minimum(lengths, limit).tolist(), strict=True)
+            if (cut := original.slices(wanted)) is not None:
+                return cut
         found = [b""] * len(offsets)
         window = _Window()
         with self.reader(file) as reader:

@@ -26,6 +26,7 @@ from loadlock.quarantine.read import count_rejects, fill_raw
 from loadlock.rows import FILE, JSON_RECORD, PROVENANCE, ROW
 from loadlock.staging.base import Staging
 from loadlock.staging.sources import SourceStore
+from loadlock.workflow.fresh import Fresh
 from loadlock.workflow.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class CleanWork:
     """Files of which no row is taken (`drift: reject`) → why."""
     amendments: Mapping[int, Amendment] = field(default_factory=dict)
     """By the number of the raw part: what operators decided on its rows."""
+    fresh: Fresh | None = None
+    """Who may take the clean parts from memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,6 +159,8 @@ def _clean_part(work: CleanWork, raw: PartRecord) -> list[PartRecord]:
     key = PartKey(batch=work.batch, scope=work.scope, kind=PartKind.CLEAN, seq=seq)
     clean_ref = work.staging.write(key, result.clean, file_index=ref.file_index)
     point("cleanup.part_written")
+    if work.fresh is not None:
+        work.fresh.offer(seq, result.clean)
     # last: a listed clean part says that its rejects are listed too
     return [*records, PartRecord(ref=clean_ref, info=info)]
 

@@ -145,7 +145,7 @@ def _bind(index: int, spec: DestinationSpec, base_folder: Path, environment: Map
 def destination_for(url: str) -> type[Destination]:
     """The component for a URL's scheme or a path's ending."""
     scheme = url.split(":", 1)[0].lower() if "://" in url else None
-    for component in components("destinations").values():
+    for component in components("destinations").likely_first(scheme or url.rpartition(".")[2].lower()):
         for served in component.schemes:
             if scheme == served or (
                 scheme in (None, "file") and served.startswith(".") and url.lower().endswith(served)

@@ -21,6 +21,7 @@ from loadlock.ledger.base import PartRecord
 from loadlock.model import Severity, WriteMode
 from loadlock.workflow.delivering import Deliveries, DeliveryWork
 from loadlock.workflow.destinations import BoundDestination
+from loadlock.workflow.fresh import Fresh
 from loadlock.workflow.later import Later
 
 if TYPE_CHECKING:
@@ -140,6 +141,7 @@ class EarlyRows:
         self._judged = self._given_up = self._taken = False
         self._passed = 0
         self._held: dict[int, pa.Table] = {}
+        self.fresh = Fresh()
         self.digests: dict[int, int] = {}
         """Of what is sent of each part, by its seq."""
 
@@ -160,6 +162,7 @@ class EarlyRows:
         with self._change:
             self._given_up = True
             self._change.notify_all()
+        self.fresh.close()
 
     def passed(self) -> bool:
         """Wait until all parts so far are passed on; False where that will not be."""
@@ -199,11 +202,13 @@ class EarlyRows:
         import numpy as np
         import pyarrow as pa
 
-        table = self._work.workspace.staging.read(record.ref)
+        seq, digest = record.ref.key.seq, int(record.info["digest"], 16)
+        table = self.fresh.take(seq)
+        if table is None:
+            table = self._work.workspace.staging.read(record.ref)
         held = np.zeros(table.num_rows, bool)
         for seen in self._seen:
             held |= seen.repeated(table)
-        seq, digest = record.ref.key.seq, int(record.info["digest"], 16)
         if held.any():
             waiting = self._held[seq] = table.take(np.flatnonzero(held))
             if sum(rows.num_rows for rows in self._held.values()) > MOST_HELD:

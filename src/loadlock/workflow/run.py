@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from loadlock.cleanup.amending import Amendment
 from loadlock.cleanup.batch import BatchVerdict
 from loadlock.cleanup.plan import Plan
-from loadlock.engines.memory import give_back
+from loadlock.engines.memory import give_back, give_back_now_and_then
 from loadlock.errors import BalanceError, InterruptedRunError, LoadlockError, StoppedError, one_interrupt
 from loadlock.faults import point
 from loadlock.ledger.base import PartRecord
@@ -180,6 +180,7 @@ class Runner:
         if not done and self._loads_early(plan):
             pending = self._delivery_work(plan, cleaning.Cleaned.pending())
             self._early = EarlyLoad(pending, task.bound, rows, self._refusable())
+            work = replace(work, fresh=self._early.rows.fresh)
         cleaning.clean_parts(task.engine, work, missing, self._listed)
         give_back()
         parts = ledger.parts(task.batch.batch, self.run, PartKind.CLEAN)
@@ -382,7 +383,7 @@ class Runner:
     def _advance(self, stage: Stage, done: int, rows: int) -> None:
         """A part (or chunk) is done: tell, and keep the memory small."""
         self.progress.advance(stage, done=done, rows=rows)
-        give_back()
+        give_back_now_and_then()
 
     def _received(self) -> Balance:
         return self.balance.with_(rejected_delivery=0)

@@ -74,6 +74,7 @@ def doubts(reports: Mapping[int, FileReport], sources: Sequence[ByteSource]) -> 
 def _stage_file(intake: Intake, source: ByteSource, advance: Callable[[int, int], None]) -> FileReport:
     kept = intake.workspace.sources
     reads = kept.tee(source) if intake.keep_source and not kept.has(source.file) else source
+    kept.remember(source)
     result = read_file(_Tidy(reads), intake.options)
     first = _next_seq(intake)
     staged = rejected = 0
