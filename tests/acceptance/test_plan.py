@@ -128,3 +128,23 @@ def test_a_plan_of_a_delivered_batch_says_that_a_run_would_do_nothing(loadlock: 
     write(loadlock, url, "mode: append", FIRST)
     ended(loadlock, 0, "run", "p.yaml")
     assert "a run would do nothing" in ended(loadlock, 0, "plan", "p.yaml").out
+
+
+def test_a_plan_for_a_file_compares_it_and_leaves_nothing_beside_it(loadlock: CommandLine) -> None:
+    out = loadlock.folder / "out.csv"
+    out.write_text(FIRST, encoding="utf-8")
+    (loadlock.folder / "a.csv").write_text(SECOND, encoding="utf-8")
+    lines = ["pipeline: people", "source: a.csv", "columns: {id: {type: integer}, name: {}, phone: {mask: true}}"]
+    lines.append("destination: {url: out.csv, mode: upsert, key: [id]}")
+    (loadlock.folder / "p.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (entry,) = loadlock.json("plan", "p.yaml", codes=[3])["plan"]
+    counted = [entry[name] for name in ("compared", "inserted", "updated", "unchanged", "deleted", "columns")]
+    assert counted == [True, 1, 1, 1, 0, {"name": 1}]
+    assert (out.read_text(encoding="utf-8"), [p.name for p in loadlock.folder.glob(".out*")]) == (FIRST, [])
+    refused = ended(loadlock, 4, "run", "p.yaml", "--confirm")
+    assert "insert 1, update 1, leave 1, delete 0" in refused.err
+    assert out.read_text(encoding="utf-8") == FIRST
+    ended(loadlock, 3, "run", "p.yaml", "--confirm", stdin=b"yes\n")
+    assert out.read_text(encoding="utf-8").splitlines() == [
+        "id,name,phone", "1,a,11", "2,B,22", "3,c,33", "4,d,44", "5,e,55",
+    ]  # fmt: skip

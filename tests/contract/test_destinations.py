@@ -12,11 +12,12 @@ from loadlock.delivery.base import Target
 from loadlock.delivery.destinations.mysql import MysqlDestination
 from loadlock.delivery.destinations.postgres import PostgresDestination
 from loadlock.testing.contracts.destinations import Case, DestinationContract
+from loadlock.testing.contracts.versions import VersionsContract
 from loadlock.testing.databases import connect_mysql
 
 
 @pytest.mark.postgres
-class TestPostgres(DestinationContract):
+class TestPostgres(DestinationContract, VersionsContract):
     """PostgreSQL, in a schema of its own."""
 
     @pytest.fixture
@@ -38,7 +39,7 @@ class TestPostgres(DestinationContract):
 
 
 @pytest.mark.mysql
-class TestMysql(DestinationContract):
+class TestMysql(DestinationContract, VersionsContract):
     """MariaDB or MySQL, whatever `LOADLOCK_TEST_MYSQL` names."""
 
     @pytest.fixture

@@ -30,6 +30,7 @@ from loadlock.testing.contracts.destinations import (
     part,
     person,
 )
+from loadlock.testing.contracts.versions import VersionsContract
 
 
 def make_case(folder: Path, name: str = "shop.duckdb") -> Case:
@@ -55,7 +56,7 @@ def case(tmp_path: Path) -> Case:
     return make_case(tmp_path)
 
 
-class TestContract(DestinationContract):
+class TestContract(DestinationContract, VersionsContract):
     pass
 
 

@@ -27,6 +27,7 @@ from loadlock.testing.contracts.destinations import (
     part,
     person,
 )
+from loadlock.testing.contracts.versions import VersionsContract
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def case(tmp_path: Path) -> Case:
     return Case(destination=SQLite(), target=target, count=count, execute=execute)
 
 
-class TestContract(DestinationContract):
+class TestContract(DestinationContract, VersionsContract):
     pass
 
 

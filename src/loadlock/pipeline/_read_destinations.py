@@ -182,5 +182,6 @@ def _check_kind(spec: DestinationSpec, path: str, component: type[Any], reading:
         notes.wrong(join(path, "update"), f"a destination of kind {component.name} has no such choice", "Leave it out.")
     modes = component.capabilities.modes
     if spec.mode and spec.mode not in modes:
-        remedy = f"One of: {', '.join(sorted(modes))}."
+        instead = " A DuckDB file (duckdb:///shop.duckdb) knows all." if is_file else ""
+        remedy = f"One of: {', '.join(sorted(modes))}.{instead}"
         notes.wrong(join(path, "mode"), f"a destination of kind {component.name} can't do {spec.mode}", remedy)

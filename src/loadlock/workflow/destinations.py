@@ -127,7 +127,8 @@ def _bind(index: int, spec: DestinationSpec, base_folder: Path, environment: Map
     mode = spec.mode or (WriteMode.REPLACE if is_file else WriteMode.APPEND)
     if mode not in destination.capabilities.modes:
         known = ", ".join(sorted(destination.capabilities.modes))
-        raise UsageError(f"{component.name} has no mode {mode}", hint=f"It knows {known}.")
+        instead = " A DuckDB file (duckdb:///shop.duckdb) knows all." if is_file else ""
+        raise UsageError(f"{component.name} has no mode {mode}", hint=f"It knows {known}.{instead}")
     if mode.by_key and not spec.key:
         raise UsageError(f"mode {mode} needs a key", hint="Name its columns by --key (or `key:`).")
     validity = spec.validity or Validity() if mode == WriteMode.SCD2 else None

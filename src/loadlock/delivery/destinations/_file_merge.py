@@ -9,9 +9,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from loadlock.delivery.base import DeliveryColumn, Published
+from loadlock.delivery.base import DeliveryColumn, Foreseen, Published
+from loadlock.delivery.destinations._duckdb_merge import DuckDBMerge
+from loadlock.delivery.destinations._foresee import foresee
 from loadlock.delivery.destinations._local import Spool
+from loadlock.delivery.names import quote_ansi
+from loadlock.delivery.sqltext import FILE_COLUMN
 from loadlock.errors import Refusal, RefusedError
+from loadlock.model import WriteMode
 from loadlock.rows import FILE
 
 if TYPE_CHECKING:
@@ -76,6 +81,37 @@ class Merge:
         """Write the merged rows, columns in `order`; returns what changed."""
         import pyarrow as pa
 
+        with self._both(old) as connection:
+            published = self._counts(connection, label)
+            for batch in connection.sql(self._merged(order)).to_arrow_reader(READ_ROWS):
+                writer.write(_typed(pa.Table.from_batches([batch]), self._ordered(order)))
+        return published
+
+    def foresee(self, old: Iterator[pa.Table]) -> Foreseen:
+        """What `run` would do."""
+        names = [column.name for column in self.columns]
+        values = ", ".join(f"c{index} as {quote_ansi(name)}" for index, name in enumerate(names))
+        with self._both(old) as connection:
+            connection.execute(f"create view _old as select {values} from o").fetchall()
+            connection.execute(f"create view _new as select {values}, {FILE} as {FILE_COLUMN} from s").fetchall()
+            merge = DuckDBMerge(
+                run=lambda sql: list(connection.execute(sql).fetchall()),
+                changed=lambda sql: 0,
+                quote=quote_ansi,
+                target="_old",
+                staging="_new",
+                unique=(),
+                columns=tuple(names),
+                key=tuple(names[index] for index in self.key),
+                mode=WriteMode.UPSERT,
+            )
+            return foresee(merge, self.new.rows)
+
+    @contextmanager
+    def _both(self, old: Iterator[pa.Table]) -> Iterator[Any]:
+        """A DuckDB with the old rows as `o`, numbered by `_n`, and the new ones as `s`."""
+        import pyarrow as pa
+
         spool = Spool(self.new.folder.with_name(self.new.folder.name + "-old"))
         try:
             for number, table in enumerate(old):
@@ -87,12 +123,9 @@ class Merge:
             with _duckdb(self.new.folder) as connection:
                 self._bind(connection, "o", spool, "_n bigint")
                 self._bind(connection, "s", self.new, f"{FILE} integer")
-                published = self._counts(connection, label)
-                for batch in connection.sql(self._merged(order)).to_arrow_reader(READ_ROWS):
-                    writer.write(_typed(pa.Table.from_batches([batch]), self._ordered(order)))
+                yield connection
         finally:
             spool.remove()
-        return published
 
     def _bind(self, connection: Any, name: str, spool: Spool, last: str) -> None:
         """The spool as a view; an empty table of the same columns where it holds nothing."""

@@ -16,7 +16,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from loadlock.delivery.base import DeliveryColumn, Job, Opened, Published, Session, TableInfo, Target, Undone, Written
+from loadlock.delivery.base import (
+    DeliveryColumn,
+    Foreseen,
+    Job,
+    Opened,
+    Published,
+    Session,
+    TableInfo,
+    Target,
+    Undone,
+    Written,
+)
 from loadlock.delivery.destinations import _file_merge as merging
 from loadlock.delivery.destinations._file_undo import FileUndo, fingerprint, read_record
 from loadlock.delivery.destinations._local import (
@@ -140,11 +151,9 @@ class FileSession(Session):
 
     def open(self) -> Opened:
         check_folder(self._path)
-        self._lock.acquire(self._job.wait_seconds)
+        if not self._job.trial:
+            self._begin()
         self._is_open = True
-        self._find_record()
-        keep = self._spool.folder if self._published else None
-        clear_debris(hidden_path(self._path, "run", ""), keep=keep)
         exists = self._path.exists()
         if not exists and not self._job.create:
             raise RefusedError(f"{self._label} does not exist", hint="Create it, or allow it by `create: true`.")
@@ -152,6 +161,13 @@ class FileSession(Session):
         check_names(column.name for column in self._columns)
         table = self._form.planned(self._columns)
         return Opened(table=table, created=not exists, staged=False, published=self._published)
+
+    def _begin(self) -> None:
+        """Lock the file, look for an earlier publish, tidy up."""
+        self._lock.acquire(self._job.wait_seconds)
+        self._find_record()
+        keep = self._spool.folder if self._published else None
+        clear_debris(hidden_path(self._path, "run", ""), keep=keep)
 
     def _find_record(self) -> None:
         """Was this delivery published by a run that was cut off? Other records are of runs that are over."""
@@ -191,7 +207,7 @@ class FileSession(Session):
             if (refusal := merging.key_refusal(spooled(rows), self._key_indexes(), self._spool)) is not None:
                 raise RowsRefusedError(refusal)
             self._spool.write(chunk.id, spooled(rows))
-        else:
+        elif not self._job.trial:
             with os_errors(f"can't write {self._label}"):
                 self._write(rows.select([column.name for column in self._columns]))
         self._chunks.add(chunk.id)
@@ -207,6 +223,26 @@ class FileSession(Session):
                 self._writer = self._form.start(self._new, self._columns)
         if rows is not None:
             self._writer.write(rows)
+
+    def foresee(self, rows: int) -> Foreseen:
+        """From the file as it is; an upsert is compared with it."""
+        self._ready()
+        if not self._path.exists():
+            return Foreseen(inserted=rows)
+        with os_errors(f"can't read {self._label}"):
+            if self._job.mode == WriteMode.UPSERT:
+                return self._merger.foresee(self._form.read(self._path, delivered_columns(self._job)))
+            before = self._count_before()
+        return Foreseen(inserted=rows, deleted=before if self._job.mode == WriteMode.REPLACE else 0, rows_before=before)
+
+    def _count_before(self) -> int:
+        """Rows of the file; what is replaced need not be a file of this format."""
+        try:
+            return self._form.count(self._path)
+        except RefusedError:
+            if self._job.mode == WriteMode.REPLACE:
+                return 0
+            raise
 
     def publish(self, *, rows: int, digest: str) -> Published:
         self._ready()
@@ -230,27 +266,28 @@ class FileSession(Session):
         assert self._writer is not None
         self._writer.close()
         self._writer = None
-        deleted = 0
-        if self._job.mode == WriteMode.REPLACE and self._path.exists():
-            # what is replaced need not be a file of this format
-            with suppress(RefusedError):
-                deleted = self._form.count(self._path)
+        is_replaced = self._job.mode == WriteMode.REPLACE and self._path.exists()
+        deleted = self._count_before() if is_replaced else 0
         inserted = inserted_by_file(self._by_file)
         return Published(inserted=sum(self._by_file.values()), deleted=deleted, by_file=inserted)
 
     def _merge(self) -> Published:
         columns = delivered_columns(self._job)
         old = self._form.read(self._path, columns) if self._path.exists() else iter(())
-        merge = merging.Merge(
+        writer = self._form.start(self._new, self._columns)
+        published = self._merger.run(old, writer, [column.name for column in self._columns], self._label)
+        writer.close()
+        return published
+
+    @property
+    def _merger(self) -> merging.Merge:
+        columns = delivered_columns(self._job)
+        return merging.Merge(
             columns=columns,
             key=self._key_indexes(),
             lineage=tuple(index for index, column in enumerate(columns) if column.name in LINEAGE_NAMES),
             new=self._spool,
         )
-        writer = self._form.start(self._new, self._columns)
-        published = merge.run(old, writer, [column.name for column in self._columns], self._label)
-        writer.close()
-        return published
 
     def _key_indexes(self) -> tuple[int, ...]:
         names = [column.name for column in delivered_columns(self._job)]

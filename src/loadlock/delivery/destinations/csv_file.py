@@ -45,6 +45,7 @@ class CsvFile:
     capabilities: ClassVar[Capabilities] = Capabilities(
         modes=frozenset({WriteMode.APPEND, WriteMode.REPLACE, WriteMode.UPSERT}),
         transactions=False,
+        foresees=True,
         undoes=frozenset({WriteMode.APPEND, WriteMode.REPLACE, WriteMode.UPSERT}),
     )
 

@@ -47,6 +47,7 @@ class NdjsonFile:
     capabilities: ClassVar[Capabilities] = Capabilities(
         modes=frozenset({WriteMode.APPEND, WriteMode.REPLACE, WriteMode.UPSERT}),
         transactions=False,
+        foresees=True,
         undoes=frozenset({WriteMode.APPEND, WriteMode.REPLACE, WriteMode.UPSERT}),
     )
 

@@ -35,6 +35,7 @@ class ParquetFile:
     capabilities: ClassVar[Capabilities] = Capabilities(
         modes=frozenset({WriteMode.APPEND, WriteMode.REPLACE, WriteMode.UPSERT}),
         transactions=False,
+        foresees=True,
         undoes=frozenset({WriteMode.APPEND, WriteMode.REPLACE, WriteMode.UPSERT}),
     )
 

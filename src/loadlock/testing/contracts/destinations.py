@@ -29,11 +29,10 @@ from loadlock.testing.contracts.cases import ignore as ignore
 from loadlock.testing.contracts.cases import job as job
 from loadlock.testing.contracts.cases import part as part
 from loadlock.testing.contracts.cases import person as person
-from loadlock.testing.contracts.versions import VersionsContract
 from loadlock.testing.contracts.write_modes import WriteModeContract
 
 
-class DestinationContract(WriteModeContract, VersionsContract):
+class DestinationContract(WriteModeContract):
     """Subclass it and define the fixture `case`."""
 
     def _any_mode(self, case: Case) -> WriteMode:
