@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -14,7 +15,7 @@ import pytest
 
 from loadlock.errors import SourceError, SourceUnavailableError
 from loadlock.intake.files import Keep, find_files, open_sources
-from loadlock.intake.places import http
+from loadlock.intake.places import download, http
 from loadlock.intake.places.download import Downloads, Patience
 from loadlock.intake.places.http import http_files
 from loadlock.testing.web_server import Fault, WebServer, web_server
@@ -183,10 +184,50 @@ def test_what_a_killed_process_fetched_whole_is_not_fetched_again(site: WebServe
     for _ in range(2):
         with downloads_in(tmp_path) as downloads:
             assert downloads.fetch(file).path.read_bytes() == DATA
-    assert len(site.ranges()) == 1
+    assert site.ranges() == [None, f"bytes={len(DATA) - 1}-"]
     with downloads_in(tmp_path) as downloads:
         downloads.fetch(file)
         downloads.discard()
+    assert list((tmp_path / "d").iterdir()) == []
+
+
+def test_what_was_staged_is_kept_for_the_next_run_and_fetched_anew_where_it_changed(
+    site: WebServer, tmp_path: Path
+) -> None:
+    [file] = http_files(site.put("/a.csv", DATA))
+    for data, tag in ((DATA, '"1"'), (DATA, '"1"'), (b"x" + DATA[1:], '"2"')):
+        site.put("/a.csv", data, etag=tag, head=False)
+        with downloads_in(tmp_path) as downloads:
+            assert downloads.fetch(file).path.read_bytes() == data
+            downloads.discard(cached=True)
+    last = f"bytes={len(DATA) - 1}-"
+    assert site.ranges() == [None, last, last]
+
+
+def test_what_was_kept_and_is_damaged_is_fetched_anew(site: WebServer, tmp_path: Path) -> None:
+    [file] = http_files(site.put("/a.csv", DATA))
+    with downloads_in(tmp_path) as downloads:
+        path = downloads.fetch(file).path
+        downloads.discard(cached=True)
+    path.write_bytes(b"?" + DATA[1:])
+    with downloads_in(tmp_path) as downloads:
+        assert downloads.fetch(file).path.read_bytes() == DATA
+
+
+def test_the_oldest_of_what_is_too_much_to_keep_goes(
+    site: WebServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [http_files(site.put(f"/{name}.csv", DATA))[0] for name in "ab"]
+    for seconds, file in enumerate(files):
+        with downloads_in(tmp_path) as downloads:
+            path = downloads.fetch(file).path
+            downloads.discard(cached=True)
+            os.utime(path, (time.time() - 10 + seconds,) * 2)
+    monkeypatch.setattr(download, "CACHE_BYTES", len(DATA) * 3 // 2)
+    with downloads_in(tmp_path) as downloads:
+        downloads.sweep()
+        assert [found.name for found in (tmp_path / "d").glob("*.data")] == [path.name]
+        downloads.clear()
     assert list((tmp_path / "d").iterdir()) == []
 
 

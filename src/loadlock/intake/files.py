@@ -42,9 +42,9 @@ class Keep:
         spool = Spool(folder)
         return cls(spool=spool, downloads=Downloads(spool, downloads, patience=patience))
 
-    def discard(self) -> None:
-        """Remove all of it: it is staged."""
-        self.downloads.discard()
+    def discard(self, *, cached: bool = False) -> None:
+        """Remove all of it: it is staged. With `cached` what was fetched may stay for the next run."""
+        self.downloads.discard(cached=cached)
         self.spool.close()
 
     def close(self) -> None:

@@ -56,6 +56,8 @@ def forget(
             for file in own:
                 space.sources.remove(file)
             reports = _remove_reports(space, batch.batch)
+            with space.keep() as fetched:
+                fetched.downloads.clear()
         return Forgotten(batch=batch.batch, sources=len(own), reports=reports, notes=_notes(space, shared=len(shared)))
 
 

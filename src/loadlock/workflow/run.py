@@ -121,7 +121,7 @@ class Runner:
                 keep_source=task.pipeline.source.keep,
             )
             take_in(intake, task.sources, partial(self._advance, Stage.INTAKE))
-            task.keep.discard()
+            task.keep.discard(cached=task.pipeline.source.keep)
             self.progress.end(Stage.INTAKE)
             for note in doubts(self.ledger.file_reports(task.batch.batch, task.batch.generation), task.sources):
                 self.progress.say(note)

@@ -97,7 +97,7 @@ def run_pipeline(pipeline: Pipeline, options: Options, *, path: str | None = Non
         keep = stack.enter_context(workspace.keep(Patience(say=options.progress.say)))
         received = receive(workspace.ledger, pipeline, wish, keep)
         if received.noop is not None:
-            keep.discard()
+            keep.discard(cached=pipeline.source.keep)
             return RunResult(document=noop_document(whole_run(workspace, received.noop)), workspace=workspace.root)
         assert received.batch is not None
         batch = received.batch.batch

@@ -20,7 +20,9 @@ from loadlock.intake._blobs import Spool
 from loadlock.intake.places.base import Facts, InterruptedFetchError, Opened, RemoteFile
 
 KEPT_SECONDS = 7 * 86_400
-"""How long what a failed run fetched is kept for the next one."""
+"""How long what a run fetched is kept for the next one."""
+CACHE_BYTES = 4 << 30
+"""How much of what was fetched and staged is kept for the next run, the newest first."""
 _LONGEST_WAIT = 60.0
 _RESTARTS = 3
 
@@ -106,12 +108,24 @@ class Downloads:
                 found.append(Fetched(label=label, path=path, sha256=note.sha256))
         return found
 
-    def discard(self) -> None:
-        """Remove what was fetched: it is staged."""
+    def discard(self, *, cached: bool = False) -> None:
+        """Remove what was fetched: it is staged.
+
+        With `cached` what its place can confirm is kept, so that a later run needs to fetch only what is new there.
+        """
         for path, _ in self._held.values():
+            note = _read_note(path) if cached else None
             with suppress(OSError):
-                _remove(path)
+                if note is None or note.version is None or note.sha256 is None:
+                    _remove(path)
+                else:
+                    os.utime(path)
         self.close()
+
+    def clear(self) -> None:
+        """Remove what no process holds."""
+        for path in self._resting():
+            self._remove_unheld(path)
 
     def close(self) -> None:
         """Let others use what was fetched; called again it does nothing."""
@@ -120,14 +134,29 @@ class Downloads:
         self._held.clear()
 
     def sweep(self) -> None:
-        """Remove what no process holds and nobody came back for."""
+        """Remove what no process holds and nobody came back for, and the oldest of what is too much to keep."""
+        kept = 0
+        for path in self._resting():
+            with suppress(OSError):
+                kept += path.stat().st_size
+                if time.time() - path.stat().st_mtime > KEPT_SECONDS or kept > CACHE_BYTES:
+                    self._remove_unheld(path)
+
+    def _resting(self) -> list[Path]:
+        """What lies in the folder, the newest first."""
         if self._folder is None or not self._folder.is_dir():
-            return
+            return []
+        times = {}
         for path in self._folder.glob("*.data"):
             with suppress(OSError):
-                if time.time() - path.stat().st_mtime > KEPT_SECONDS and self._hold(path.stem):
-                    _remove(path)
-                    self._held.pop(path.stem)[1].close()
+                times[path] = path.stat().st_mtime_ns
+        return sorted(times, key=times.__getitem__, reverse=True)
+
+    def _remove_unheld(self, path: Path) -> None:
+        if path.stem not in self._held and self._hold(path.stem):
+            with suppress(OSError):
+                _remove(path)
+            self._held.pop(path.stem)[1].close()
 
     def _place(self, stem: str) -> Path:
         return self._hold(stem) or self._spool.path()
@@ -168,9 +197,14 @@ class _Fetch:
         earlier = _read_note(self._path)
         if earlier and earlier.version and self._path.exists():
             self._known = earlier.facts
-            self._take_up()
+            self._take_up(whole=earlier.sha256 is not None)
         for _ in range(_RESTARTS):
             self._read_on()
+            if earlier and earlier.sha256 and earlier.facts == self._known and self._sha256 != earlier.sha256:
+                # what lay here is not what was fetched then
+                earlier = None
+                self._begin()
+                continue
             if self._tried(lambda: self._remote.unchanged(self._facts)):
                 return self._whole()
             self._begin()
@@ -180,14 +214,23 @@ class _Fetch:
         )
 
     @property
+    def _sha256(self) -> str:
+        return self._digest.hexdigest()
+
+    @property
     def _facts(self) -> Facts:
         assert self._known is not None
         return self._known
 
-    def _take_up(self) -> None:
-        """Go on behind what an earlier process fetched."""
+    def _take_up(self, *, whole: bool) -> None:
+        """Go on behind what an earlier process fetched; of a whole file the last byte is asked for anew.
+
+        So its place must say that it is still the same file: not all of them tell that otherwise.
+        """
+        left = self._path.stat().st_size - whole
         with self._path.open("rb") as file:
-            while data := file.read(1 << 20):
+            while left > 0 and (data := file.read(min(1 << 20, left))):
+                left -= len(data)
                 self._digest.update(data)
                 self._count += len(data)
         if self._known and self._known.size is not None and self._count > self._known.size:
@@ -264,7 +307,7 @@ class _Fetch:
 
     def _whole(self) -> Fetched:
         flush_to_disk(self._path)
-        label, digest = self._remote.label, self._digest.hexdigest()
+        label, digest = self._remote.label, self._sha256
         _write_note(self._path, _Note(label=label, sha256=digest, **asdict(self._facts)))
         return Fetched(label=label, path=self._path, sha256=digest)
 
