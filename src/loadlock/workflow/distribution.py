@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loadlock.cleanup.plan import Plan
 from loadlock.digest import quote
 from loadlock.rows import IDENTITY
+from loadlock.staging.base import Staging
 from loadlock.workflow.cleaning import QUERY_MEMORY, Cleaned
-from loadlock.workflow.workspace import Workspace
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -95,16 +96,16 @@ class Spreads:
 
 
 @contextmanager
-def spreads(workspace: Workspace, cleaned: Cleaned, plan: Plan) -> Iterator[Spreads]:
-    """The spreads of the batch's clean rows, without those that lost."""
+def spreads(place: tuple[Staging, Path], cleaned: Cleaned, plan: Plan) -> Iterator[Spreads]:
+    """The spreads of the batch's clean rows, without those that lost. `place`: where they lie, and a folder to spill into."""
     import duckdb
 
     refs = [record.ref for record in cleaned.parts if record.ref.rows]
     # one thread: the edges are the same however often they are worked out
-    config: dict[str, Any] = {"memory_limit": QUERY_MEMORY, "temp_directory": str(workspace.temp), "threads": "1"}
+    config: dict[str, Any] = {"memory_limit": QUERY_MEMORY, "temp_directory": str(place[1]), "threads": "1"}
     with duckdb.connect(config=config) as connection:
         connection.execute("set timezone = 'UTC'").fetchall()
-        workspace.staging.bind(connection, "clean", refs, columns=[*(name for name, _ in plan.columns), *IDENTITY])
+        place[0].bind(connection, "clean", refs, columns=[*(name for name, _ in plan.columns), *IDENTITY])
         query = "select * from clean a"
         if cleaned.losers is not None:
             connection.register("lost", cleaned.losers.select(list(IDENTITY)))

@@ -3,51 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from loadlock.cleanup.plan import DriftCheck, Plan
 from loadlock.cleanup.tallies import ColumnTally, Tallies
 from loadlock.ledger.base import Ledger, RunRecord
 from loadlock.model import RunStatus
+from loadlock.staging.base import Staging
 from loadlock.workflow.cleaning import Cleaned
-from loadlock.workflow.distribution import STATE, spreads
+from loadlock.workflow.distribution import STATE, Spread, spreads
 from loadlock.workflow.workspace import Workspace
 
 _LOOKED = 200
 """Newest runs among which the one before is looked for."""
 
 
-def compared(cleaned: Cleaned, plan: Plan, workspace: Workspace, run: RunRecord) -> Cleaned:
-    """The batch with a finding for each `drift` check that does not hold; how its values are spread is written down."""
+def compared(
+    cleaned: Cleaned, plan: Plan, workspace: Workspace, run: RunRecord, *, scratch: Staging | None = None
+) -> Cleaned:
+    """The batch with a finding for each `drift` check that does not hold; how its values are spread is written down.
+
+    `scratch`: where the clean parts of a preview lie, of which nothing is kept.
+    """
     if not plan.drifts:
         return cleaned
     before = _delivered_before(workspace.ledger, run)
-    moved = _spread(cleaned, plan, workspace, run, before)
+    moved = _moves(cleaned, plan, (scratch or workspace.staging, workspace.temp), before)
+    if scratch is None and moved.spreads:
+        workspace.ledger.save_state(run.run, {STATE: moved.spreads})
     if before is None or before.document is None:
         return cleaned
     name = f"batch {before.batch[:12]}"
     found = [
         {"message": said, "severity": str(check.severity), "passed": False, "value": value, "path": check.path}
         for check in plan.drifts
-        for said, value in (*_faults(check, cleaned, before.document, name), *_moved(check, moved, name))
+        for said, value in (*_faults(check, cleaned, before.document, name), *_moved(check, moved.distances, name))
     ]
     return replace(cleaned, findings=[*cleaned.findings, *found])
 
 
-def _spread(
-    cleaned: Cleaned, plan: Plan, workspace: Workspace, run: RunRecord, before: RunRecord | None
-) -> dict[str, float]:
-    """By column what percentage of its values lies elsewhere than before; the spreads are kept for the next batch."""
+@dataclass(frozen=True, kw_only=True)
+class _Moves:
+    """By column how its values are spread, and what percentage of them lies elsewhere than before."""
+
+    spreads: dict[str, Spread] = field(default_factory=dict)
+    distances: dict[str, float] = field(default_factory=dict)
+
+
+def _moves(cleaned: Cleaned, plan: Plan, place: tuple[Staging, Path], before: RunRecord | None) -> _Moves:
+    """`place`: where the clean parts lie, and a folder to spill into."""
     wanted = [check for check in plan.drifts if check.values is not None]
     names = [n for n, _ in plan.columns if any(not check.columns or n in check.columns for check in wanted)]
     if not names or not cleaned.clean:
-        return {}
+        return _Moves()
     earlier = {} if before is None else before.state.get(STATE, {})
-    with spreads(workspace, cleaned, plan) as found:
+    with spreads(place, cleaned, plan) as found:
         distances = {name: found.distance(name, earlier[name]) for name in names if name in earlier}
-        workspace.ledger.save_state(run.run, {STATE: {name: found.of(name) for name in names}})
-    return {name: distance for name, distance in distances.items() if distance is not None}
+        kept = {name: found.of(name) for name in names}
+    return _Moves(spreads=kept, distances={name: far for name, far in distances.items() if far is not None})
 
 
 def _moved(check: DriftCheck, moved: dict[str, float], name: str) -> Iterator[tuple[str, str]]:

@@ -230,7 +230,7 @@ class _Comparison:
         parts = [one for one in made if one.ref.key.kind == PartKind.CLEAN]
         verdict = cleaning.judge(self.workspace, work, self.parts, parts)
         cleaned = cleaning.settle(self.engine, work, self.amended.counted(self.parts), parts, verdict)
-        cleaned = compared(cleaned, plan, self.workspace.ledger, record)
+        cleaned = compared(cleaned, plan, self.workspace, record, scratch=self.staging)
         if cleaned.losers is not None:
             made += cleaning.write_losers(work, self.parts, cleaned.losers)
         check_after(self.staged, plan, self.pipeline, cleaned.tallies.found)
