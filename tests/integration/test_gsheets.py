@@ -15,7 +15,7 @@ import pytest
 from loadlock.delivery.base import Target
 from loadlock.delivery.deliver import Delivery
 from loadlock.delivery.destinations.gsheets import GoogleSheets
-from loadlock.errors import DoesNotFitError, RefusedError
+from loadlock.errors import DoesNotFitError, LockedError, RefusedError
 from loadlock.model import Receipt, VerifyLevel, WriteMode
 from loadlock.sheets import pace as _sheets_pace
 from loadlock.testing.contracts.destinations import Case, DestinationContract, columns, deliver, job, part
@@ -315,3 +315,38 @@ def test_pacing_stays_below_the_quota_across_objects(monkeypatch: pytest.MonkeyP
     one.take("read")
     assert slept == [57.0]
     assert next(iter(tmp_path.iterdir())).stat().st_mode & 0o777 == 0o600
+
+
+def test_hidden_sheets_that_nobody_needs_are_swept_under_the_lock(sheet: Sheet) -> None:
+    given = columns("id:integer", "name:text", key=("id",))
+    case = sheet.case()
+    for number in (1, 2, 3):
+        work = job(case, given, WriteMode.UPSERT, f"run{number}", undo=3)
+        deliver(case, work, [part(given, [(1, f"{number}")])])
+    for run in ("over", "waits"):
+        # only one is held at a time: its rows stay for `resume`
+        with Delivery(case.destination, job(case, given, WriteMode.UPSERT, run, undo=3)) as delivery:
+            delivery.open()
+            delivery.load([(1, part(given, [(2, run)]))], lambda _: None)
+            hidden = [tab for tab in sheet.emulator.tabs(sheet.id) if tab.startswith("__loadlock")]
+            assert len(hidden) == 4
+            with pytest.raises(LockedError, match=run):
+                _sweep(case, keep=1, ended=["over:People"], dry_run=False)
+    assert _sweep(case, keep=3, ended=["over:People"], dry_run=False) == []
+    shown = _sweep(case, keep=1, ended=["waits:People"], dry_run=True)
+    assert len(shown) == 3
+    assert _sweep(case, keep=1, ended=["waits:People"], dry_run=False) == shown
+    left = [tab for tab in sheet.emulator.tabs(sheet.id) if tab.startswith("__loadlock")]
+    assert len(left) == 1
+    assert _sweep(case, keep=0, ended=[], dry_run=False) == [f"hidden sheet {left[0]}"]
+    with Delivery(case.destination, job(case, given, WriteMode.UPSERT, "next")) as delivery:
+        delivery.open()  # the lock was given back
+        delivery.abandon()
+
+
+def _sweep(case: Case, **how: Any) -> list[str]:
+    session = case.destination.session(job(case, (), WriteMode.UPSERT, "gc", create=False))
+    try:
+        return session.sweep(**how)
+    finally:
+        session.close()

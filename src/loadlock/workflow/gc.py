@@ -208,8 +208,9 @@ def _sweep(workspace: Workspace, bound: BoundDestination, retention: Retention, 
     ended = [f"{run.run}:{bound.target.table or 'file'}" for run in workspace.ledger.runs() if run.status in _SETTLED]
     keep = bound.undo if retention.undo is None else retention.undo
     job = Job(
-        run="gc", batch="", pipeline="", target=bound.target, columns=(), mode=bound.mode, create=False, undo=keep
-    )
+        run="gc", batch="", pipeline="", target=bound.target, columns=(), mode=bound.mode, key=bound.spec.key, create=False,
+        undo=keep,
+    )  # fmt: skip
     try:
         if bound.destination.inspect(bound.target) is None:
             return

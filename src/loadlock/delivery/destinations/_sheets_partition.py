@@ -7,7 +7,7 @@ not: every mark says which part of how many it is, and a run that was cut off be
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import reduce
 from itertools import chain
 from operator import add
@@ -42,7 +42,11 @@ def check_partition(job: Job) -> None:
             "`partition` needs a key", hint="Name by `key:` the columns whose values decide where a row goes."
         )
     if job.mode == WriteMode.MIRROR:
-        raise UsageError("a mirror can't be divided among spreadsheets", hint="Use mode replace or upsert.")
+        raise UsageError(
+            "a mirror can't be divided among spreadsheets: they are published one after the other, and where the second is"
+            " stopped because too much would go from it, the first would be a mirror already",
+            hint="Use mode replace, which takes all rows away too, or upsert, which takes none.",
+        )
 
 
 class PartitionedSession(Session):
@@ -186,6 +190,9 @@ class PartitionedSession(Session):
             except UndoneError:
                 continue
         return reduce(add, undone, Undone())
+
+    def sweep(self, *, keep: int, ended: Collection[str], dry_run: bool) -> list[str]:
+        return [name for part in self._parts for name in part.sweep(keep=keep, ended=ended, dry_run=dry_run)]
 
     def abandon(self) -> None:
         for part in self._parts:

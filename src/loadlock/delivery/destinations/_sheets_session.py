@@ -6,7 +6,7 @@ and begin by looking at what is there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -28,12 +28,14 @@ from loadlock.delivery.destinations import _sheets_undo as undoing
 from loadlock.delivery.destinations._sheets_aim import Aim, aim_at
 from loadlock.delivery.destinations._sheets_cells import Encoder
 from loadlock.delivery.destinations._sheets_check import Need, Room, check_room, check_tab, estimate
+from loadlock.delivery.destinations._sheets_drift import Drift
 from loadlock.delivery.destinations._sheets_foresee import Foresight, InTab, Rehearsal
 from loadlock.delivery.destinations._sheets_lock import Lease, stage_requests
 from loadlock.delivery.destinations._sheets_rows import last_row
 from loadlock.delivery.destinations._sheets_stage import Stage
 from loadlock.delivery.destinations._sheets_state import Names, State, read_state, tab_markers
 from loadlock.delivery.destinations._sheets_survey import Survey, check_keys, joined, survey
+from loadlock.delivery.destinations._sheets_sweep import Sweep
 from loadlock.delivery.destinations._sheets_turn import Turn, Way, turn
 from loadlock.delivery.sqltext import published_from
 from loadlock.errors import BalanceError, LoadlockError, RefusedError, StoppedError, UnavailableError
@@ -172,23 +174,8 @@ class SheetsSession(Session):
             )
 
     def _drift(self, state: State, aim: Aim, found: Survey | int) -> Iterator[str]:
-        """What people changed since the last delivery. A mode that would overwrite it stops."""
-        marks = state.markers(aim.tab.sheet_id)
-        if not marks or marks[-1][1].get("end") is None:
-            return
-        last = marks[-1][1]
-        rows = (found if isinstance(found, int) else found.last) - 1
-        changed = not isinstance(found, int) and last.get("total") is not None and found.total != last["total"]
-        if rows == last["end"] - 1 and not changed:
-            return
-        count = f": {rows:,} rows stand there now, {last['end'] - 1:,} then" if rows != last["end"] - 1 else ""
-        text = f"{self._label}: the delivered columns were changed since run {last['run']}{count}"
-        if self._job.mode.takes_all and changed and not self._ways.overwrite:
-            raise StoppedError(
-                f"{text}; a {self._job.mode} would overwrite that, nothing was touched",
-                hint="Look at the sheet's version history. To overwrite the changes, set `edits: overwrite`.",
-            )
-        yield text
+        drift = Drift(job=self._job, label=self._label, overwrite=self._ways.overwrite)
+        return drift.notes(state.markers(aim.tab.sheet_id), found)
 
     def _check_room(self, state: State, rows: int) -> None:
         aim, names = self._looking()
@@ -405,6 +392,11 @@ class SheetsSession(Session):
         if self._undo is None:
             raise RefusedError("there is nothing to take back")
         return self._undo.carry_out()
+
+    def sweep(self, *, keep: int, ended: Collection[str], dry_run: bool) -> list[str]:
+        """States kept for rollbacks, and staging tabs of runs that are over."""
+        sweep = Sweep(wire=self._wire, sheet=self._sheet, job=self._job, label=self._label, keep=keep, ended=ended)
+        return sweep.carry_out(dry_run=dry_run)
 
     def abandon(self) -> None:
         if self._stage is not None and self._published is None:
