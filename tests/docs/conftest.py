@@ -6,7 +6,8 @@ What a page says with its blocks:
   is what must be printed, standard output before standard error;
 - ``<!-- file: NAME -->`` before a block writes the block's text to that file;
 - ``<!-- exit: N -->`` before a ```sh block: its last command ends with N (0 or 3 otherwise);
-- ``<!-- needs: postgres -->`` before a block: only where that server is, and only such blocks there; ``SHOP_DB`` is its URL;
+- ``<!-- needs: postgres -->`` before a block: only where that server is, and only such blocks there; ``SHOP_DB`` is its URL
+  (``sheets``: the emulator of Google Sheets, and the address of the API is set in the environment);
 - ``<!-- not run -->`` before a block: shown only.
 
 In shown output `...` stands for anything; ids of runs and batches, times, seconds and `/home/ann/shop` (the reader's folder)
@@ -27,6 +28,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from loadlock.sheets.wire import ENDPOINT
 from loadlock.testing.command import CommandLine
 
 FOLDER = "/home/ann/shop"
@@ -38,7 +40,7 @@ _BATCH_ID = r"(?<![0-9a-f])(?:[0-9a-f]{64}|[0-9a-f]{12})(?![0-9a-f])"
 _ID = re.compile(f"{_RUN_ID}|{_BATCH_ID}")
 _VARYING = re.compile(rf"(?P<id>{_RUN_ID}|{_BATCH_ID})|\d{{4}}-\d\d-\d\dT[\d:.]+Z|\b\d+\.\d+ s\b|(?P<any>\.\.\.)")
 _PROGRESS = re.compile(r"^(intake|cleanup|delivery): .* done$\n?", re.MULTILINE)
-_PORTS = {"postgres": 5432, "mysql": 3306}
+_PORTS = {"postgres": 5432, "mysql": 3306, "sheets": 443}
 _SHELL = re.compile(r"[|&;<>$`()]")
 
 
@@ -135,7 +137,8 @@ class PageRun:
 
     def _environment(self, block: Block) -> dict[str, str]:
         needed = block.notes.get("needs", "").split()
-        return {**self.exported, **({"SHOP_DB": self.servers[needed[0]]} if needed else {})}
+        sheets = {ENDPOINT: self.servers["sheets"]} if "sheets" in self.servers else {}
+        return {**self.exported, **sheets, **({"SHOP_DB": self.servers[needed[0]]} if needed else {})}
 
     def _one(self, statement: str, environment: dict[str, str]) -> tuple[int, str]:
         if export := re.fullmatch(r"export (\w+)=(\S+)", statement):
@@ -220,7 +223,7 @@ def run_page(tmp_path: Path) -> Callable[..., None]:
 
     def run(page: Path, **servers: str) -> None:
         folder = tmp_path / "shop"
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         PageRun(page=page, folder=folder, servers=servers).run()
 
     return run
