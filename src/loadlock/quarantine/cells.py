@@ -42,9 +42,9 @@ def cells_of(table: pa.Table, layout: Layout) -> Cells:
     values, raw = dict(was), raw_column(table)
     for column, (at, news) in corrections(table).items():
         if column == RAW_COLUMN:
-            raw = _replaced(raw, at, news)
+            raw = replaced(raw, at, news)
         elif column in values:
-            values[column] = _replaced(values[column], at, news)
+            values[column] = replaced(values[column], at, news)
     return Cells(info=_info(table, layout.token), values=values, raw=raw, was=was, staged=staged.is_valid())
 
 
@@ -134,12 +134,12 @@ def raw_column(table: pa.Table) -> pa.Array:
         )
 
 
-def corrections(table: pa.Table) -> dict[str, tuple[list[int], list[str | None]]]:
-    """Corrected column → the rows (indexes) and their new values; "" = raw text."""
+def corrections(table: pa.Table, name: str = "corrected") -> dict[str, tuple[list[int], list[str | None]]]:
+    """Corrected column → the rows (indexes) and their new values; "" = raw text. `name`: where they stand, if anywhere."""
     found: dict[str, tuple[list[int], list[str | None]]] = {}
-    if "corrected" not in table.column_names or table["corrected"].null_count == table.num_rows:
+    if name not in table.column_names or table[name].null_count == table.num_rows:
         return found
-    for index, text in enumerate(table["corrected"].to_pylist()):
+    for index, text in enumerate(table[name].to_pylist()):
         for column, new in json.loads(text).items() if text else ():
             at, news = found.setdefault(column, ([], []))
             at.append(index)
@@ -147,7 +147,8 @@ def corrections(table: pa.Table) -> dict[str, tuple[list[int], list[str | None]]
     return found
 
 
-def _replaced(column: pa.Array, at: Sequence[int], news: Sequence[str | None]) -> pa.Array:
+def replaced(column: pa.Array, at: Sequence[int], news: Sequence[str | None]) -> pa.Array:
+    """The column with new texts in some rows (indexes, ascending)."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import date, timedelta
 from decimal import Decimal, InvalidOperation, localcontext
+from functools import lru_cache
 
 CELL_CHARACTERS = 32_767
 _NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?(?:[eE][+-]?\d+)?")
@@ -29,6 +30,7 @@ _LONGEST = 60
 _EPOCHS = (date(1899, 12, 30), date(1904, 1, 1))
 
 
+@lru_cache(maxsize=10_000)
 def habit(was: str | None, now: str | None) -> str | None:
     """How a spreadsheet may have made `now` of `was` by itself, in words; None where it does no such thing."""
     if not was or not now or was == now:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from loadlock.model import RejectState
@@ -88,20 +89,40 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Mend:
+    """What was changed of a row that was never staged."""
+
+    changes: list[Change]
+    cells: dict[str, str | None]
+    """All that is known of it now, by column; "" = raw text."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Taken:
     """What an edited file holds."""
 
     rows: int = 0
     changes: list[Change] = field(default_factory=list)
+    """Of rows with values."""
+    mends: dict[Place, Mend] = field(default_factory=dict)
+    """Of rows that were never staged."""
     altered: list[Finding] = field(default_factory=list)
     """Cells that a spreadsheet seems to have changed by itself: not taken."""
     refused: list[Finding] = field(default_factory=list)
     """What doesn't belong: nothing of the file may be taken."""
 
 
-def take(rows: Iterable[EditedRow], known: Callable[[Place], KnownReject | None], *, altered: bool = False) -> Taken:
-    """Compare an edited file with what was exported. `altered`: take cells too that a spreadsheet may have changed."""
+def take(
+    rows: Iterable[EditedRow],
+    known: Callable[[Place], KnownReject | None],
+    *,
+    altered: bool = False,
+    earlier: Mapping[int, int] = MappingProxyType({}),
+) -> Taken:
+    """Compare an edited file with what was exported. `altered`: take cells too that a spreadsheet may have changed; `earlier`:
+    line of a row whose key stood in a line before → that line."""
     changes: list[Change] = []
+    mends: dict[Place, Mend] = {}
     found: list[Finding] = []
     refused: list[Finding] = []
     seen: dict[Place, int] = {}
@@ -109,8 +130,9 @@ def take(rows: Iterable[EditedRow], known: Callable[[Place], KnownReject | None]
     for row in rows:
         count += 1
         reject = None if row.place is None else known(row.place)
-        if row.place is None or reject is None or row.place in seen:
-            reason = _misplaced(row, seen)
+        before = earlier.get(row.line) if row.place is None else seen.get(row.place, earlier.get(row.line))
+        if row.place is None or reject is None or before is not None:
+            reason = _misplaced(row, before)
             refused.append(Finding(line=row.line, place=row.place, column=None, message=reason))
             continue
         seen[row.place] = row.line
@@ -118,20 +140,31 @@ def take(rows: Iterable[EditedRow], known: Callable[[Place], KnownReject | None]
             if isinstance(change, Finding):
                 refused.append(change)
             elif (words := _by_itself(row, reject, change)) is None or altered:
-                changes.append(change)
+                if reject.staged is not None:
+                    changes.append(change)
+                else:
+                    _mend(mends.setdefault(row.place, Mend(changes=[], cells={})), change, reject)
             else:
                 found.append(Finding(
                     line=row.line, place=row.place, column=change.column, message=words, was=change.old, now=change.new
                 ))  # fmt: skip
-    return Taken(rows=count, changes=changes, altered=found, refused=refused)
+    return Taken(rows=count, changes=changes, mends=mends, altered=found, refused=refused)
 
 
-def _misplaced(row: EditedRow, seen: Mapping[Place, int]) -> str:
-    """Why a row doesn't belong."""
+def _mend(mend: Mend, change: Change, reject: KnownReject) -> None:
+    """Corrected raw text stands for the whole row."""
+    if not mend.changes and change.column != RAW_COLUMN:
+        mend.cells.update(reject.now)
+    mend.changes.append(change)
+    mend.cells[change.column or RAW_COLUMN] = change.new
+
+
+def _misplaced(row: EditedRow, before: int | None) -> str:
+    """Why a row doesn't belong. `before`: the line in which its key stood already."""
     if row.place is None:
         return "its key is empty, was changed, or belongs to another export"
-    if row.place in seen:
-        return f"its key stands in line {seen[row.place]} too"
+    if before is not None:
+        return f"its key stands in line {before} too"
     return "there is no such reject in the batch"
 
 

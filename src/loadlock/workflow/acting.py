@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from loadlock.faults import point
 from loadlock.ledger.base import PartRecord
 from loadlock.model import PartKey, PartKind
-from loadlock.quarantine.edits import SCOPE, Act, Action, edit_schema
-from loadlock.quarantine.taking import Change
-from loadlock.rows import FILE, ROW, SUB
+from loadlock.quarantine.changes import Changes, rejects_in
+from loadlock.quarantine.edits import SCOPE, Act, Action
+from loadlock.rows import ROW
 from loadlock.workflow.quarantine import Quarantine, acts_of
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Deed:
 
     action: Action
     who: Who
-    lines: Sequence[Change] = ()
+    lines: Changes = field(default_factory=Changes)
     source: str = ""
     undoes: int | None = None
     counts: list[list[Any]] = field(default_factory=list)
@@ -59,37 +59,27 @@ def write_down(quarantine: Quarantine, deed: Deed) -> Act:
     """Record an act, all or nothing; the batch is locked by the caller."""
     workspace, batch = quarantine.workspace, quarantine.batch.batch
     seq = max((act.seq for act in acts_of(workspace.ledger, batch)), default=0) + 1
+    lines = deed.lines.table()
     act = Act(
         seq=seq,
         action=deed.action,
         at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         by=deed.who.name,
         why=deed.who.why,
-        rejects=len({line.place for line in deed.lines}),
-        cells=sum(line.column is not None for line in deed.lines) if deed.action == Action.CORRECT else 0,
+        rejects=rejects_in(lines),
+        cells=lines.num_rows - lines["column"].null_count if deed.action == Action.CORRECT else 0,
         source=deed.source,
         undoes=deed.undoes,
         counts=deed.counts,
         generation=quarantine.generation,
     )
     key = PartKey(batch=batch, scope=SCOPE, kind=PartKind.EDITS, seq=seq)
-    records = [PartRecord(ref=workspace.staging.write(key, _table(deed.lines)), info=act.to_json())]
+    records = [PartRecord(ref=workspace.staging.write(key, lines), info=act.to_json())]
     point("edits.part_written")
     workspace.ledger.add_parts([*_raw_parts(quarantine, deed, seq), *records])
     said = {name: getattr(act, name) for name in ("by", "why", "rejects", "cells", "undoes")}
     workspace.ledger.event(f"rejects_{act.action}", run=quarantine.run.run, batch=batch, data={"act": seq, **said})
     return act
-
-
-def _table(lines: Sequence[Change]) -> pa.Table:
-    import pyarrow as pa
-
-    files, rows, subs = zip(*(line.place for line in lines), strict=True) if lines else ((), (), ())
-    columns: dict[str, Any] = {FILE: files, ROW: rows, SUB: subs}
-    for name in ("to", "column", "old", "new"):
-        columns[name] = [getattr(line, name) for line in lines]
-    schema = edit_schema()
-    return pa.table([pa.array(columns[name], schema.field(name).type) for name in schema.names], schema=schema)
 
 
 def _raw_parts(quarantine: Quarantine, deed: Deed, act: int) -> list[PartRecord]:

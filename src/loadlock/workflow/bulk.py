@@ -14,11 +14,11 @@ from loadlock.intake.read import read_file
 from loadlock.model import RejectState
 from loadlock.quarantine.read import ALL, RejectFilter
 from loadlock.quarantine.sheet import staged_name
-from loadlock.quarantine.taking import Change, Place, Taken
+from loadlock.quarantine.taking import Change
 from loadlock.rows import PROVENANCE
 from loadlock.workflow.acting import Who
 from loadlock.workflow.chosen import Chosen, choose, places_of
-from loadlock.workflow.correct import Correction, acting, record
+from loadlock.workflow.correct import Correction, Edits, acting, record
 
 _SET = re.compile(r'\s*(?:"((?:[^"]|"")+)"|([^=<>!"]+?))\s*=(?!=)\s*(.+)', re.DOTALL)
 _CLOSED = (RejectState.RESOLVED, RejectState.DISCARDED)
@@ -51,14 +51,11 @@ def correct_in_bulk(
     maps = [(column, _read_map(Path(file))) for column, file in map(_split, bulk.maps)]
     with acting(workspace, name, wait_seconds=wait_seconds) as quarantine:
         expressions = [expression for _, expression in sets]
-        changes: dict[tuple[Place, str | None], Change] = {}
-        rows = 0
+        edits = Edits()
         for chosen in choose(quarantine, bulk.wanted, bulk.where, expressions):
-            rows += chosen.table.num_rows
-            for change in _changes(chosen, [column for column, _ in sets], maps, quarantine.sources):
-                changes[(change.place, change.column)] = change
-        taken = Taken(rows=rows, changes=list(changes.values()))
-        return record(quarantine, taken, who or Who(), source=str(bulk))
+            edits.rows += chosen.table.num_rows
+            edits.changes.extend(_changes(chosen, [column for column, _ in sets], maps, quarantine.sources))
+        return record(quarantine, edits, who or Who(), source=str(bulk))
 
 
 def _changes(

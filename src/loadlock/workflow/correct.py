@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,11 +12,13 @@ from loadlock.errors import UsageError
 from loadlock.model import FileReport
 from loadlock.pipeline.codec import from_json
 from loadlock.pipeline.model import Pipeline
+from loadlock.quarantine.changes import Changes
 from loadlock.quarantine.edits import RAW_COLUMN, Act, Action, in_force
 from loadlock.quarantine.read import ALL
-from loadlock.quarantine.taking import Change, Finding, Place, Taken, in_lines, take
+from loadlock.quarantine.taking import Finding, Mend, Place, Taken, in_lines
 from loadlock.rows import JSON_RECORD
 from loadlock.workflow.acting import Deed, Who, write_down
+from loadlock.workflow.comparing_edits import compared
 from loadlock.workflow.edited_file import open_edited
 from loadlock.workflow.known_rejects import KnownRejects
 from loadlock.workflow.quarantine import Quarantine, quarantine_of
@@ -89,11 +91,13 @@ def correct(
     with fetched(path) as file, acting(workspace, name, wait_seconds=wait_seconds) as quarantine:
         edited = open_edited(file, quarantine.extent(ALL)[0], quarantine.sources)
         _check_fresh(quarantine, edited.token.run)
-        known = KnownRejects(quarantine, edited.token)
-        taken = take(edited.rows, known, altered=altered)
-        _check_belongs(file, taken, edited.unreadable)
-        notes = [f"the column {column!r} is none of the export's: left out" for column in edited.ignored]
-        return record(quarantine, taken, who or Who(), source=file.name, notes=notes, known=known)
+        with KnownRejects(quarantine, edited.token) as known:
+            edits = Edits()
+            for taken in compared(edited.parts, known, altered=altered):
+                edits.add(taken)
+            _check_belongs(file, edits, edited.unreadable)
+            notes = [f"the column {column!r} is none of the export's: left out" for column in edited.ignored]
+            return record(quarantine, edits, who or Who(), source=file.name, notes=notes, known=known)
 
 
 def _check_fresh(quarantine: Quarantine, run: str) -> None:
@@ -104,7 +108,26 @@ def _check_fresh(quarantine: Quarantine, run: str) -> None:
         )
 
 
-def _check_belongs(path: Path, taken: Taken, unreadable: Sequence[str]) -> None:
+@dataclass(kw_only=True)
+class Edits:
+    """All that was changed."""
+
+    rows: int = 0
+    changes: Changes = field(default_factory=Changes)
+    mends: dict[Place, Mend] = field(default_factory=dict)
+    altered: list[Finding] = field(default_factory=list)
+    refused: list[Finding] = field(default_factory=list)
+
+    def add(self, taken: Taken) -> None:
+        """What a part of the file holds."""
+        self.rows += taken.rows
+        self.changes.extend(taken.changes)
+        self.mends.update(taken.mends)
+        self.altered += taken.altered
+        self.refused += taken.refused
+
+
+def _check_belongs(path: Path, taken: Edits, unreadable: Sequence[str]) -> None:
     found = [*in_lines(taken.refused), *unreadable[:20]]
     if found:
         count = len(taken.refused) + len(unreadable)
@@ -117,7 +140,7 @@ def _check_belongs(path: Path, taken: Taken, unreadable: Sequence[str]) -> None:
 
 def record(
     quarantine: Quarantine,
-    taken: Taken,
+    taken: Edits,
     who: Who,
     *,
     source: str,
@@ -125,12 +148,15 @@ def record(
     known: KnownRejects | None = None,
 ) -> Correction:
     """Write the changes down, those of malformed rows (which need `known`) as rows of their own."""
-    rows, malformed = _staged(quarantine, taken.changes, known) if known is not None else ([], [])
+    rows, malformed = _staged(quarantine, taken.mends, known) if known is not None else ([], [])
     wrong = {finding.place for finding in malformed}
-    changes = [change for change in taken.changes if change.place not in wrong] if wrong else taken.changes
+    for place, mend in taken.mends.items():
+        if place not in wrong:
+            taken.changes.extend(mend.changes)
     act = None
-    if changes:
-        act = write_down(quarantine, Deed(action=Action.CORRECT, who=who, lines=changes, source=source, rows=rows))
+    if taken.changes:
+        deed = Deed(action=Action.CORRECT, who=who, lines=taken.changes, source=source, rows=rows)
+        act = write_down(quarantine, deed)
     return Correction(
         batch=quarantine.batch.batch,
         act=act,
@@ -142,18 +168,12 @@ def record(
 
 
 def _staged(
-    quarantine: Quarantine, changes: Sequence[Change], known: KnownRejects
+    quarantine: Quarantine, mends: Mapping[Place, Mend], known: KnownRejects
 ) -> tuple[list[tuple[int, pa.Table]], list[Finding]]:
-    """Raw rows for the malformed rows among the changes, by file; and those that can't be read."""
+    """Raw rows for the malformed rows, by file; and those that can't be read."""
     of_file: dict[int, dict[Place, dict[str, str | None]]] = {}
-    for change in changes:
-        reject = known(change.place)
-        assert reject is not None
-        if reject.staged is None:
-            start = {} if change.column == RAW_COLUMN else dict(reject.now)
-            of_file.setdefault(change.place[0], {}).setdefault(change.place, start)[change.column or RAW_COLUMN] = (
-                change.new
-            )
+    for place, mend in mends.items():
+        of_file.setdefault(place[0], {})[place] = mend.cells
     made: list[tuple[int, pa.Table]] = []
     wrong: list[Finding] = []
     for index, rows in sorted(of_file.items()):
@@ -205,9 +225,7 @@ class _Mender:
         return list(filled), pa.table({name: pa.array(cells, pa.string()) for name, cells in columns.items()}), []
 
     def _rejects(self, places: Iterable[Place]) -> pa.Table:
-        import pyarrow as pa
-
-        return self.known.table.take(pa.array([self.known.index(place) for place in places], pa.int64()))
+        return self.known.rows(self.known.find(list(places)))
 
 
 def _finding(place: Place, message: str) -> Finding:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from loadlock.errors import UsageError
 from loadlock.model import RejectState
 from loadlock.problems import ACCEPTABLE
+from loadlock.quarantine.changes import Changes
 from loadlock.quarantine.edits import Act, Action
 from loadlock.quarantine.read import ALL, RejectFilter
 from loadlock.quarantine.taking import Change
@@ -59,7 +59,7 @@ def accept(
     """
     with acting(workspace, name) as quarantine:
         _check_reason(why)
-        lines: list[Change] = []
+        lines = Changes()
         wrong: list[str] = []
         for chosen in choose(quarantine, wanted, where):
             rows = zip(
@@ -72,7 +72,7 @@ def accept(
                 if state in _DECIDABLE:
                     codes = dict.fromkeys(problem["code"] for problem in problems)
                     wrong += [f"row {place[1]}: {code}" for code in codes if code not in ACCEPTABLE]
-                    lines += [Change(place=place, column=code) for code in codes]
+                    lines.extend(Change(place=place, column=code) for code in codes)
         if wrong:
             raise UsageError(
                 f"only what a check found can be accepted, and {len(wrong):,} problems are none: {', '.join(wrong[:_SHOWN])}",
@@ -93,7 +93,7 @@ def discard(
     """Give rejects up for good (or until it is undone): they are counted as discarded, and no replay sends them."""
     with acting(workspace, name) as quarantine:
         _check_reason(why)
-        lines: list[Change] = []
+        lines = Changes()
         counts: Counter[tuple[str, int, int]] = Counter()
         for chosen in choose(quarantine, wanted, where):
             table = chosen.table
@@ -101,7 +101,7 @@ def discard(
             rows = zip(places_of(table), *(table[column].to_pylist() for column in names), strict=True)
             for place, state, stage, file, to in rows:
                 if state in (*_DECIDABLE, RejectState.ACCEPTED) and to:
-                    lines.append(Change(place=place, to=to))
+                    lines.add(Change(place=place, to=to))
                     counts[(stage, file, to)] += 1
         counted = [[*key, number] for key, number in sorted(counts.items())]
         return _decided(quarantine, Action.DISCARD, lines, Who(by=by, why=why), where, counted)
@@ -115,7 +115,7 @@ def _check_reason(why: str) -> None:
 def _decided(
     quarantine: Quarantine,
     action: Action,
-    lines: Sequence[Change],
+    lines: Changes,
     who: Who,
     where: str | None,
     counts: list[list[Any]] | None = None,

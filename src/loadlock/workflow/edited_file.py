@@ -3,29 +3,52 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from loadlock.errors import UsageError
 from loadlock.intake.base import SourceOptions
 from loadlock.intake.files import open_sources
 from loadlock.intake.read import read_file
+from loadlock.quarantine.cells import plain
 from loadlock.quarantine.sheet import IN_SHEETS, INFO, KEY, RAW, WAS, Layout, Token
-from loadlock.quarantine.taking import EditedRow
+from loadlock.quarantine.taking import EditedRow, Place
 from loadlock.rows import LINE, PROVENANCE
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 JSON_LINES = (".jsonl", ".ndjson")
+PART_ROWS = 10_000
 _HINT = "Give the file that `loadlock rejects BATCH --export` wrote, edited."
+
+
+@dataclass(frozen=True, kw_only=True)
+class EditedPart:
+    """Some rows of an edited export."""
+
+    places: list[Place | None]
+    lines: list[int]
+    rows: Callable[[Sequence[int], Collection[str] | None], list[EditedRow]]
+    """The rows at some indexes, with the cells of some columns (None: all)."""
+    cells: dict[str, pa.Array] | None = None
+    """Staged name → the texts there, where the rows stand in a table; None: they must be looked at one by one."""
+    raw: pa.Array | None = None
+
+    @property
+    def count(self) -> int:
+        return len(self.places)
 
 
 @dataclass(kw_only=True)
 class EditedFile:
-    """An edited export. `rows` may be read once; `unreadable` and `ignored` are complete after that."""
+    """An edited export. `parts` may be read once; `unreadable` and `ignored` are complete after that."""
 
     token: Token
-    rows: Iterator[EditedRow]
+    parts: Iterator[EditedPart]
     unreadable: list[str] = field(default_factory=list)
     """Lines that are no rows of the table, and why."""
     ignored: list[str] = field(default_factory=list)
@@ -52,20 +75,33 @@ def _table(path: Path, names: Sequence[str], sources: Mapping[str, Sequence[str]
         raise UsageError(f"{path.name} has no column of keys, as an export of rejects has", hint=_HINT)
     layout = Layout(token=Token.parse(keys[0].strip().lstrip("'")), names=tuple(names), sources=sources)
     columns = _Columns(header, layout)
-    found = EditedFile(token=layout.token, rows=iter(()), ignored=columns.ignored)
+    found = EditedFile(token=layout.token, parts=iter(()), ignored=columns.ignored)
 
-    def rows() -> Iterator[EditedRow]:
+    def read() -> Iterator[EditedPart]:
         part = first
         while part is not None:
             for reject in part.rejects.select([LINE, "problems"]).to_pylist():
                 found.unreadable.append(f"line {reject[LINE]}: {reject['problems'][0]['message']}")
-            for row in part.rows.to_pylist():
-                if any(row[name] for name in header):
-                    yield columns.row(row, keys[0])
+            for start in range(0, part.rows.num_rows, PART_ROWS):
+                table = _filled(part.rows.slice(start, PART_ROWS), header)
+                if table.num_rows:
+                    yield columns.part(table, keys[0])
             part = next(parts, None)
 
-    found.rows = rows()
+    found.parts = read()
     return found
+
+
+def _filled(table: pa.Table, header: Sequence[str]) -> pa.Table:
+    """The rows that hold anything: a spreadsheet may save empty ones."""
+    import pyarrow.compute as pc
+
+    filled = pc.greater(pc.binary_length(table[header[0]]), 0)
+    for name in header[1:]:
+        if pc.all(filled).as_py():
+            return table.combine_chunks()
+        filled = pc.or_(pc.fill_null(filled, False), pc.greater(pc.fill_null(pc.binary_length(table[name]), 0), 0))
+    return table.filter(filled).combine_chunks()
 
 
 class _Columns:
@@ -83,13 +119,38 @@ class _Columns:
         known = {*self.cells.values(), *self.was.values(), self.raw, *info}
         self.ignored = [name for name in header if name not in known and not name.lstrip("'").startswith(KEY)]
 
-    def row(self, row: Mapping[str, Any], key: str) -> EditedRow:
-        return EditedRow(
-            line=row[LINE] or 0,
-            place=self.token.place(row[key] or ""),
-            cells={name: row[column] for name, column in self.cells.items()},
-            was={name: row[column] for name, column in self.was.items()},
-            raw=None if self.raw is None else row[self.raw] or "",
+    def part(self, table: pa.Table, key: str) -> EditedPart:
+        """Rows of the table."""
+        import pyarrow as pa
+
+        places = [self.token.place(text or "") for text in table[key].to_pylist()]
+        lines = [line or 0 for line in table[LINE].to_pylist()]
+        arrays = {name: plain(table[name]) for name in {*self.cells.values(), *self.was.values(), self.raw} - {None}}
+
+        def rows(chosen: Sequence[int], names: Collection[str] | None) -> list[EditedRow]:
+            cells, was = (
+                {name: column for name, column in columns.items() if names is None or name in names}
+                for columns in (self.cells, self.was)
+            )
+            asked = {*cells.values(), *was.values(), self.raw} - {None}
+            taken = {name: arrays[name].take(pa.array(chosen, pa.int64())).to_pylist() for name in asked}
+            return [
+                EditedRow(
+                    line=lines[at],
+                    place=places[at],
+                    cells={name: taken[column][number] for name, column in cells.items()},
+                    was={name: taken[column][number] for name, column in was.items()},
+                    raw=None if self.raw is None else taken[self.raw][number] or "",
+                )
+                for number, at in enumerate(chosen)
+            ]
+
+        return EditedPart(
+            places=places,
+            lines=lines,
+            rows=rows,
+            cells={name: arrays[column] for name, column in self.cells.items()},
+            raw=None if self.raw is None else arrays[self.raw],
         )
 
 
@@ -100,13 +161,20 @@ def _json_lines(path: Path) -> EditedFile:
         raise UsageError(f"{path.name} holds no reject", hint=_HINT)
     token = Token.parse(f"{KEY}{first[1].get('export')}")
 
-    def rows() -> Iterator[EditedRow]:
-        line: tuple[int, dict[str, Any]] | None = first
-        while line is not None:
-            yield _json_row(token, *line)
-            line = next(lines, None)
+    def read() -> Iterator[EditedPart]:
+        rest = chain([first], lines)
+        while rows := [_json_row(token, *line) for line in islice(rest, PART_ROWS)]:
+            yield _looked_at_singly(rows)
 
-    return EditedFile(token=token, rows=rows())
+    return EditedFile(token=token, parts=read())
+
+
+def _looked_at_singly(rows: list[EditedRow]) -> EditedPart:
+    return EditedPart(
+        places=[row.place for row in rows],
+        lines=[row.line for row in rows],
+        rows=lambda chosen, names: [rows[at] for at in chosen],
+    )
 
 
 def _documents(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -271,22 +271,26 @@ class _Facts:
         states[sent] = str(RejectState.RESOLVED)
         again = np.intersect1d(sent, _touched(table, self.again, same_place=True))
         table = table.append_column("state", pa.array(states, pa.string()))
-        table = table.append_column("corrected", self._corrections(table))
+        table = table.append_column("corrected", corrected_column(table, self.cells))
         if not len(again):
             return table
         kept = np.ones(table.num_rows, bool)
         kept[again] = False
         return table.filter(pa.array(kept))
 
-    def _corrections(self, table: pa.Table) -> pa.Array:
-        import pyarrow as pa
 
-        found: dict[int, dict[str, str | None]] = {}
-        lines = edited(table, self.cells)
-        for at, column, new in zip(*(lines[name].to_pylist() for name in ("at", "column", "new")), strict=True):
-            found.setdefault(at, {})[column] = new
-        texts = [json.dumps(found[at], ensure_ascii=False) if at in found else None for at in range(table.num_rows)]
-        return pa.array(texts, pa.string())
+def corrected_column(table: pa.Table, cells: pa.Table) -> pa.Array:
+    """The new values (JSON by column) of each row of the table in these corrections; null where there is none."""
+    import pyarrow as pa
+
+    found: dict[int, dict[str, str | None]] = {}
+    lines = edited(table, cells)
+    for at, column, new in zip(*(lines[name].to_pylist() for name in ("at", "column", "new")), strict=True):
+        found.setdefault(at, {})[column] = new
+    if not found:
+        return pa.nulls(table.num_rows, pa.string())
+    texts = [json.dumps(found[at], ensure_ascii=False) if at in found else None for at in range(table.num_rows)]
+    return pa.array(texts, pa.string())
 
 
 def _touched(
