@@ -128,14 +128,15 @@ class Delivery:
     ) -> None:
         """Send all parts: (seq, table) with the job's columns by name, `_file`, `_row` and `_sub`.
 
-        `digests` are those of parts (by seq) that the caller knows already, over the job's columns; the others are computed.
+        `digests` are those of parts (by seq) that the caller knows already, over the job's columns, or will when the part
+        comes; the others are computed.
         `done` is called when a chunk is wholly with the destination or known to be there; in a direct load that means
         inside the open transaction. Rows that can't be delivered are added to `refused`. Raises LostTransactionError
         when a direct load must begin anew with a new Delivery.
         """
         opened = self._opened()
         self._retry.call(self._session.begin)
-        known = digests or {}
+        known = {} if digests is None else digests
         slices = (
             (seq, index, rows, known.get(seq) if rows.num_rows == part.num_rows else None)
             for seq, part in parts

@@ -109,6 +109,13 @@ class Budget:
             return f"{rejected:,} rejects of {received:,} rows ({share:.1f} %) are more than the budget of {self.percent:g} %"
         return None
 
+    def left(self, rejected: int, received: int) -> int | None:
+        """How many more rejects there may be; None: any number."""
+        limits = [self.rows] if self.rows is not None else []
+        if self.percent is not None:
+            limits.append(max(self.floor, int(self.percent * received / 100)))
+        return max(0, min(limits) - rejected) if limits else None
+
 
 @dataclass(frozen=True, kw_only=True)
 class DestinationSpec:

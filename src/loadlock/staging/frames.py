@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MIN_FRAME = 1 << 20
 """Content bytes of a frame (but the last), at least."""
 MAX_FRAME = 4 << 20
-LEVEL = 1
+LEVEL = -1
 _AHEAD = 3
 """Frames that wait for the compressing thread: it may fall behind the reader by so much."""
 _CHECKSUMS = 0x184D2A50

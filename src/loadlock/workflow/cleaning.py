@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,10 +110,21 @@ def _nested_names(staging: Staging, flatten: Any, ref: PartRef) -> list[str]:
     return column_names(staging.read(ref), flatten)
 
 
-def decide_all(workspace: Workspace, engine: Engine, raw: Sequence[PartRecord], plan: Plan) -> tuple[Plan, list[Any]]:
-    """Count over all rows what the plan leaves open (date orders, decimal marks), and decide."""
+def decide_all(
+    workspace: Workspace,
+    engine: Engine,
+    raw: Sequence[PartRecord],
+    plan: Plan,
+    known: Mapping[int, Mapping[str, int]] | None = None,
+) -> tuple[Plan, list[Any]]:
+    """Count over all rows what the plan leaves open (date orders, decimal marks), and decide.
+
+    `known`: what was counted already, by seq of the raw part.
+    """
     counts: dict[str, int] = {}
-    for found in engine.map(partial(_survey_part, workspace.staging, plan), raw):
+    known = known or {}
+    left = [record for record in raw if record.ref.key.seq not in known]
+    for found in chain(known.values(), engine.map(partial(_survey_part, workspace.staging, plan), left)):
         for name, number in found.items():
             counts[name] = counts.get(name, 0) + number
     return decide(plan, counts)

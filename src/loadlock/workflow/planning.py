@@ -60,11 +60,14 @@ def make_plan(
         raise place(exc, pipeline.text) from exc
 
 
-def plan_of(staged: Staged, pipeline: Pipeline, record: RunRecord) -> Plan:
-    """The plan as this run compiled it or will: the same again when it is resumed or verified."""
+def plan_of(staged: Staged, pipeline: Pipeline, record: RunRecord, made: Plan | None = None) -> Plan:
+    """The plan as this run compiled it or will: the same again when it is resumed or verified.
+
+    `made`: the one without decisions or the files' columns, if it was compiled already.
+    """
     decisions = record.state.get("decisions", {})
     run_time = datetime.fromisoformat(record.started)
-    names, plan = _compiled(staged, pipeline, run_time, decisions)
+    names, plan = (None, made) if made is not None else _compiled(staged, pipeline, run_time, decisions)
     if pipeline.columns is None or pipeline.source.drift != "evolve":
         return plan
     headers = staged.headers if staged.all_have_headers else [staged.names(pipeline)]

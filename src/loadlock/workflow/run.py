@@ -42,6 +42,7 @@ from loadlock.workflow.run_record import counts_of
 from loadlock.workflow.run_task import RunTask, check_none, end_of
 from loadlock.workflow.stale import mark_stale, reference_of
 from loadlock.workflow.superseding import retire, write_down
+from loadlock.workflow.surveying import Surveying
 from loadlock.workflow.take_in import Intake, doubts, take_in
 from loadlock.workflow.target_checks import look_up
 
@@ -101,6 +102,7 @@ class Runner:
     # --- the stages
 
     def _stages(self) -> None:
+        self._surveying = Surveying(self.task.pipeline, self.task.record)
         self._take_in()
         plan = self._plan()
         self._clean(plan)
@@ -119,6 +121,7 @@ class Runner:
                 generation=task.batch.generation,
                 options=options,
                 keep_source=task.pipeline.source.keep,
+                look=self._surveying.look,
             )
             take_in(intake, task.sources, partial(self._advance, Stage.INTAKE))
             task.keep.discard(cached=task.pipeline.source.keep)
@@ -145,9 +148,10 @@ class Runner:
     def _plan(self) -> Plan:
         task, state = self.task, self.task.record.state
         self.staged = Staged(workspace=task.workspace, engine=task.engine, raw=self.raw, reports=self.reports)
-        plan = plan_of(self.staged, task.pipeline, task.record)
+        plan = plan_of(self.staged, task.pipeline, task.record, self._surveying.plan())
+        known = self._surveying.counts(plan)
         if plan.needs_survey and "decisions" not in state:
-            plan, decisions = cleaning.decide_all(task.workspace, task.engine, self.raw, plan)
+            plan, decisions = cleaning.decide_all(task.workspace, task.engine, self.raw, plan, known)
             self.decisions = [vars(decision) for decision in decisions]
             self.ledger.save_state(self.run, {"decisions": plan.decisions, "decided": self.decisions})
             point("cleanup.decided")
@@ -340,7 +344,9 @@ class Runner:
                     self.deliveries.verify(outcome)
                     children.verify(outcome)
         if bound:
-            self.balance = self.deliveries.outcomes[0].balance(cleanup_balance(self._received(), self.cleaned))
+            self.balance = self.deliveries.outcomes[0].balance(
+                cleanup_balance(self.balance.with_(rejected_delivery=0), self.cleaned)
+            )
         self._check_balance(Stage.DELIVERY)
         self.progress.end(Stage.DELIVERY)
 
@@ -372,11 +378,7 @@ class Runner:
 
     def _refusable(self) -> int | None:
         """How many rows a destination may still refuse within the budget."""
-        budget = self.task.pipeline.budget
-        limits = [budget.rows] if budget.rows is not None else []
-        if budget.percent is not None:
-            limits.append(max(budget.floor, int(budget.percent * self.balance.received / 100)))
-        return max(0, min(limits) - self._rejected()) if limits else None
+        return self.task.pipeline.budget.left(self._rejected(), self.balance.received)
 
     # --- bookkeeping
 
@@ -384,9 +386,6 @@ class Runner:
         """A part (or chunk) is done: tell, and keep the memory small."""
         self.progress.advance(stage, done=done, rows=rows)
         give_back_now_and_then()
-
-    def _received(self) -> Balance:
-        return self.balance.with_(rejected_delivery=0)
 
     def _check_balance(self, upto: Stage) -> None:
         if faults := self.balance.faults(upto=upto):

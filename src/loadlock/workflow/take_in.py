@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from loadlock.engines.memory import give_back
 from loadlock.errors import BalanceError
@@ -18,6 +18,9 @@ from loadlock.model import FileReport, PartKey, PartKind, Stage
 from loadlock.quarantine.read import count_rejects
 from loadlock.rows import ROW
 from loadlock.workflow.workspace import Workspace
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _WRITES_AHEAD = 2
 _MOST_DOUBTS = 20
@@ -33,6 +36,8 @@ class Intake:
     generation: int
     options: SourceOptions
     keep_source: bool
+    look: Callable[[int, pa.Table, int], None] = lambda seq, rows, file_index: None
+    """Shown each raw part that is written: its seq, rows and file."""
 
     @property
     def scope(self) -> str:
@@ -149,6 +154,7 @@ def _write(intake: Intake, source: ByteSource, seq: int, part: RawPart) -> list[
     key = PartKey(batch=intake.batch, scope=intake.scope, kind=PartKind.RAW, seq=seq)
     info["columns"] = list(part.rows.column_names)
     records.append(PartRecord(ref=staging.write(key, part.rows, file_index=index), info=info))
+    intake.look(seq, part.rows, index)
     if part.rejects.num_rows:
         key = PartKey(batch=intake.batch, scope=intake.scope, kind=PartKind.REJECTS, seq=seq)
         ref = staging.write(key, part.rejects, file_index=index)

@@ -16,7 +16,8 @@ from loadlock.cli.common import finish, option_pairs, run_options, runs
 )
 @click.option("--table", help="schema.table, parts quoted as in SQL.")
 @click.option(
-    "--mode", help="append, replace, upsert, insert_only, delete_insert, mirror or scd2 (default: append; replace for files)."
+    "--mode",
+    help="append, replace, upsert, insert_only, delete_insert, mirror or scd2 (default: append; replace for files).",
 )
 @click.option("--key", multiple=True, metavar="COLUMNS", help="Key columns of the modes by key: a,b or repeated.")
 @click.option("--force", is_flag=True, help="Deliver again what was delivered before.")

@@ -189,9 +189,7 @@ class PostgresSession(ServerRehearsal[CatalogTable, "Connection"]):
         self._watch.begin(self._connection, self._target, self._found, self._job, self._created)
 
     def _claim(self, chunk: Chunk) -> bool:
-        rows = ", ".join(
-            f"({literal(self._job.delivery_id)}, {literal(name)}, {count})" for name, count in chunk.owed
-        )
+        rows = ", ".join(f"({literal(self._job.delivery_id)}, {literal(name)}, {count})" for name, count in chunk.owed)
         return bool(
             self._changed(
                 f"insert into {self._beside(CHUNK_TABLE)} (delivery_id, chunk_id, rows_loaded)"
