@@ -35,6 +35,11 @@ _ALL = [
             "A line of one field stands beside the row and may be a piece of it.",
             "Quote the field that holds a line end, or take such rows with `tolerate: torn_rows`.",
         ),
+        (
+            "other_table",
+            "The row stands below the header of another table in the file.",
+            "Say by `table:` which one is read (the others are left out then), or split the file.",
+        ),
         ("open_quote", "A quote is opened and never closed.", "Close the quote, or pin `quote:` in the source."),
         ("invalid_encoding", "The bytes decode in no allowed encoding.", "Pin `encoding:` in the source."),
         ("nul_byte", "The row holds NUL bytes.", "Ask the sender for an undamaged file, or pin a UTF-16 encoding."),

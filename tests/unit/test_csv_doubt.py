@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
+from pathlib import Path
+
 import pytest
 
+from loadlock.errors import UsageError
 from loadlock.intake._csv_doubt import may_be_shifted
+from loadlock.intake._csv_file import CsvFile
 from loadlock.intake._csv_torn import edge_of
 from loadlock.intake.base import SourceOptions
+from loadlock.intake.files import open_sources
 from loadlock.intake.formats.csv import CsvFormat
 from loadlock.intake.read import choose_format
 from loadlock.model import FileReport
@@ -113,23 +119,60 @@ def test_damaged_quotes_of_a_header_are_noted() -> None:
     assert report.notes[0] == "the header's quotes are damaged in name 1: it is taken as it stands"
 
 
+def long_file(second: str) -> str:
+    """Two tables, with too many rows in the first for a look at the whole."""
+    body = ("\n".join(ROWS[1:]) + "\n") * (250_000 // 29 + 1)
+    body = "id,amount,city,note\n" + "".join(body.splitlines(keepends=True)[:250_000])
+    return body + "\n" + second + "\n".join(ROWS) + "\n"
+
+
 @pytest.mark.parametrize(
-    ("second", "line"),
+    ("second", "line", "code", "kept_out"),
     [
-        ("key,price,town,remark\n", 250_003),
-        ("a,b\n1,2\n3,4\n", 250_003),
-        ("7,7.5,some town,\n", None),
+        ("key,price,town,remark\n", 250_003, "other_table", 31),
+        ("a,b\n1,2\n3,4\n", 250_003, "field_count", 3),
+        ("7,7.5,some town,\n", None, "", 0),
     ],
 )
-def test_a_second_table_in_a_long_file_is_reported(second: str, line: int | None) -> None:
-    body = "\n".join(ROWS[1:]) + "\n"
-    body = "id,amount,city,note\n" + (body * (250_000 // 29 + 1))
-    body = "".join(body.splitlines(keepends=True)[:250_001])
-    _, _, report = read(body + "\n" + second + "\n".join(ROWS) + "\n")
-    noted = [note for note in report.notes if "another table" in note]
-    assert bool(noted) is (line is not None)
+def test_the_rows_of_a_second_table_in_a_long_file_are_kept_out(
+    second: str, line: int | None, code: str, kept_out: int
+) -> None:
+    source = BytesSource(long_file(second).encode(), block_bytes=1 << 20)
+    result = CsvFormat().read(source, SourceOptions())
+    problems = [row["problems"][0] for part in result.parts for row in part.rejects.to_pylist()]
+    noted = [note for note in result.report().notes if "another table" in note]
+    assert ([problem["code"] for problem in problems], bool(noted)) == ([code] * kept_out, line is not None)
     if line is not None:
         assert f"at line {line:,}:" in noted[0]
+
+
+@pytest.mark.parametrize(("table", "header", "staged", "left_out"), [(1, "id", 250_000, 31), (2, "key", 30, 0)])
+def test_either_table_of_a_long_file_can_be_read(table: int, header: str, staged: int, left_out: int) -> None:
+    data = long_file("key,price,town,remark\n").encode()
+    result = CsvFormat().read(BytesSource(data, block_bytes=1 << 20), SourceOptions(table=table))
+    assert sum(part.rows.num_rows for part in result.parts) == staged
+    report = result.report()
+    assert (report.header[0], report.rejected, report.bytes.total) == (header, 0, len(data))
+    assert report.counts.get("footer_lines", 0) == left_out
+
+
+def test_a_table_that_a_long_file_does_not_hold_is_refused() -> None:
+    with pytest.raises(UsageError, match="table 3 is asked for, but the file seems to hold 2"):
+        CsvFormat().read(BytesSource(long_file("key,price,town,remark\n").encode()), SourceOptions(table=3))
+
+
+def test_the_dialect_of_a_long_file_is_told_by_all_of_it_also_where_it_can_only_be_read_in_order(
+    tmp_path: Path,
+) -> None:
+    # the first megabytes hold no more than one column and no quote in sight
+    plain = "".join(f"total_2024_{n % 9}\n" for n in range(450_000))
+    rows = "".join(f"{n};'a;b {n}';{n},5\n" for n in range(900_000))
+    path = tmp_path / "x.csv.gz"
+    path.write_bytes(gzip.compress((plain + rows).encode(), 1))
+    [source] = open_sources([path])
+    dialect = CsvFile(source, SourceOptions()).report().dialect
+    assert dialect is not None
+    assert (dialect["delimiter"], dialect["quote"]) == (";", "'")
 
 
 def test_json_lines_named_csv_are_json_lines_also_where_one_is_broken() -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 
 import pyarrow as pa
 
 from loadlock import rows
+from loadlock.errors import UsageError
+from loadlock.intake._csv_pieces import SAMPLE_BYTES
 from loadlock.intake._csv_reader import CsvReader
+from loadlock.intake._csv_spread import Spread
 from loadlock.intake._csv_stream import open_stream
 from loadlock.intake._csv_table import Batch, Layout, TableMaker
 from loadlock.intake.base import ByteSource, RawPart, SourceOptions
@@ -127,7 +131,39 @@ class CsvFile:
 
 
 def _look(source: ByteSource, options: SourceOptions) -> tuple[EncodingFound, Dialect]:
-    """Encoding and dialect. The dialect is looked for at the same time as if the file were UTF-8, as it mostly is."""
+    """Encoding and dialect, of the table that is wanted."""
+    encoding, dialect = _look_once(source, options)
+    if dialect.is_whole or options.table in (None, 1) or options.preamble is not None:
+        return encoding, dialect
+    line = _table_line(source, encoding, dialect, options)
+    return encoding, find_dialect(source, encoding.name, replace(options, table=1, preamble=line - 1))
+
+
+def _table_line(source: ByteSource, encoding: EncodingFound, dialect: Dialect, options: SourceOptions) -> int:
+    """The line at which the wanted one of several tables begins, in a file too long to be looked at as a whole."""
+    reader = CsvReader(open_stream(source, encoding), dialect, replace(options, table=None), fallback=encoding.fallback)
+    header = reader.open_table()
+    fields = len(join_header_rows(header)) if header else dialect.fields
+    reader.want(fields, fields)
+    for _ in reader.batches():
+        pass
+    lines = reader.further.lines if reader.further is not None else []
+    wanted = (options.table or 1) - 2
+    if not 0 <= wanted < len(lines):
+        raise UsageError(
+            f"table {options.table} is asked for, but the file seems to hold {len(lines) + 1}",
+            hint="Choose one of them by `table:`.",
+        )
+    return lines[wanted]
+
+
+def _look_once(source: ByteSource, options: SourceOptions) -> tuple[EncodingFound, Dialect]:
+    """Encoding and dialect of the file as a whole, at the same time where that can be."""
+    if len(source.sample(SAMPLE_BYTES)) == 1 and len(source.head(SAMPLE_BYTES)) >= SAMPLE_BYTES:
+        spread = Spread(source)
+        encoding = detect(spread, options)
+        return encoding, find_dialect(spread, encoding.name, options)
+    # as if the file were UTF-8, as it mostly is
     with ThreadPoolExecutor(1, thread_name_prefix="csv-dialect") as pool:
         likely = pool.submit(find_dialect, source, "utf-8", options)
         encoding = detect(source, options)

@@ -85,7 +85,7 @@ def find_place(head: bytes, chosen: Score, options: SourceOptions, *, whole: byt
     tables = _tables(cutter.lines(whole, comment)) if whole is not None and options.preamble is None else ()
     if len(tables) > 1:
         return _of_table(cutter.lines(whole or b"", comment), tables, comment, options)
-    if options.table not in (None, 1):
+    if options.table not in (None, 1) and whole is not None:
         raise UsageError(
             f"table {options.table} is asked for, but the file seems to hold one table", hint="Leave `table:` out."
         )

@@ -78,18 +78,15 @@ class CsvReader:
         self._judge = EncodingJudge(stream, self._parser, fallback, 1)
         self._torn: TornRows | None = None
         self._doubts: Doubts | None = None
-        self._further: FurtherTables | None = None
+        self.further: FurtherTables | None = None
+        """What looks for tables behind the first one, in a file that was not looked at as a whole."""
 
     # ---- the top of the file
 
     def open_table(self) -> list[list[str]]:
         """Skip the preamble and read the header rows' cells; an empty list for a file without records."""
         self._fill(_PIECE)
-        for _ in range(self._dialect.preamble):
-            end = self._line_end(0)
-            if end is None:
-                break
-            self._take("preamble", end[1])
+        self._skip_lines(self._dialect.preamble)
         header: list[list[str]] = []
         raw = b""
         while len(header) < self._dialect.header:
@@ -102,6 +99,15 @@ class CsvReader:
             header.append([self._text(value) for value in found.values])
         self._header = raw if len(header) == 1 else b""
         return header
+
+    def _skip_lines(self, count: int) -> None:
+        while count and self._line_end(0) is not None:
+            # the last one may go on behind what is at hand
+            lines = find_lines(np.frombuffer(self._data, dtype=np.uint8), self._dialect.shape.record_end, final=False)
+            taken = min(count, max(1, len(lines)))
+            end = int(lines.next[taken - 1]) if len(lines) else len(self._data)
+            self._take("preamble", end, lines=taken)
+            count -= taken
 
     def has_records(self) -> bool:
         """Whether anything but blank lines follows."""
@@ -122,7 +128,8 @@ class CsvReader:
         if fields > 1 and "torn_rows" not in rules.tolerate:
             self._torn = TornRows(*self._dialect.edges, self._dialect.shape)
         if not self._dialect.is_whole:
-            self._further = FurtherTables(self._dialect.sample, fields, self._dialect.shape)
+            pinned = self._options.table is not None
+            self.further = FurtherTables(self._dialect.sample, fields, self._dialect.shape, left_out=pinned)
         if not rules.tolerate & {"drop_extra", "merge_tail"}:
             self._doubts = Doubts(self._dialect.sample, fields, self._dialect.shape)
         self._judge = EncodingJudge(self._stream, self._parser, self._fallback, fields)
@@ -241,17 +248,17 @@ class CsvReader:
             self._fill(self._at_once)
         if held is not None:
             yield from self._finish(held, None)
-        self.notes += self._further.notes() if self._further is not None else []
+        self.notes += self.further.notes() if self.further is not None else []
         if self._data:
             self._take("preamble", len(self._data))
-            self.tally.counts["footer_lines"] = self._dialect.footer
+            self.tally.counts["footer_lines"] += self._dialect.footer
 
     def _finish(self, held: _Held, following: Piece | None) -> Iterator[Batch]:
         """The batch of a piece, now that the piece behind it is known."""
         if self._torn is not None:
             self._torn.mark(held.piece, following)
-        if self._further is not None:
-            self._further.look(held.piece, held.line)
+        if self.further is not None:
+            self.further.look(held.piece, held.line)
         if self._doubts is not None:
             self._doubts.mark(held.piece)
         batch = self._batch(held)
@@ -315,7 +322,7 @@ class CsvReader:
         status = records.status
         content, whole = end - start, after - start
         blank, comment = status == Status.BLANK, status == Status.COMMENT
-        record = ~(blank | comment)
+        record = ~(blank | comment | (status == Status.FOOTER))
         befores = np.concatenate([[after[0] - whole[0]], after[:-1]])
         # a byte order mark before a record is framing, as its record end is
         marks = int((start[1:] - befores[1:]).sum()) + self._leading_mark(held)
@@ -323,7 +330,7 @@ class CsvReader:
             rows=int(content[status <= Status.EXACT].sum()),
             rejects=int(content[status >= Status.FIELD_COUNT].sum()),
             headers=int(content[status == Status.HEADER].sum()),
-            preamble=int(whole[comment].sum()),
+            preamble=int(whole[comment | (status == Status.FOOTER)].sum()),
             blank=int(whole[blank].sum()),
             framing=int((after - end)[record].sum()) + marks,
         )
@@ -337,6 +344,7 @@ class CsvReader:
         tally.blank += int(blank.sum())
         tally.counts.update(records.counts)
         tally.counts["comments"] += int(comment.sum())
+        tally.counts["footer_lines"] += int((status == Status.FOOTER).sum())
         if BOM in data:
             tally.counts["bom"] += int(marks > 0)
         else:

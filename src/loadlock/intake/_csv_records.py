@@ -22,6 +22,8 @@ class Status(IntEnum):
     BLANK = 2
     HEADER = 3
     COMMENT = 4
+    FOOTER = 5
+    """Behind the table that is read."""
     FIELD_COUNT = 10
     STRAY_QUOTE = 11
     OPEN_QUOTE = 12
@@ -33,6 +35,8 @@ class Status(IntEnum):
     """A delimiter too many, perhaps not at the end."""
     MISFIT = 18
     """As many fields as the header, which fits no other row."""
+    OTHER_TABLE = 19
+    """It stands below the header of another table."""
 
 
 @dataclass(frozen=True, kw_only=True)

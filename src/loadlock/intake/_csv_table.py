@@ -31,6 +31,7 @@ CODES = {
     Status.TORN: "torn_row",
     Status.SHIFTED: "field_count",
     Status.MISFIT: "field_count",
+    Status.OTHER_TABLE: "other_table",
 }
 
 
@@ -299,6 +300,10 @@ def _message(status: Status, detail: int, names: tuple[str, ...]) -> str:
             )
         case Status.MISFIT:
             return f"the header names {len(names):,} column{'s' if len(names) != 1 else ''}, but most rows have {detail:,} fields"
+        case Status.OTHER_TABLE:
+            return (
+                f"the row stands below the header of another table, at line {detail:,}; `table:` says which one is read"
+            )
         case Status.TOO_LONG:
             return "the record is longer than the record limit"
         case _:

@@ -30,6 +30,9 @@ from loadlock.intake._zip import is_zip, zip_members
 from loadlock.intake.base import ExpansionLimits
 from loadlock.model import SourceFile
 
+_PLACES = 14
+"""Pieces of a sample between the head and the end of a file."""
+
 
 @dataclass(kw_only=True)
 class LocalSource:
@@ -59,16 +62,19 @@ class LocalSource:
         return blob if isinstance(blob, FileBlob) and compression_of(_first_bytes(blob)) is None else None
 
     def sample(self, size: int = 4 << 20) -> list[bytes]:
-        """Head, middle and end of a plain file; only the head where seeking is costly."""
+        """Head, end and places all over a plain file, at most `size` bytes; only the head where seeking is costly."""
         blob = self.plain()
         if blob is None or blob.size <= size:
             return [self.head(size)]
-        third = size // 3
+        long, short = size // 4, size // (4 * _PLACES)
+        step = (blob.size - 2 * long) // _PLACES
+        # characters of four bytes are not cut
+        between = [(long + number * step & ~3, short) for number in range(_PLACES)]
         with blob.path.open("rb") as stream:
             pieces = []
-            for place in (0, (blob.size - third) // 2, blob.size - third):
+            for place, length in ((0, long), *between, (blob.size - long & ~3, long)):
                 stream.seek(blob.offset + place)
-                pieces.append(stream.read(third))
+                pieces.append(stream.read(length))
         return pieces
 
     def _blocks(self, block_bytes: int, digest: str | None) -> Iterator[bytes]:

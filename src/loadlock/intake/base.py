@@ -52,7 +52,10 @@ class ByteSource(Protocol):
         ...
 
     def sample(self, size: int = 4 << 20) -> list[bytes]:
-        """Pieces from head, middle and end (whole lines not promised; only the head where seeking is costly)."""
+        """Pieces from head, middle and end, the head first (whole lines not promised; only the head where seeking is costly).
+
+        Each begins at a multiple of four bytes, so that wide characters are not cut.
+        """
         ...
 
 

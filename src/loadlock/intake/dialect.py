@@ -95,7 +95,7 @@ def find_dialect(source: ByteSource, encoding: str, options: SourceOptions) -> D
 
 def dialect_of(data: bytes, options: SourceOptions, *, name: str = "") -> Dialect:
     """The dialect of a whole file in UTF-8."""
-    return _dialect(Pieces(all=[data], whole=data, end=data), options, name=name, encoding="utf-8")
+    return _dialect(Pieces(all=[data], head=data, whole=data, end=data), options, name=name, encoding="utf-8")
 
 
 def _dialect(pieces: Pieces, options: SourceOptions, *, name: str, encoding: str) -> Dialect:
@@ -107,8 +107,7 @@ def _dialect(pieces: Pieces, options: SourceOptions, *, name: str, encoding: str
         wanted = replace(wanted, delimiter=named)
     choice = choose(pieces.all, wanted)
     shape = choice.best.shape
-    head = pieces.all[0] if pieces.all else b""
-    place = find_place(head, choice.best, options, whole=pieces.whole, end=pieces.end)
+    place = find_place(pieces.head, choice.best, options, whole=pieces.whole, end=pieces.end)
     if named is not None:
         place = place.below(1, "the first line names the delimiter, as Excel does (sep=)")
     return Dialect(
