@@ -226,3 +226,34 @@ def test_a_later_verify_finds_the_rows_by_their_keys(sheet: Sheet) -> None:
             again.open()
             receipt = again.verify_again(lambda: [part(GIVEN, rows)], lambda table: table)
         assert (receipt.level, receipt.equal, receipt.read_back) == (VerifyLevel.CONTENT, equal, 2)
+
+
+def test_an_insert_only_adds_unknown_keys_below_and_touches_nothing_else(sheet: Sheet) -> None:
+    receipt = sheet.deliver(WriteMode.INSERT_ONLY, [(2, "other", None), (5, "e", None), (1, "x", None), (4, "d", None)])
+    assert (receipt.inserted, receipt.unchanged, receipt.level, receipt.equal) == (2, 2, VerifyLevel.CONTENT, True)
+    assert sheet.rows()[1:] == [
+        ["a", "mine", 1, 45000], ["b", None, 2, None], ["c", "=C4*2", 3, 45001], ["e", None, 5, None], ["d", None, 4, None],
+    ]  # fmt: skip
+
+
+def test_an_exchange_is_refused_beside_people_s_values_and_then_keeps_them_in_place(sheet: Sheet) -> None:
+    rows = [(1, "A", None), (1, "AA", None), (9, "z", None)]
+    with pytest.raises(RefusedError, match="other rows after a delete_insert"):
+        sheet.deliver(WriteMode.DELETE_INSERT, rows)
+    work = sheet.job(WriteMode.DELETE_INSERT, "run2", options={"foreign": "keep_in_place"})
+    receipt = deliver(sheet.case(foreign="keep_in_place"), work, [part(work.columns, rows)])
+    assert (receipt.inserted, receipt.deleted, receipt.level, receipt.equal) == (3, 1, VerifyLevel.CONTENT, True)
+    assert [row[:3] for row in sheet.rows()[1:]] == [
+        ["A", "mine", 1], ["b", None, 2], ["c", "=C4*2", 3], ["AA", None, 1], ["z", None, 9],
+    ]  # fmt: skip
+
+
+def test_new_rows_that_lie_scattered_among_known_ones_are_brought_together(
+    sheet: Sheet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_sheets_turn, "MOST_PASTES", 1)
+    monkeypatch.setattr(_sheets_arrange, "MOST_PASTES", 1)
+    rows = [(number, f"n{number}", None) for number in (10, 1, 11, 2, 12, 3, 13)]
+    receipt = sheet.deliver(WriteMode.INSERT_ONLY, rows)
+    assert (receipt.inserted, receipt.unchanged, receipt.equal) == (4, 3, True)
+    assert [row[2] for row in sheet.rows()[1:]] == [1, 2, 3, 10, 11, 12, 13]

@@ -23,23 +23,25 @@ def arranged(wire: Wire, stage: Stage, aim: Aim, pastes: Sequence[Stretch], last
     width = len(aim.places)
     old = [stretch for stretch in pastes if stretch.row < last]
     new = [stretch for stretch in pastes if stretch.row >= last]
-    first, behind = min(stretch.row for stretch in old), max(stretch.row + stretch.count for stretch in old)
+    first = min((stretch.row for stretch in old), default=last)
+    behind = max((stretch.row + stretch.count for stretch in old), default=last)
     copy = stage.rows
     tail = copy + behind - first
     size = tail + sum(stretch.count for stretch in new)
     if size > stage.tab.rows:
         wire.batch([add_rows(stage.tab.sheet_id, size - stage.tab.rows)])
         stage.tab = replace(stage.tab, rows=size)
-    wire.batch(
-        [
-            paste(
-                aim.tab.range(first, behind, column, column + count),
-                stage.tab.range(copy, tail, index, index + count),
-                normal=True,
-            )
-            for index, column, count in runs(aim.places)
-        ]
-    )
+    if old:
+        wire.batch(
+            [
+                paste(
+                    aim.tab.range(first, behind, column, column + count),
+                    stage.tab.range(copy, tail, index, index + count),
+                    normal=True,
+                )
+                for index, column, count in runs(aim.places)
+            ]
+        )
     moves = [
         (stretch, copy + stretch.row - first if stretch.row < last else tail + stretch.row - last) for stretch in pastes
     ]
@@ -53,7 +55,7 @@ def arranged(wire: Wire, stage: Stage, aim: Aim, pastes: Sequence[Stretch], last
                 for stretch, row in moves[start : start + 2 * MOST_PASTES]
             ]
         )
-    found = [Stretch(source=copy, row=first, count=behind - first, normal=True)]
+    found = [Stretch(source=copy, row=first, count=behind - first, normal=True)] if old else []
     if new:
         found.append(Stretch(source=tail, row=last, count=size - tail))
     return found

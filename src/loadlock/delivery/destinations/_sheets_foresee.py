@@ -142,14 +142,17 @@ class Foresight:
             found,
             found.last,
             self.label,
-            mirror=mode == WriteMode.MIRROR,
+            mode,
         )
         return self._merged(merged, found)
 
     def _merged(self, merged: Merge, found: Survey) -> Foreseen:
         counts = merged.published
-        columns, samples = self._changes(merged, found)
-        stop = self.stop or too_much(self.job.max_delete_percent, found, self.staged.rows, len(merged.gone))
+        is_exchange = self.job.mode == WriteMode.DELETE_INSERT
+        columns, samples = ({}, self._exchanged(merged)) if is_exchange else self._changes(merged, found)
+        stop = self.stop
+        if self.job.mode == WriteMode.MIRROR:
+            stop = stop or too_much(self.job.max_delete_percent, found, self.staged.rows, len(merged.gone))
         return Foreseen(
             inserted=counts.inserted,
             updated=counts.updated,
@@ -160,6 +163,15 @@ class Foresight:
             samples=tuple(samples),
             stop=stop,
         )
+
+    def _exchanged(self, merged: Merge) -> list[Sample]:
+        """Some rows that come, and some that give way."""
+        come = list(self._samples("insert", range(min(SAMPLES, self.staged.rows)), self.staged.lines()))
+        return come + self._going([int(row) for row in merged.taken[:SAMPLES]])
+
+    def _going(self, rows: Sequence[int]) -> list[Sample]:
+        end = rows[-1] + 1 if rows else 0
+        return list(self._samples("delete", rows, _lines(self.wire, self.aim.tab, self.aim.places, 0, end)))
 
     def _changes(self, merged: Merge, found: Survey) -> tuple[dict[str, int], list[Sample]]:
         """Column → rows in which it changes, and rows of each kind. Only cells of rows that change are kept, as numbers."""
@@ -179,9 +191,7 @@ class Foresight:
         samples = list(self._samples("insert", new, self.staged.lines()))
         for goal in sorted(chosen):
             samples.append(self._update(before[1][goal], after[1][old[goal]]))
-        gone = [int(row) for row in merged.gone[:SAMPLES]]
-        end = gone[-1] + 1 if gone else 0
-        samples += self._samples("delete", gone, _lines(self.wire, self.aim.tab, places, 0, end))
+        samples += self._going([int(row) for row in merged.gone[:SAMPLES]])
         return {name: rows for name, rows in counts.items() if rows}, samples
 
     def _cells(

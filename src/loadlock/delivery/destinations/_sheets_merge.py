@@ -10,6 +10,7 @@ from loadlock.delivery.base import Published
 from loadlock.delivery.destinations._sheets_rows import total
 from loadlock.delivery.destinations._sheets_survey import Keyed, Survey
 from loadlock.errors import RefusedError
+from loadlock.model import WriteMode
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,27 +40,38 @@ class Merge:
     goal: Numbers
     """Where each goes in the live tab."""
     gone: Numbers
-    """Live rows whose key is not in the batch."""
+    """Live rows that are emptied: by a mirror those whose key is not in the batch, by an exchange those for which there are
+    fewer new ones."""
+    taken: Numbers
+    """Live rows whose content gives way."""
+    left: Numbers
+    """Staged rows that are not delivered, since their key is known."""
     end: int
     """The row behind the last one with a value afterwards."""
     total: int
     """The sum of the row hashes afterwards, `gone` rows being emptied."""
 
 
-def merge(staged: Keyed, files: Numbers, found: Survey, base: int, label: str, *, mirror: bool) -> Merge:
+def merge(staged: Keyed, files: Numbers, found: Survey, base: int, label: str, mode: WriteMode) -> Merge:
     """Find each staged row in the sheet; new ones go to `base` and below."""
     import numpy as np
     import pyarrow.compute as pc
 
-    if pc.count_distinct(staged.keys, mode="all").as_py() != len(staged.keys) or staged.keys.null_count:
+    is_exchange = mode == WriteMode.DELETE_INSERT
+    repeated = not is_exchange and pc.count_distinct(staged.keys, mode="all").as_py() != len(staged.keys)
+    if repeated or staged.keys.null_count:
         raise RefusedError(f"{label}: rows of this batch have equal keys, or none", hint="Look at the key's columns.")
+    if is_exchange:
+        return _exchange(staged, files, found, base)
     at = pc.fill_null(pc.index_in(staged.keys, value_set=found.rows.keys), -1).to_numpy(zero_copy_only=False)
     new = at < 0
     changed = ~new
-    changed[~new] = found.rows.hashes[at[~new]] != staged.hashes[~new]
+    known = found.rows.hashes[at[~new]] != staged.hashes[~new]
+    changed[~new] = known & (mode != WriteMode.INSERT_ONLY)
     goal = np.where(new, base + np.cumsum(new) - 1, at + 1)
     source = np.flatnonzero(new | changed)
-    gone = _gone(staged, found) if mirror else np.zeros(0, np.int64)
+    nothing = np.zeros(0, np.int64)
+    gone = _gone(staged, found) if mode == WriteMode.MIRROR else nothing
     before = total(found.rows.hashes[at[changed]]) + total(found.rows.hashes[gone - 1])
     after = found.total - before + total(staged.hashes[source])
     return Merge(
@@ -67,18 +79,46 @@ def merge(staged: Keyed, files: Numbers, found: Survey, base: int, label: str, *
         source=source,
         goal=goal[source],
         gone=gone,
+        taken=gone,
+        left=np.flatnonzero(~new) if mode == WriteMode.INSERT_ONLY else nothing,
         end=max(base + int(new.sum()) if new.any() else 1, found.last),
+        total=after % 2**64,
+    )
+
+
+def _exchange(staged: Keyed, files: Numbers, found: Survey, base: int) -> Merge:
+    """The staged rows in the place of all that have one of their keys: into those rows as far as they reach, then below."""
+    import numpy as np
+
+    taken, count = _rows_with(staged, found, known=True), len(staged.keys)
+    more = max(0, count - len(taken))
+    none = np.zeros(count, bool)
+    published = _counted(files, ~none, none, taken)
+    after = found.total - total(found.rows.hashes[taken - 1]) + total(staged.hashes)
+    return Merge(
+        published=published,
+        source=np.arange(count),
+        goal=np.concatenate([taken[:count], base + np.arange(more)]),
+        gone=taken[count:],
+        taken=taken,
+        left=np.zeros(0, np.int64),
+        end=max(base + more if more else 1, found.last),
         total=after % 2**64,
     )
 
 
 def _gone(staged: Keyed, found: Survey) -> Numbers:
     """Live rows with a key that the batch hasn't."""
+    return _rows_with(staged, found, known=False)
+
+
+def _rows_with(staged: Keyed, found: Survey, *, known: bool) -> Numbers:
+    """Live rows with a key that the batch has, or hasn't."""
     import numpy as np
     import pyarrow.compute as pc
 
-    known = pc.is_in(found.rows.keys, value_set=staged.keys).to_numpy(zero_copy_only=False)
-    return np.flatnonzero(found.rows.keys.is_valid().to_numpy(zero_copy_only=False) & ~known) + 1
+    in_batch = pc.is_in(found.rows.keys, value_set=staged.keys).to_numpy(zero_copy_only=False)
+    return np.flatnonzero(found.rows.keys.is_valid().to_numpy(zero_copy_only=False) & (in_batch == known)) + 1
 
 
 def _counted(files: Numbers, new: Numbers, changed: Numbers, gone: Numbers) -> Published:

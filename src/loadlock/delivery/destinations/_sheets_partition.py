@@ -149,6 +149,10 @@ class PartitionedSession(Session):
             self._done[place] = part.publish(rows=staged[place], digest=digest)
         return self._sum()
 
+    def left(self, columns: Sequence[DeliveryColumn]) -> Iterator[pa.Table] | None:
+        found = [part.left(columns) for part in self._parts]
+        return None if None in found else chain.from_iterable(tables for tables in found if tables is not None)
+
     def proved(self) -> int | None:
         counts = [part.proved() for part in self._parts]
         return None if None in counts else sum(count or 0 for count in counts)
@@ -178,7 +182,7 @@ class PartitionedSession(Session):
         return Written(
             expected=sum(one.expected for one in found),
             rows=chain.from_iterable(one.rows for one in found),
-            all_sent=True,
+            all_sent=all(one.all_sent for one in found),
             untouched=True if all(one.untouched for one in found) else None,
         )
 

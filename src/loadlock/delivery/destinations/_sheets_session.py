@@ -36,7 +36,7 @@ from loadlock.delivery.destinations._sheets_stage import Stage
 from loadlock.delivery.destinations._sheets_state import Names, State, read_state, tab_markers
 from loadlock.delivery.destinations._sheets_survey import Survey, check_keys, joined, survey
 from loadlock.delivery.destinations._sheets_sweep import Sweep
-from loadlock.delivery.destinations._sheets_turn import Turn, Way, turn
+from loadlock.delivery.destinations._sheets_turn import ADDING, Turn, Way, turn
 from loadlock.delivery.sqltext import published_from
 from loadlock.errors import BalanceError, LoadlockError, RefusedError, StoppedError, UnavailableError
 from loadlock.model import Chunk, VerifyLevel, WriteMode
@@ -76,7 +76,7 @@ class SheetsSession(Session):
         self._sheet = sheet
         self._label = label
         self._ways = ways
-        self._key = job.key if job.mode in (WriteMode.UPSERT, WriteMode.MIRROR) else ()
+        self._key = job.key if job.mode.by_key else ()
         self._aim: Aim | None = None
         self._state: State | None = None
         self._names: Names | None = None
@@ -86,6 +86,8 @@ class SheetsSession(Session):
         self._published: Published | None = None
         self._turn: Turn | None = None
         """The publish of this process."""
+        self._left: list[pa.Table] = []
+        """Rows that an insert only left out."""
         self._undo: undoing.Undo | None = None
         self._batch_keys: back.BatchKeys | None = None
         self._notes: tuple[str, ...] = ()
@@ -154,11 +156,13 @@ class SheetsSession(Session):
             return 1
         check_tab(aim.tab, aim.places, self._label)
         marks = state.markers(aim.tab.sheet_id)
-        if self._job.mode.takes_all and not self._ways.foreign:
+        moves = self._job.mode.takes_all or self._job.mode == WriteMode.DELETE_INSERT
+        if moves and not self._ways.foreign:
             self._check_foreign(aim)
         if self._key or (self._job.mode == WriteMode.REPLACE and marks):
             found = survey(self._wire, aim, self._key, escaped=self._ways.escape_formulas)
-            check_keys(found, self._key, self._label)
+            if self._job.mode.has_unique_key and self._job.mode != WriteMode.INSERT_ONLY:
+                check_keys(found, self._key, self._label)
             return found
         hint = 0 if not marks else int(marks[-1][1].get("end", 0))
         return last_row(self._wire, aim.tab, aim.places, hint)
@@ -182,7 +186,8 @@ class SheetsSession(Session):
         last = self._last
         below = 1 if self._job.mode.takes_all else last
         # how many rows of an upsert are new is known when they are there: at least the sheet doesn't shrink
-        end = max(aim.tab.rows, rows + 1 if self._job.mode == WriteMode.UPSERT else below + rows)
+        is_known = bool(self._key) and not self._job.mode.takes_all
+        end = max(aim.tab.rows, rows + 1 if is_known else below + rows)
         need = Need(
             rows=end,
             columns=aim.tab.columns,
@@ -194,7 +199,7 @@ class SheetsSession(Session):
 
     def _kept(self, last: int) -> int:
         """Rows whose state before is kept. Appended rows can be taken away without."""
-        return last - 1 if self._job.undo and self._job.mode != WriteMode.APPEND else 0
+        return last - 1 if self._job.undo and self._job.mode not in ADDING else 0
 
     def _staged(self, state: State) -> Stage:
         aim, names = self._looking()
@@ -287,6 +292,7 @@ class SheetsSession(Session):
         found = self._checked(state, aim)
         list(self._drift(state, aim, found))
         made = self._turned(aim, found, stage)
+        self._left = list(back.left(made, self._job.columns)) if made.left else []
         plan = made.plan(state, digest)
         try:
             self._wire.batch(publishing.requests(plan))
@@ -329,6 +335,11 @@ class SheetsSession(Session):
         """The publish has given the lock back."""
         if self._lease is not None:
             self._lease.text = None
+
+    def left(self, columns: Sequence[DeliveryColumn]) -> Iterator[pa.Table] | None:
+        if self._turn is None:
+            return None
+        return (table.select([column.name for column in columns]) for table in self._left)
 
     def proved(self) -> int | None:
         """Every row is read again from the live sheet and compared with what was read from the staging one."""
@@ -375,17 +386,9 @@ class SheetsSession(Session):
 
     def written(self, sent: Callable[[], Iterable[pa.Table]]) -> Written:
         aim, names = self._looking()
-        self._undo = undoing.begin(
-            undoing.Case(
-                wire=self._wire,
-                aim=aim,
-                names=names,
-                job=self._job,
-                label=self._label,
-                escaped=self._ways.escape_formulas,
-            ),
-            read_state(self._wire),
-        )
+        escaped = self._ways.escape_formulas
+        case = undoing.Case(wire=self._wire, aim=aim, names=names, job=self._job, label=self._label, escaped=escaped)
+        self._undo = undoing.begin(case, read_state(self._wire))
         return self._undo.written(sent)
 
     def undo(self) -> Undone:

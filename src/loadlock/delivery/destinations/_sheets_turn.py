@@ -28,6 +28,9 @@ from loadlock.errors import RefusedError, StoppedError
 from loadlock.model import WriteMode
 from loadlock.sheets.wire import Json, Wire
 
+ADDING = frozenset({WriteMode.APPEND, WriteMode.INSERT_ONLY})
+"""Modes that put rows behind the last one and touch no other."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Way:
@@ -62,6 +65,8 @@ class Turn:
     """Rows whose state before is kept."""
     cleared: tuple[tuple[int, int], ...] = ()
     pastes: tuple[Stretch, ...] = ()
+    left: tuple[tuple[int, int], ...] = ()
+    """Staged rows that are not delivered, since their key is known: first, and behind the last."""
 
     def plan(self, state: State, digest: str) -> Plan:
         """The publish as requests need it."""
@@ -104,7 +109,7 @@ class Turn:
 
     def _formatted_from(self, markers: Sequence[tuple[int, Json]]) -> int:
         """Rows that held values of ours before have their formats, or those that people gave them."""
-        if self.way.job.mode == WriteMode.APPEND:
+        if self.way.job.mode in ADDING:
             return self.last
         return int(markers[-1][1].get("end") or 1) if markers else 1
 
@@ -153,16 +158,17 @@ def _appended_total(aim: Aim, last: int, stage: Stage) -> int | None:
 
 
 def _keyed(way: Way, aim: Aim, found: Survey, stage: Stage, kept: int) -> Turn:
-    mirror = way.job.mode == WriteMode.MIRROR
-    staged = stage.keyed()
-    merged = merge(staged, stage.files(), found, found.last, way.label, mirror=mirror)
-    if mirror:
+    mode = way.job.mode
+    merged = merge(stage.keyed(), stage.files(), found, found.last, way.label, mode)
+    if mode == WriteMode.MIRROR:
         _check_mirror(way, found, stage.rows, merged)
         if not _foreign_values(way, aim):
             return _rewritten(way, aim, found.last, stage, merged.published, kept)
     return Turn(
-        way=way, aim=aim, stage=stage, published=merged.published, last=found.last, end=merged.end, base=None,
-        total=merged.total, kept=kept, cleared=tuple(row_stretches(merged.gone)), pastes=_pastes(way, aim, stage, merged, found),
+        way=way, aim=aim, stage=stage, published=merged.published, last=found.last, end=merged.end,
+        base=found.last if mode == WriteMode.INSERT_ONLY else None, total=merged.total, kept=kept,
+        cleared=tuple(row_stretches(merged.gone)), pastes=_pastes(way, aim, stage, merged, found),
+        left=tuple(row_stretches(merged.left)),
     )  # fmt: skip
 
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 from loadlock.delivery.base import Job, Undone, UndoneError, Written
 from loadlock.delivery.destinations import _sheets_publish as publishing
 from loadlock.delivery.destinations._sheets_aim import Aim
-from loadlock.delivery.destinations._sheets_back import BatchKeys, Reader
+from loadlock.delivery.destinations._sheets_back import BatchKeys, Reader, placed_rows
 from loadlock.delivery.destinations._sheets_lock import Lease
 from loadlock.delivery.destinations._sheets_merge import Stretch, row_stretches, stretches
 from loadlock.delivery.destinations._sheets_publish import paste
 from loadlock.delivery.destinations._sheets_rows import last_row, runs
 from loadlock.delivery.destinations._sheets_state import Names, State, Tab, create, delete, read_state, set_rows
 from loadlock.delivery.destinations._sheets_survey import read_stage, survey
+from loadlock.delivery.destinations._sheets_turn import ADDING
 from loadlock.errors import RefusedError, UnavailableError
 from loadlock.model import WriteMode
 from loadlock.sheets.wire import Json, Wire
@@ -55,10 +56,12 @@ class Undo:
         """The rows that the delivery wrote, as they are now. Of a replaced sheet all rows: what people added since would go."""
         case = self.case
         reader = Reader(wire=case.wire, aim=case.aim, record=self.record, escaped=case.escaped)
-        sent_rows, whole = int(self.record["rows_sent"]), case.job.mode.takes_all
-        if case.job.mode == WriteMode.APPEND:
+        sent_rows = int(self.record["rows_sent"])
+        whole = case.job.mode.takes_all or case.job.mode == WriteMode.DELETE_INSERT
+        if case.job.mode in ADDING:
             rows = self._not_undone(reader.placed(case.job.columns))
-            return Written(expected=sent_rows, rows=rows, all_sent=True)
+            all_sent = case.job.mode == WriteMode.APPEND
+            return Written(expected=placed_rows(self.record), rows=rows, all_sent=all_sent)
         if self.record["base"] is None:
             self.keys = BatchKeys.of(sent(), case.aim.columns, case.job.key)
         if survey(case.wire, case.aim, (), escaped=case.escaped).total == self.record["total"]:
@@ -107,9 +110,9 @@ class Undo:
 
     def _changes(self, live: Tab) -> Iterator[Json]:
         case, record = self.case, self.record
-        if case.job.mode == WriteMode.APPEND:
+        if case.job.mode in ADDING:
             base = int(record["base"])
-            yield from publishing.clear(live, case.aim.places, base, base + int(record["rows_sent"]))
+            yield from publishing.clear(live, case.aim.places, base, base + placed_rows(record))
         elif self.keys is not None and case.job.mode == WriteMode.UPSERT:
             yield from self._by_key(live, self.keys)
         else:

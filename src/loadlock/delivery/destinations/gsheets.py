@@ -22,7 +22,7 @@ from loadlock.model import WriteMode
 from loadlock.sheets.address import EXAMPLE, SCHEME, canonical, parse
 from loadlock.sheets.wire import Wire, connect
 
-MODES = frozenset({WriteMode.APPEND, WriteMode.REPLACE, WriteMode.UPSERT, WriteMode.MIRROR})
+MODES = frozenset(mode for mode in WriteMode if mode != WriteMode.SCD2)
 
 
 class GoogleSheets:
@@ -60,7 +60,7 @@ class GoogleSheets:
         foreign: str = field(
             default="refuse",
             metadata={
-                "doc": "Replace and mirror beside other columns with values: `refuse`, or `keep_in_place`, where they are."
+                "doc": "Replace, mirror, delete_insert beside other columns with values: `refuse`, or `keep_in_place`."
             },
         )
         edits: str = field(

@@ -55,12 +55,16 @@ class Act:
     """The delivery is there already, and is taken back."""
 
 
+ADDING = (WriteMode.APPEND, WriteMode.INSERT_ONLY)
+"""Modes that keep nothing for a rollback: what they added is taken away."""
 _UPSERTED: Rows = [HEADER, OLD[1], SENT[0], OLD[3], *[row for row in SENT if row[0] > 3]]
 ACTS = (
     Act(name="replace", mode=WriteMode.REPLACE, before=OLD, after=[HEADER, *SENT]),
     Act(name="replace, new sheet", mode=WriteMode.REPLACE, before=None, after=[HEADER, *SENT]),
     Act(name="append", mode=WriteMode.APPEND, before=OLD, after=[*OLD, *SENT]),
     Act(name="upsert", mode=WriteMode.UPSERT, before=OLD, after=_UPSERTED),
+    Act(name="insert only", mode=WriteMode.INSERT_ONLY, before=OLD, after=[*OLD, *_UPSERTED[4:]]),
+    Act(name="delete and insert", mode=WriteMode.DELETE_INSERT, before=OLD, after=[HEADER, OLD[1], *SENT]),
     Act(name="mirror", mode=WriteMode.MIRROR, before=OLD, after=[HEADER, *SENT]),
     Act(name="rollback of a replace", mode=WriteMode.REPLACE, before=[HEADER, *SENT], after=OLD, back=True),
     Act(name="rollback of an append", mode=WriteMode.APPEND, before=[*OLD, *SENT], after=OLD, back=True),
@@ -149,7 +153,7 @@ class Desk:
 
     def _left(self) -> list[str]:
         """Tabs that should not be there; what a rollback needs belongs to a delivery."""
-        kept = 0 if self.act.back or self.act.before is None or self.act.mode == WriteMode.APPEND else 1
+        kept = 0 if self.act.back or self.act.before is None or self.act.mode in ADDING else 1
         hidden = [title for title in self.emulator.tabs(self.sheet) if title not in (TITLE, "Other")]
         return [title for title in hidden if "_before_" not in title] + hidden[kept:]
 
