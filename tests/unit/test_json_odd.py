@@ -73,3 +73,9 @@ def test_one_object_around_the_records_is_noted_with_the_path_to_them() -> None:
     assert report.notes[0].endswith("set `records_path: data.its\\.items`")
     records, _, report = read(document, "x.json", records_path="data.its\\.items")
     assert (len(records), report.notes) == (4, [])
+
+
+@pytest.mark.parametrize("between", ["\n", " ", "\r\n", "\n\n"])
+def test_a_line_end_within_a_record_stays_whatever_stands_between_the_records(between: str) -> None:
+    records, _, _ = read("".join(f'{{"a":\n{number}}}{between}' for number in range(5)), "x.json", format="json")
+    assert records == [f'{{"a":\n{number}}}' for number in range(5)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -140,7 +140,8 @@ class Tallies:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON document; `from_json` reads it back."""
-        return asdict(self)
+        # as `asdict`, which copies all that is within them value by value
+        return {name: _plain(value) for name, value in vars(self).items()}
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Tallies:
@@ -156,6 +157,12 @@ class Tallies:
         values["codes"] = tuple((code, column, rows) for code, column, rows in values.get("codes", ()))
         values["found"] = tuple(values.get("found", ()))
         return cls(**values)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(dict(vars(entry)) if is_dataclass(entry) else entry for entry in value)
+    return value
 
 
 T = TypeVar("T")

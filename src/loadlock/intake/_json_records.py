@@ -74,7 +74,8 @@ class PartBuilder:
 
     def __init__(self, file: SourceFile, part_bytes: int) -> None:
         self._file = file
-        self._part_bytes = part_bytes
+        # half of a record are its names: a part of as many bytes as others would hold too few rows for what each part costs
+        self._part_bytes = part_bytes * 3 // 2
         self._records: list[Records] = []
         self._rejects: list[dict[str, Any]] = []
         self.tally = Tally()
