@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from loadlock.delivery.base import CHUNK_TABLE, CONTROL_TABLE, DeliveryColumn, Job
-from loadlock.delivery.destinations._mysql_types import TEXTS, CatalogColumn, CatalogTable, created_type
+from loadlock.delivery.destinations._mysql_types import INTEGERS, TEXTS, CatalogColumn, CatalogTable, created_type
 from loadlock.delivery.destinations._mysql_wire import WireConnection, run
 from loadlock.delivery.names import TableName
 from loadlock.delivery.names import quote_backtick as quote
@@ -18,6 +19,8 @@ _CONTROL_TYPES = {
     "text": "longtext",
     "now": "datetime(6) not null default current_timestamp(6)",
 }
+SLICES = 4
+"""Questions about all rows are put by stretches of the table, so that two connections share them."""
 _COLUMNS = """
 select column_name, lower(data_type), column_type, is_nullable = 'YES',
     (column_default is not null and column_default <> 'NULL') or extra like '%%auto_increment%%'
@@ -69,6 +72,27 @@ def _unique(connection: WireConnection, name: TableName) -> tuple[tuple[str, ...
     for index, column, prefix in run(connection, _UNIQUE, name.schema, name.table):
         indexes.setdefault(index, []).append(None if prefix is not None else column)
     return tuple(tuple(c for c in columns if c) for columns in indexes.values() if all(columns))
+
+
+def stretches(connection: WireConnection, name: TableName) -> list[str]:
+    """Conditions on `t` that together hold for every row of the table once: stretches of its primary key, a whole number;
+    a single one that always holds where it has none."""
+    found = run(
+        connection,
+        "select column_name, lower(data_type) from information_schema.columns where table_schema = %s and table_name = %s"
+        " and column_key = 'PRI'",
+        name.schema,
+        name.table,
+    )
+    if len(found) != 1 or found[0][1] not in INTEGERS:
+        return ["true"]
+    key = quote(found[0][0])
+    low, high = run(connection, f"select min({key}), max({key}) from {name.sql(quote)}")[0]
+    if low is None or high - low < SLICES:
+        return ["true"]
+    edges = [low + (high - low) * step // SLICES for step in range(1, SLICES)]
+    between = [f"t.{key} > {first} and t.{key} <= {last}" for first, last in pairwise(edges)]
+    return [f"t.{key} <= {edges[0]}", *between, f"t.{key} > {edges[-1]}"]
 
 
 def collation(connection: WireConnection) -> str:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, closing, suppress
 from typing import TYPE_CHECKING, Any
 
 from loadlock.delivery.base import CHUNK_TABLE, DeliveryColumn, Job
 from loadlock.delivery.destinations import _mysql_catalog as catalog
 from loadlock.delivery.destinations._mysql_address import Address
 from loadlock.delivery.destinations._mysql_merge import MysqlMerge
+from loadlock.delivery.destinations._mysql_proof import Answer, Proof, ask
 from loadlock.delivery.destinations._mysql_send import Sender
 from loadlock.delivery.destinations._mysql_sieve import MysqlSieve
 from loadlock.delivery.destinations._mysql_types import CatalogTable, created_type, read_sql
@@ -52,6 +53,9 @@ class MysqlSession(ServerRehearsal[CatalogTable, WireConnection]):
         self._duckdb: Any = None
         self._load_data = True
         self._rows_before = 0
+        self._proof: Proof | None = None
+
+    proof = "every row proved by hashes that the server made of it"
 
     # -- the server's words -------------------------------------------------------------------------------------------
 
@@ -227,7 +231,10 @@ class MysqlSession(ServerRehearsal[CatalogTable, WireConnection]):
             columns.append((FILE_COLUMN, _INTEGER))
         else:
             rows = rows.drop_columns(["_file"])
-        self._sender(columns).send(table, rows)
+        if self._proof is None:
+            self._proof = Proof(self._found, self._job.compared)
+        with self._proof.sending(rows):
+            self._sender(columns).send(table, rows)
 
     def _sender(self, columns: Sequence[tuple[str, ColumnType]]) -> Sender:
         if self._duckdb is None:
@@ -290,6 +297,33 @@ class MysqlSession(ServerRehearsal[CatalogTable, WireConnection]):
     def _analyze(self) -> None:
         with suppress(LoadlockError), translated():
             self._run(f"analyze table {self._target}")
+
+    def proved(self) -> int | None:
+        """Rows that the server's hashes prove to be those sent."""
+        wanted = self._proof.wanted() if self._proof is not None and self._published is not None else None
+        if self._proof is None or wanted is None or not self._is_connected():
+            return None
+        try:
+            with translated():
+                if (where := self._own_rows()) is None:
+                    return None
+                question = f"select {self._proof.question} from {self._target} t where {where}"
+                found = self._asked(
+                    [f"{question} and {stretch}" for stretch in catalog.stretches(self._connection, self._name)]
+                )
+        except LoadlockError:
+            return None
+        return wanted[0] if found == wanted else None
+
+    def _asked(self, questions: Sequence[str]) -> Answer:
+        """The sum of the answers, asked on two connections where there is more than one."""
+        if len(questions) == 1:
+            return ask([self._answer], questions)
+        with closing(self._dial()) as other:
+            return ask([self._answer, lambda question: _answer(run(other, question))], questions)
+
+    def _answer(self, question: str) -> Answer:
+        return _answer(self._run(question))
 
     def _own_rows(self) -> str | None:
         if self._job.mode.takes_all:
@@ -368,7 +402,9 @@ class MysqlSession(ServerRehearsal[CatalogTable, WireConnection]):
                 yield pa.table(found, names=[column.name for column in columns])
 
     def close(self) -> None:
-        """See `ServerSession`; lets DuckDB go too."""
+        """See `ServerSession`; lets DuckDB go too, and the thread that hashes."""
+        if self._proof is not None:
+            self._proof.close()
         if self._duckdb is not None:
             self._duckdb.close()
             self._duckdb = None
@@ -379,6 +415,10 @@ class MysqlSession(ServerRehearsal[CatalogTable, WireConnection]):
         if self._published is None and not self._staged:
             self._drop_created()
         self._unsign()
+
+
+def _answer(rows: list[tuple[Any, ...]]) -> Answer:
+    return tuple(map(int, rows[0]))
 
 
 def blocks(lines: Iterator[bytes | None]) -> Iterator[bytes]:

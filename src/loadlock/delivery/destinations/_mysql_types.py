@@ -28,6 +28,7 @@ _INDEX_CHARS = 760
 """Characters of all text columns of an index: 3,072 bytes in InnoDB, four a character."""
 TEXTS = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set"})
 _BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
+INTEGERS = frozenset(_BITS) | {"year"}
 _ACCEPTS: dict[str, tuple[str, ...]] = {
     "decimal": ("integer", "decimal"),
     "double": ("float",),
