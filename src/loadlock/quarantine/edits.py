@@ -112,11 +112,16 @@ def outdated(lines: pa.Table, raws: pa.Table) -> pa.Array:
 
 
 def newest_lines(tables: Iterable[pa.Table], keys: Sequence[str]) -> pa.Table:
-    """The lines of acts in force (oldest first, `with_act`), the newest of each key, in no certain order."""
+    """The lines of acts in force (oldest first, `with_act`), the newest of each key, in no certain order.
+
+    The lines of one act alone stay as they are: no act changes a cell twice.
+    """
     import pyarrow as pa
 
-    table = pa.concat_tables([with_act(edit_schema().empty_table(), 0), *tables]).combine_chunks()
-    if not table.num_rows:
+    found = list(tables)
+    empty = with_act(edit_schema().empty_table(), 0)
+    table = pa.concat_tables([empty if not found else empty.select(found[0].column_names), *found]).combine_chunks()
+    if len(found) <= 1:
         return table
     numbered = table.append_column("at", pa.array(range(table.num_rows), pa.int64()))
     last = numbered.group_by(list(keys), use_threads=False).aggregate([("at", "max")])

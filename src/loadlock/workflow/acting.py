@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from loadlock.faults import point
 from loadlock.ledger.base import PartRecord
 from loadlock.model import PartKey, PartKind
-from loadlock.quarantine.changes import Changes, rejects_in
+from loadlock.quarantine.changes import Changes
 from loadlock.quarantine.edits import SCOPE, Act, Action
 from loadlock.rows import ROW
 from loadlock.workflow.quarantine import Quarantine, acts_of
@@ -66,7 +66,7 @@ def write_down(quarantine: Quarantine, deed: Deed) -> Act:
         at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         by=deed.who.name,
         why=deed.who.why,
-        rejects=rejects_in(lines),
+        rejects=deed.lines.rejects(lines),
         cells=lines.num_rows - lines["column"].null_count if deed.action == Action.CORRECT else 0,
         source=deed.source,
         undoes=deed.undoes,

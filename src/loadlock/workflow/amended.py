@@ -169,7 +169,7 @@ def _discards(quarantine: Quarantine) -> Discards:
 
     lines = quarantine.discarded()
     found: dict[int, Counter[tuple[str, int, int]]] = {}
-    for table in quarantine.tables():
+    for table in quarantine.tables(["stage"]):
         table = table.filter(pc.equal(table["state"], str(RejectState.DISCARDED))).combine_chunks()
         matched = edited(table, lines)
         newest = matched.group_by("at").aggregate([("act", "max")])
@@ -184,7 +184,7 @@ def _discards(quarantine: Quarantine) -> Discards:
 def standing_counts(quarantine: Quarantine) -> dict[tuple[str, str, str], int]:
     """The rejects that are still in the quarantine, by stage, code and column."""
     counts: Counter[tuple[str, str, str]] = Counter()
-    for table in quarantine.tables():
+    for table in quarantine.tables(["stage"]):
         counts.update(count_rejects(_standing(table)))
     return dict(counts)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from loadlock.cleanup.sandbox import connect
+from loadlock.engines.memory import give_back
 from loadlock.errors import UsageError
 from loadlock.quarantine.read import RejectFilter, filter_rejects, raw_text
 from loadlock.quarantine.sheet import texts
@@ -24,6 +25,7 @@ OWN = ("code", "column", "message", "value", "file", "row", "line", "stage", "st
 """Names of a reject's own fields in SQL; a value of such a name is `v.name`."""
 _HINT = f"Known are the values by their names, and {', '.join(OWN)}; v.NAME is always a value."
 _NUMBER = "_n"
+_ROWS = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +48,10 @@ def choose(
     try:
         for table in quarantine.tables():
             table = filter_rejects(table, wanted)
-            if table.num_rows:
-                yield _Part(quarantine, table).chosen(connection, where, expressions)
+            for start in range(0, table.num_rows, _ROWS):
+                part = table.slice(start, _ROWS).combine_chunks()
+                yield _Part(quarantine, part).chosen(connection, where, expressions)
+                give_back()
     finally:
         connection.close()
 

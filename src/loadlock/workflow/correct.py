@@ -92,7 +92,7 @@ def correct(
         edited = open_edited(file, quarantine.extent(ALL)[0], quarantine.sources)
         _check_fresh(quarantine, edited.token.run)
         with KnownRejects(quarantine, edited.token) as known:
-            edits = Edits()
+            edits = Edits(changes=Changes(each_once=True))
             for taken in compared(edited.parts, known, altered=altered):
                 edits.add(taken)
             _check_belongs(file, edits, edited.unreadable)

@@ -17,7 +17,7 @@ from loadlock.quarantine.marks import Writing, faulty, marked
 from loadlock.quarantine.read import RejectFilter, filter_rejects, filtered
 from loadlock.quarantine.read import count_rejects as count_problems
 from loadlock.quarantine.sheet import staged_name
-from loadlock.rows import reject_schema
+from loadlock.rows import SOURCE_FILE, reject_schema
 from loadlock.workflow.document import run_document
 from loadlock.workflow.quarantine import quarantine_of
 from loadlock.workflow.sheet_rejects import export_to_sheet, is_sheet
@@ -109,7 +109,7 @@ def count_rejects(workspace: Workspace, name: str, wanted: RejectFilter) -> list
     import pyarrow.compute as pc
 
     found: Counter[tuple[str, str, str, str]] = Counter()
-    for table in quarantine_of(workspace, name).tables():
+    for table in quarantine_of(workspace, name).tables(["stage", SOURCE_FILE]):
         table = filter_rejects(table, wanted)
         for state in table["state"].unique().to_pylist():
             counts = count_problems(table.filter(pc.equal(table["state"], state)))

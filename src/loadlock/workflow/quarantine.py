@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from loadlock.cleanup.binding import fold
+from loadlock.engines.memory import give_back
 from loadlock.errors import UsageError
 from loadlock.ledger.base import BatchRecord, Ledger, RunRecord
 from loadlock.ledger.states import DELIVERED
@@ -142,14 +143,26 @@ class Quarantine:
             return found
         return found.filter(pc.invert(outdated(found, raws)))
 
-    def _lines(self, action: Action, keys: Sequence[str], *, upto: int | None = None, since: int = 0) -> pa.Table:
+    def _lines(
+        self,
+        action: Action,
+        keys: Sequence[str],
+        *,
+        upto: int | None = None,
+        since: int = 0,
+        columns: list[str] | None = None,
+    ) -> pa.Table:
         wanted = {act.seq for act in in_force(self.acts, upto=upto) if act.action == action and act.seq > since}
         records = self.workspace.ledger.parts(self.batch.batch, SCOPE, PartKind.EDITS)
         tables = []
         for record in records:
             if record.ref.key.seq in wanted:
-                tables.append(with_act(self.workspace.staging.read(record.ref), record.ref.key.seq))
+                tables.append(with_act(self.workspace.staging.read(record.ref, columns=columns), record.ref.key.seq))
         return newest_lines(tables, keys)
+
+    def _rows(self, action: Action, *, since: int) -> pa.Table:
+        """The rows that later acts of a kind are about."""
+        return self._lines(action, list(IDENTITY), since=since, columns=[*IDENTITY, "to"])
 
     def waived(self) -> pa.Table:
         """What accepted rows may have wrong: `column` holds the code."""
@@ -159,12 +172,14 @@ class Quarantine:
         """The discarded rejects."""
         return self._lines(Action.DISCARD, [*IDENTITY, "to"])
 
-    def tables(self) -> Iterator[pa.Table]:
+    def tables(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """The rejects, oldest run first, with the columns `state`, `to` (destinations as bits) and `corrected` (JSON or null).
 
-        A reject that was sent again and is one again stands there once, with its new problems.
+        A reject that was sent again and is one again stands there once, with its new problems. `columns`: only these of a
+        reject's own, beside its identity and `problems`; then without `corrected`.
         """
-        corrected = self.cells()
+        corrected = self.cells() if columns is None else with_act(edit_schema().empty_table(), 0)
+        read = None if columns is None else list(dict.fromkeys((*IDENTITY, "problems", *columns)))
         levels = self._levels()
         for number, layer in enumerate(levels):
             later = levels[number + 1 :]
@@ -174,15 +189,16 @@ class Quarantine:
                 sent=sent,
                 again=again,
                 discarded=self.discarded(),
-                accepted=self._lines(Action.ACCEPT, list(IDENTITY), since=layer.edits),
-                corrected=self._lines(Action.CORRECT, list(IDENTITY), since=layer.edits),
+                accepted=self._rows(Action.ACCEPT, since=layer.edits),
+                corrected=self._rows(Action.CORRECT, since=layer.edits),
                 cells=corrected,
                 own=layer.sent,
             )
             for scope, to in layer.scopes:
                 for record in self.workspace.ledger.parts(self.batch.batch, scope, PartKind.REJECTS):
                     if record.ref.rows:
-                        yield facts.told(self.workspace.staging.read(record.ref), to)
+                        yield facts.told(self.workspace.staging.read(record.ref, columns=read), to)
+                        give_back()
 
     @cached_property
     def token(self) -> Token:
@@ -271,7 +287,8 @@ class _Facts:
         states[sent] = str(RejectState.RESOLVED)
         again = np.intersect1d(sent, _touched(table, self.again, same_place=True))
         table = table.append_column("state", pa.array(states, pa.string()))
-        table = table.append_column("corrected", corrected_column(table, self.cells))
+        if "raw" in table.column_names:
+            table = table.append_column("corrected", corrected_column(table, self.cells))
         if not len(again):
             return table
         kept = np.ones(table.num_rows, bool)

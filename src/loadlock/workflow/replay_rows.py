@@ -29,7 +29,7 @@ def to_send(quarantine: Quarantine, states: Collection[RejectState]) -> pa.Table
     wanted = pa.array([str(state) for state in states])
     mended = mended_rows(quarantine)
     found = []
-    for table in quarantine.tables():
+    for table in quarantine.tables(["stage", "values"]):
         chosen = pc.and_(pc.is_in(table["state"], wanted), pc.not_equal(table["to"], 0))
         table = table.filter(chosen)
         if table.num_rows:
