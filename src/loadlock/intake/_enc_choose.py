@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -36,6 +37,8 @@ _CLEAR = 30.0
 _LINES_AT_ONCE = 100
 _BLANKS = bytes(32 if value < 0x2D or value == 0x3B else value for value in range(256))
 """Neither blanks nor what delimits fields belongs to a word; the bytes that can be the second of a character do."""
+_WORD = re.compile(rb"(?<![^ ])[^ \x80-\xff]*+[\x80-\xff][^ ]*+")
+"""A word with high bytes, where blanks are spaces."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,12 +63,12 @@ def words_of(lines: Sequence[bytes], most: int = _MOST_WORDS) -> list[bytes]:
         joined = b"\n".join(lines[start : start + _LINES_AT_ONCE])
         if len(others) >= most and not joined.translate(None, seen):
             continue
-        for run in dict.fromkeys(joined.translate(_BLANKS).split()):
+        for run in dict.fromkeys(_WORD.findall(joined.translate(_BLANKS))):
             new = run.translate(None, seen)
             if new:
                 telling.append(run[:_WORD_BYTES])
                 seen += new
-            elif len(others) < most and not run.isascii():
+            elif len(others) < most:
                 others.append(run[:_WORD_BYTES])
     return list(dict.fromkeys(telling + others))
 
