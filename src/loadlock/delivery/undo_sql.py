@@ -97,18 +97,17 @@ class UndoTable:
 
     def save_inserted(self, staging: str, match: str) -> None:
         """Before the rows `s` that match no `t` are inserted."""
-        names = ", ".join(map(self.quote, self.key))
-        values = ", ".join(f"s.{self.quote(name)}" for name in self.key)
-        self._note_inserted(names, values, f"{staging} s left join {self.target} t on {match}", "false")
+        self._note_inserted({}, f"{staging} s left join {self.target} t on {match}", "false")
 
     def save_opened(self, moment: str, source: str, changed: str) -> None:
         """Before versions are opened at a moment (as SQL) for rows `s` that match no `t`, or one for which `changed` holds."""
         assert self.validity is not None
-        names = ", ".join(map(self.quote, (*self.key, self.validity.since)))
-        values = ", ".join(f"s.{self.quote(name)}" for name in self.key)
-        self._note_inserted(names, f"{values}, {moment}", source, changed)
+        self._note_inserted({self.validity.since: moment}, source, changed)
 
-    def _note_inserted(self, names: str, values: str, source: str, changed: str) -> None:
+    def _note_inserted(self, known: dict[str, str], source: str, changed: str) -> None:
+        # every column is named: MySQL gives none of its own accord to one that had none in the target
+        filled = dict.fromkeys(self.columns, "null") | {name: f"s.{self.quote(name)}" for name in self.key} | known
+        names, values = ", ".join(map(self.quote, filled)), ", ".join(filled.values())
         self.changed(
             f"insert into {self.table} ({ACTION}, {names}) select 'i', {values} from {source}"
             f" where t.{self.quote(self.key[0])} is null or {changed}"
