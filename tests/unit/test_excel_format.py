@@ -16,6 +16,7 @@ from openpyxl.utils.datetime import CALENDAR_MAC_1904
 
 from loadlock.errors import SourceError
 from loadlock.intake._excel_cells import date_form, date_text, number_text
+from loadlock.intake._excel_xls_hidden import Hidden, hidden_in
 from loadlock.intake.base import SourceOptions
 from loadlock.intake.formats.excel import ExcelFormat
 from loadlock.intake.read import choose_format
@@ -401,6 +402,37 @@ def test_an_old_workbook_gives_the_same_values() -> None:
     ]
     assert read.lines == [6]
     assert read.report.dialect["hidden_sheets"] == ["H"]
+
+
+@pytest.mark.parametrize("count", [5, 3000], ids=["short stream", "long stream"])
+def test_hidden_rows_and_columns_of_an_old_workbook_are_told(count: int) -> None:
+    book = xlwt.Workbook()
+    book.add_sheet("Añ").write(0, 0, "x")
+    sheet = book.add_sheet("Łódź")
+    for row in range(count):
+        for column in range(3):
+            sheet.write(row, column, f"{column} {row}" if row else f"c{column}")
+    sheet.row(2).hidden = sheet.row(3).hidden = sheet.col(1).hidden = True
+    sink = io.BytesIO()
+    book.save(sink)
+    read = Reading(sink.getvalue(), "in.xls", sheet="Łódź")
+    assert len(read.values) == count - 1
+    assert read.report.counts == {"hidden_rows": 2, "hidden_columns": 1}
+    assert "hidden rows: 2; they are read as the others" in read.report.notes
+    first = Reading(sink.getvalue(), "in.xls")
+    assert (first.report.header, first.report.counts) == (["x"], {})
+
+
+@pytest.mark.parametrize("cut", [0, 30, 100, 600, 1000, 3000])
+def test_what_is_hidden_in_a_damaged_compound_file_is_nothing(cut: int) -> None:
+    book = xlwt.Workbook()
+    book.add_sheet("S").row(0).hidden = True
+    sink = io.BytesIO()
+    book.save(sink)
+    data = sink.getvalue()
+    assert hidden_in(data[:cut], "S") == Hidden()
+    assert hidden_in(data[:cut] + b"\xff" * 2000, "S") == Hidden()
+    assert hidden_in(data, "S").rows == {1}
 
 
 def test_a_damaged_old_workbook_is_refused() -> None:

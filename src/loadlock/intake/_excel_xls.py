@@ -16,7 +16,7 @@ from loadlock.intake._excel_options import ExcelOptions
 
 
 class XlsSheet:
-    """The chosen sheet of a workbook. Hidden rows and error values are not told apart in this format."""
+    """The chosen sheet of a workbook. Error values are not told apart in this format."""
 
     def __init__(self, file: IO[bytes], path: str, wanted: str | None, own: ExcelOptions) -> None:
         self._digits = own.digits
@@ -52,13 +52,15 @@ class XlsSheet:
             assert self._child.stdin is not None
             self._child.stdin.write(json.dumps(self.facts.name).encode() + b"\n")
             self._child.stdin.flush()
-            self.facts.merged = int(self._answer()["merged"])
+            told = self._answer()
+            self.facts.merged, self.facts.hidden_columns = int(told["merged"]), int(told["hidden_columns"])
+            hidden = frozenset(told["hidden_rows"])
             assert self._child.stdout is not None
             for number, line in enumerate(self._child.stdout, 1):
                 found = json.loads(line)
                 if isinstance(found, dict):
                     raise damaged(self._path, ValueError(found["error"]))
-                yield SheetRow(number, {place: self._cell(kind, text) for place, kind, text in found}, False)
+                yield SheetRow(number, {place: self._cell(kind, text) for place, kind, text in found}, number in hidden)
             if self._child.wait():
                 raise self._too_much()
         except (BrokenPipeError, json.JSONDecodeError) as error:

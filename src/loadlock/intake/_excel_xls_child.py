@@ -1,7 +1,7 @@
 """The process that reads an old binary workbook: the library holds a sheet as a whole, and may end badly on a damaged one.
 
 Reads the workbook from the file descriptor given. Writes one JSON line with the sheets, reads the name of one from standard
-input, writes a line with the number of its merged ranges, then a line a row: `[[column, kind, text], ...]`.
+input, writes a line with the number of its merged ranges and what is hidden, then a line a row: `[[column, kind, text], ...]`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ def main(descriptor: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
     from python_calamine import CalamineWorkbook
 
+    from loadlock.intake._excel_xls_hidden import hidden_in
+
     try:
         with os.fdopen(descriptor, "rb") as file:
             workbook = CalamineWorkbook.from_filelike(file)
@@ -33,8 +35,12 @@ def main(descriptor: int) -> None:
                 if str(sheet.typ).endswith("WorkSheet")
             ]
             _say({"sheets": sheets})
-            sheet = workbook.get_sheet_by_name(json.loads(sys.stdin.readline()))
-            _say({"merged": len(sheet.merged_cell_ranges or ())})
+            name = json.loads(sys.stdin.readline())
+            file.seek(0)
+            hidden = hidden_in(file.read(), name)
+            sheet = workbook.get_sheet_by_name(name)
+            merged = len(sheet.merged_cell_ranges or ())
+            _say({"merged": merged, "hidden_rows": sorted(hidden.rows), "hidden_columns": hidden.columns})
             for row in sheet.iter_rows():
                 _say([[place, *cell] for place, value in enumerate(row) if (cell := _cell(value)) is not None])
     except Exception as error:
