@@ -73,10 +73,10 @@ def _is_title(row: Sequence[str], fields: int) -> bool:
 def _may_be_header(rows: Sequence[Sequence[str]], fields: int) -> bool:
     """Whether a line of one field above a table of two may be a header that lost its delimiter.
 
-    A title has spaces, or stands above a header of its own.
+    A title has more words than there are columns, or stands above a header of its own.
     """
     below = rows[1:]
-    return fields == 2 and len(rows[0]) == 1 and " " not in rows[0][0].strip() and not is_clear_header(below)
+    return fields == 2 and len(rows[0]) == 1 and len(rows[0][0].split()) <= fields and not is_clear_header(below)
 
 
 def _kind(cell: str) -> str:
