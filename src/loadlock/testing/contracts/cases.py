@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from loadlock.delivery.base import DeliveryColumn, Destination, Job, Target
 from loadlock.delivery.deliver import Delivery
@@ -16,6 +16,7 @@ from loadlock.types import ColumnType
 if TYPE_CHECKING:
     import pyarrow as pa
 
+TestT = TypeVar("TestT")
 HOSTILE_NAME = '"; drop table `x`; --'
 HOSTILE_TEXTS = (
     "plain", "", "NULL", "\\N", "\\.", "null", "a\tb", "a\nb\r\nc", "\\", "\\\\n", 'q"u\'o`te', "; drop table x; --", "😀 é ß",
@@ -123,3 +124,17 @@ PEOPLE = columns("id:integer", "name:text", "score:decimal(10,2)", key=("id",))
 def person(number: int, name: str = "n", score: str = "1.50") -> tuple[Any, ...]:
     """A row of PEOPLE."""
     return (number, name, Decimal(score))
+
+
+def only(*names: str) -> Callable[[type[TestT]], type[TestT]]:
+    """Of the tests that a class inherits these alone: for a server that is nearly another one, which runs all of them."""
+
+    def chosen(kind: type[TestT]) -> type[TestT]:
+        known = [name for name in dir(kind) if name.startswith("test_")]
+        assert set(names) <= set(known), sorted(set(names) - set(known))
+        for name in known:
+            if name not in names:
+                setattr(kind, name, None)
+        return kind
+
+    return chosen
