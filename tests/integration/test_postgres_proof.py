@@ -153,6 +153,59 @@ def test_rows_in_another_order_are_compared_in_full(postgres: str) -> None:
     assert (receipt.equal, PROVED in receipt.notes) == (True, False)
 
 
+KEYED = columns(*(f"{column.name}:{column.type}" for column in PLAIN), key=("id",))
+BY_KEY = [WriteMode.UPSERT, WriteMode.MIRROR]
+
+
+@pytest.mark.parametrize("mode", BY_KEY)
+def test_a_merge_by_key_is_proved_in_the_server(
+    postgres: str, server: psycopg.Connection[Any], mode: WriteMode
+) -> None:
+    load(postgres, KEYED, [(99, *ROWS[0][1:]), (2, *ROWS[0][1:])], mode=mode)
+    receipt = load(postgres, KEYED, ROWS, mode=mode, run="run2")
+    assert (receipt.level, receipt.equal, receipt.read_back) == (VerifyLevel.CONTENT, True, len(ROWS))
+    assert PROVED in receipt.notes
+    assert server.execute("select count(*) from t where id = 99").fetchall() == [(int(mode == WriteMode.UPSERT),)]
+
+
+@pytest.mark.parametrize("mode", BY_KEY)
+def test_one_altered_cell_of_a_merge_differs(postgres: str, server: psycopg.Connection[Any], mode: WriteMode) -> None:
+    case = Case(destination=PostgresDestination(), target=Target(url=postgres, table="t"), count=lambda: None)
+    with Delivery(case.destination, job(case, KEYED, mode), chunk_rows=2) as delivery:
+        delivery.open()
+        delivery.load(enumerate([part(KEYED, ROWS)], 1), lambda chunk: None)
+        delivery.publish()
+        server.execute("create table kept as select * from t")
+        changes = [f"update t set {name} = {value} where id = 1" for name, value in ALTERED.items()]
+        for change in [*changes, "update t set t = null where id = 1", "update t set i = 0 where i is null"]:
+            server.execute(change.encode())
+            receipt = delivery.verify()
+            assert (receipt.level, receipt.equal) == (VerifyLevel.CONTENT, False), change
+            server.execute("delete from t; insert into t select * from kept")
+            assert PROVED in delivery.verify().notes
+
+
+def test_rows_of_others_beside_a_merge(postgres: str, server: psycopg.Connection[Any]) -> None:
+    given, rows = columns("id:integer", "a:text", key=("id",)), [(1, "a"), (2, "b")]
+    server.execute("create table t (id bigint, a text)")
+    theirs = "insert into t values (3, 'theirs')"
+    assert PROVED in load(postgres, given, rows, mode=WriteMode.UPSERT, between=theirs).notes
+    assert load(postgres, given, rows, mode=WriteMode.MIRROR, between=theirs, run="r2").equal is False
+    same_key = "insert into t values (1, 'theirs')"
+    assert load(postgres, given, rows, mode=WriteMode.UPSERT, between=same_key, run="r3").equal is False
+
+
+def test_a_resumed_merge_is_compared_in_full(postgres: str) -> None:
+    given, rows = columns("id:integer", "a:text", key=("id",)), [(n, f"{n}") for n in range(6)]
+    case = Case(destination=PostgresDestination(), target=Target(url=postgres, table="t"), count=lambda: None)
+    work = job(case, given, WriteMode.UPSERT)
+    with Delivery(case.destination, work, chunk_rows=2) as delivery:
+        delivery.open()
+        delivery.load([(1, part(given, rows[:2]))], lambda chunk: None)
+    receipt = load(postgres, given, rows, mode=WriteMode.UPSERT)
+    assert (receipt.equal, receipt.read_back, PROVED in receipt.notes) == (True, 6, False)
+
+
 HOLED = columns("id:integer", "a:text", "d:decimal(10,2)")
 
 

@@ -21,7 +21,7 @@ from loadlock.delivery.destinations._postgres_connect import Connector, translat
 from loadlock.delivery.destinations._postgres_merge import PostgresMerge
 from loadlock.delivery.destinations._postgres_proof import Span
 from loadlock.delivery.destinations._postgres_sieve import PostgresSieve
-from loadlock.delivery.destinations._postgres_types import CatalogTable, Wire, created_type, read_sql, wire_of
+from loadlock.delivery.destinations._postgres_types import CatalogTable, Wire, compared, created_type, read_sql, wire_of
 from loadlock.delivery.destinations._postgres_watch import Watch
 from loadlock.delivery.destinations._server_rehearsal import ServerRehearsal
 from loadlock.delivery.destinations._server_sieve import Desk
@@ -56,6 +56,7 @@ class PostgresSession(ServerRehearsal[CatalogTable, "Connection"]):
         self._span: Span | None = None
         self._pieces = 0
         self._watch = Watch()
+        self._watches_staging = False
 
     # -- the server's words -------------------------------------------------------------------------------------------
 
@@ -207,6 +208,7 @@ class PostgresSession(ServerRehearsal[CatalogTable, "Connection"]):
         if self._staged:
             names.append(FILE_COLUMN)
             wires.append(Wire(type=pa.int32(), convert=_as_it_is))
+            self._watch_staging()
         else:
             rows = rows.drop_columns(["_file"])
             self._piece, self._span = rows, self._watch.span(rows)
@@ -216,6 +218,15 @@ class PostgresSession(ServerRehearsal[CatalogTable, "Connection"]):
         if taken != rows.num_rows:
             message = f"the table took {taken} of {rows.num_rows} rows without an error: a trigger dropped the rest"
             raise RowsRefusedError(Refusal(message=message))
+        if self._staged:
+            self._watch.add_staged(self._connection, rows)
+
+    def _watch_staging(self) -> None:
+        """The rows of the staging table are proved where the publish leaves them there as they are."""
+        is_left = self._job.mode in (WriteMode.UPSERT, WriteMode.MIRROR) and self._parent is None
+        if is_left and not self._watches_staging:
+            self._watches_staging = True
+            self._watch.begin_staging(self._connection, self._staging, self._found, self._job.columns)
 
     def _sent(self) -> None:
         if self._job.mode == WriteMode.APPEND:
@@ -272,7 +283,23 @@ class PostgresSession(ServerRehearsal[CatalogTable, "Connection"]):
         if self._published is None or not self._is_connected():
             return None
         with translated():
-            return self._watch.compare(self._connection, self._connector, partial(self._read, self._job.columns))
+            found = self._watch.compare(self._connection, self._connector, partial(self._read, self._job.columns))
+            return found if found is None or not self._staged or self._is_merged(found) else None
+
+    def _is_merged(self, rows: int) -> bool:
+        """Whether so many staged rows, and no others of their keys, lie in the target as they were staged."""
+        same = " and ".join(
+            f"{ours} is not distinct from {theirs}"
+            for ours, theirs in (
+                [compared(self._found.column(column.name), f"{side}.{quote(column.name)}") for side in "st"]
+                for column in self._job.compared
+            )
+        )
+        keys = " and ".join(f"s.{quote(name)} = t.{quote(name)}" for name in self._job.key)
+        found = self._run(
+            f"select count(*), count(*) filter (where {same}) from {self._staging} s join {self._target} t on {keys}"
+        )[0]
+        return found == (rows, rows) and (not self._job.mode.takes_all or self._count(self._target) == rows)
 
     def _own_rows(self) -> str | None:
         if self._job.mode.takes_all:

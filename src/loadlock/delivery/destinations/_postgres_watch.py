@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from loadlock.delivery.base import Job
+from loadlock.delivery.base import DeliveryColumn, Job
 from loadlock.delivery.destinations._postgres_catalog import run
 from loadlock.delivery.destinations._postgres_connect import Connector
 from loadlock.delivery.destinations._postgres_order import identity
@@ -28,6 +28,7 @@ MAX_STRAYS = 20_000
 SMALL_PAGES = 20_000
 """Of a table of so many blocks (160 MB) all are looked at for the rows of the first COPY."""
 _START = "(0,0)"
+_PAGES_BACK = 1024
 _SETTINGS = {
     # for questions about the order of rows
     "max_parallel_workers_per_gather": "0",  # values are joined in the order of the rows
@@ -49,7 +50,8 @@ class Watch:
 
     def __init__(self) -> None:
         self._target = ""
-        self._is_analyzed = True
+        self._due: str | None = None
+        """The table that wants fresh statistics."""
         self._broken = True
         self._thread: ThreadPoolExecutor | None = None
 
@@ -63,10 +65,8 @@ class Watch:
         self._found_by: int | None = None
         if self._broken:
             return
-        self._columns = tuple(table.column(column.name) for column in job.columns)
-        self._wires = tuple(wire_of(one, given.type) for one, given in zip(self._columns, job.columns, strict=True))
-        for name, value in _SETTINGS.items():
-            run(connection, "select set_config($1, $2, true)", name, value)
+        self._know(table, job.columns)
+        self._set(connection)
         self._end = _START if self._whole else self._last_row(connection)
 
     @staticmethod
@@ -82,6 +82,36 @@ class Watch:
             return _START
         found = run(connection, f"select max(ctid)::text from {self._target} where ctid >= '({pages},0)'")
         return str(found[0][0] or f"({pages},0)")
+
+    def begin_staging(
+        self, connection: psycopg.Connection[Any], staging: str, table: CatalogTable, columns: Sequence[DeliveryColumn]
+    ) -> None:
+        """The load into an empty staging table begins; one that holds rows of an earlier session is not watched."""
+        self._broken = not self._has_no_page(connection, staging) or connection.info.server_version < OLDEST_SERVER
+        self._target, self._new, self._whole, self._end = staging, False, False, _START
+        self._spans, self._strays, self._found_by = [], [], None
+        self._know(table, columns)
+
+    def add_staged(self, connection: psycopg.Connection[Any], rows: pa.Table) -> None:
+        """The COPY of a chunk into the staging table is done, in the open transaction."""
+        if self._broken:
+            return
+        self._set(connection)
+        # pages that an earlier COPY has made and left empty lie before its last row
+        page = max(0, int(self._end.strip("(").partition(",")[0]) - _PAGES_BACK)
+        self._end = f"({page},0)"
+        xid = str(run(connection, "select pg_current_xact_id()::xid::text")[0][0])
+        self._add_in_any_order(connection, rows, xid)
+        self._broken |= bool(self._strays)
+
+    @staticmethod
+    def _set(connection: psycopg.Connection[Any]) -> None:
+        for name, value in _SETTINGS.items():
+            run(connection, "select set_config($1, $2, true)", name, value)
+
+    def _know(self, table: CatalogTable, columns: Sequence[DeliveryColumn]) -> None:
+        self._columns = tuple(table.column(column.name) for column in columns)
+        self._wires = tuple(wire_of(one, given.type) for one, given in zip(self._columns, columns, strict=True))
 
     def span(self, rows: pa.Table) -> Span | None:
         """What hashes the rows of the next COPY while they are sent; None where this is not the time."""
@@ -167,16 +197,16 @@ class Watch:
 
     def due(self, target: str) -> None:
         """The rows are visible: statistics are due."""
-        self._target, self._is_analyzed = target, False
+        self._due = target
 
     def analyze(self, connection: psycopg.Connection[Any]) -> None:
         """Fresh statistics for the planner, once; failing at that changes nothing about the delivery."""
         import psycopg
 
-        if not self._is_analyzed:
-            self._is_analyzed = True
+        due, self._due = self._due, None
+        if due is not None:
             with suppress(psycopg.Error):
-                run(connection, f"analyze {self._target}")
+                run(connection, f"analyze {due}")
 
     def close(self) -> None:
         """End the thread."""
