@@ -19,8 +19,8 @@ from loadlock.testing.servers import MissingServerError, Server, start_mariadb, 
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--full-faults`: every place of a run times every destination, and the long forms of bad input (an hour)."""
-    parser.addoption("--full-faults", action="store_true", help="all combinations of faults and destinations")
+    """`--full-faults`: each way to go wrong at each request to a sheet, and the long forms of bad input (an hour)."""
+    parser.addoption("--full-faults", action="store_true", help="all ways to go wrong at all requests, long forms")
     parser.addoption(
         "--live", action="store_true", help="ask the real Google Sheets; see tests/contract/test_sheets_service.py"
     )
