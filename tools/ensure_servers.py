@@ -1,4 +1,4 @@
-"""Install the servers that the tests start themselves (PostgreSQL, MariaDB), through apt where they're missing and may be.
+"""Install what the tests start themselves (PostgreSQL, MariaDB, LibreOffice), through apt where it's missing and may be.
 
 As root on a Debian machine this installs them; elsewhere it says what is missing and goes on: the tests skip aloud.
 """
@@ -12,6 +12,8 @@ from pathlib import Path
 WANTED = {
     "postgresql": lambda: any(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or shutil.which("initdb") is not None,
     "mariadb-server": lambda: shutil.which("mariadbd") is not None or Path("/usr/sbin/mariadbd").exists(),
+    # saves workbooks of rejects again, as a person's spreadsheet does
+    "libreoffice-calc-nogui": lambda: shutil.which("soffice") is not None,
 }
 
 

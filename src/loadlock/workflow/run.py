@@ -34,17 +34,17 @@ from loadlock.workflow.drifting import compared
 from loadlock.workflow.early import EarlyLoad, can_begin
 from loadlock.workflow.foreseeing import ask
 from loadlock.workflow.later import Later
+from loadlock.workflow.marking import mark
 from loadlock.workflow.planning import Staged, check_after, check_before, plan_of, refused_files
 from loadlock.workflow.progress import Progress
 from loadlock.workflow.quarantine import known_acts
 from loadlock.workflow.receive import REPLACING
 from loadlock.workflow.run_record import counts_of
 from loadlock.workflow.run_task import RunTask, check_none, end_of
-from loadlock.workflow.stale import mark_stale, reference_of
-from loadlock.workflow.superseding import retire, write_down
+from loadlock.workflow.stale import reference_of
+from loadlock.workflow.superseding import write_down
 from loadlock.workflow.surveying import Surveying
 from loadlock.workflow.take_in import Intake, doubts, take_in
-from loadlock.workflow.target_checks import look_up
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -238,11 +238,7 @@ class Runner:
     def _mark(self, deliveries: Deliveries) -> None:
         """Say which rows must not be delivered, before any is."""
         self.amended.keep_out(deliveries.outcomes)
-        if self.task.pipeline.supersedes:
-            retire(deliveries.work, self.task.record, deliveries.outcomes)
-        if not self.task.settings.force:
-            mark_stale(deliveries.work, self.task.record, deliveries.outcomes)
-        self.cleaned = look_up(deliveries.work, self.task.record, deliveries.outcomes)
+        self.cleaned = mark(self.task, deliveries.work, deliveries.outcomes)
 
     def _told(self, document: dict[str, Any]) -> dict[str, Any]:
         """The run's document as it is kept."""
