@@ -128,8 +128,8 @@ def test_a_file_without_permission_is_named(shown: str) -> None:
 def as_nobody(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     # imported before the rights are dropped: the interpreter may lie in root's home
     start = (
-        "import os, sys, loadlock.workflow.start, loadlock.ledger.sql_ledger, loadlock.cli.progress;"
-        "from loadlock.registry import components; components('destinations'); components('formats');"
+        "import os, sys, loadlock.workflow.start, loadlock.ledger.sql_ledger, loadlock.cli.progress, loadlock.testing.warm;"
+        "[' '.encode(f'utf-{bits}-{order}') for bits in (16, 32) for order in ('le', 'be')];"
         "from loadlock.cli.app import run; os.setgroups([]); os.setuid(65534); sys.exit(run(sys.argv[1:]))"
     )
     return subprocess.run(

@@ -345,9 +345,9 @@ class CsvReader:
         tally.counts.update(records.counts)
         tally.counts["comments"] += int(comment.sum())
         tally.counts["footer_lines"] += int((status == Status.FOOTER).sum())
-        if BOM in data:
-            tally.counts["bom"] += int(marks > 0)
-        else:
+        if marks and BOM in data:
+            tally.counts["bom"] += 1
+        elif marks:
             tally.counts["page_breaks"] += marks
         self._count_ends(data, records)
 

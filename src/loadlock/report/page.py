@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from loadlock.problems import CATALOGUE
 from loadlock.report.charts import bar, reject_matrix
 from loadlock.report.flow import flow_svg
 
+_PAGE = "template.html"
 _SHOWN = 120
 """Characters of a value that are shown."""
 
@@ -32,11 +34,16 @@ def write_page(text: str, path: Path) -> None:
         raise WorkspaceError(f"the page {path} can't be written: {exc.strerror}") from exc
 
 
+def prepare() -> None:
+    """Compile the template of `render`, which takes longer than to fill it."""
+    template_of(_PAGE)
+
+
 def render(document: dict[str, Any]) -> str:
     """The page as text. Values of the data are escaped; nothing is loaded from outside."""
     from markupsafe import Markup
 
-    template = template_of("template.html")
+    template = template_of(_PAGE)
     balance = document["balance"]
     page: str = template.render(
         d=_Lenient(document),
@@ -57,6 +64,7 @@ def render(document: dict[str, Any]) -> str:
     return page
 
 
+@cache
 def template_of(name: str) -> Any:
     """A page's template. Whatever is put into it is escaped; `style` and `n` (a number for people) are there already."""
     from jinja2 import Environment, StrictUndefined

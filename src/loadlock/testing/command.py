@@ -44,7 +44,6 @@ _LOADED = (
     "loadlock.testing.command",
     "loadlock.testing.warm",
     "loadlock.workflow.verify",
-    "pandas",  # PyArrow looks for it; one that is not installed is passed over
     "psycopg",
     "pyarrow.parquet",
     "pymysql",

@@ -8,4 +8,4 @@ from loadlock.registry import components
 
 for kind in ("formats", "rules", "checks", "destinations"):
     with suppress(Exception):  # what can't be loaded is the forked process's to tell
-        components(kind)
+        list(components(kind).values())

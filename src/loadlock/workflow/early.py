@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from loadlock.cleanup.batch import digest_of_losers, lost
+from loadlock.cleanup.batch import digests_of_parts, lost
 from loadlock.cleanup.plan import Plan
 from loadlock.cleanup.prepared import query
 from loadlock.digest import MODULUS, quote
@@ -213,7 +213,7 @@ class EarlyRows:
             waiting = self._held[seq] = table.take(np.flatnonzero(held))
             if sum(rows.num_rows for rows in self._held.values()) > MOST_HELD:
                 raise GivenUpError
-            digest -= digest_of_losers(waiting, waiting, self._work.plan)
+            digest -= digests_of_parts({seq: waiting}, self._work.plan)[seq]
             table = table.filter(pa.array(~held))
         self.digests[seq] = digest % MODULUS
         return table
@@ -237,13 +237,9 @@ class EarlyRows:
 
         if not self.passed():
             return None
-        found, count = {}, 0
-        for seq, table in self._held.items():
-            losing = lost(table, losers)
-            count += int(np.count_nonzero(losing))
-            found[seq] = digest_of_losers(table, losers, self._work.plan)
-        if count == losers.num_rows:
-            return found
+        found = {seq: table.take(np.flatnonzero(lost(table, losers))) for seq, table in self._held.items()}
+        if sum(table.num_rows for table in found.values()) == losers.num_rows:
+            return digests_of_parts(found, self._work.plan)
         self.give_up()
         return None
 

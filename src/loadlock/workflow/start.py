@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from loadlock.engines.base import Engine
@@ -26,6 +27,7 @@ from loadlock.workflow.document import noop_document
 from loadlock.workflow.foreseeing import Confirm
 from loadlock.workflow.generation import generation_for
 from loadlock.workflow.inputs import Again
+from loadlock.workflow.later import Later
 from loadlock.workflow.planner import Planner
 from loadlock.workflow.progress import Progress, Silent
 from loadlock.workflow.quarantine import is_replay
@@ -39,6 +41,7 @@ from loadlock.workflow.settle import half_published
 from loadlock.workflow.space import check_space, estimates, plain_size
 from loadlock.workflow.stale import RERUN_OF, first_delivery
 from loadlock.workflow.superseding import check_superseding
+from loadlock.workflow.warming import warm
 from loadlock.workflow.workspace import Workspace, find_workspace
 
 ENDED = frozenset({RunStatus.VERIFIED, RunStatus.ROLLED_BACK})
@@ -293,6 +296,7 @@ def go(
                 confirm=options.confirm,
             ),
         )
+        Later(partial(warm, task.bound, report=task.settings.report))
         runner = Planner if options.plan else Replayer if is_replay(record) else Runner
         document = runner(task, options.progress).go()
     for target in all_targets(task.bound):

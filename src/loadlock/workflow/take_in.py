@@ -85,8 +85,6 @@ def _stage_file(intake: Intake, source: ByteSource, advance: Callable[[int, int]
     staged = rejected = 0
     with ThreadPoolExecutor(1, thread_name_prefix="staging") as writer:
         for records in _written(intake, source, result.parts, first, writer):
-            intake.workspace.ledger.add_parts(records)
-            point("intake.part_listed")
             rows = sum(record.ref.rows for record in records if record.ref.key.kind == PartKind.RAW)
             staged += rows
             rejected += sum(record.ref.rows for record in records if record.ref.key.kind == PartKind.REJECTS)
@@ -127,7 +125,7 @@ def _tidied(blocks: Iterator[bytes]) -> Iterator[bytes]:
 def _written(
     intake: Intake, source: ByteSource, parts: Iterator[RawPart], first: int, writer: ThreadPoolExecutor
 ) -> Iterator[list[PartRecord]]:
-    """Parts written behind the reader's back, a bounded number at a time, in order."""
+    """Parts written and listed behind the reader's back, a bounded number at a time, in order."""
     waiting: deque[Future[list[PartRecord]]] = deque()
     try:
         for seq, part in enumerate(parts, start=first):
@@ -161,6 +159,8 @@ def _write(intake: Intake, source: ByteSource, seq: int, part: RawPart) -> list[
         counts = [[*code, rows] for code, rows in count_rejects(part.rejects).items()]
         records.append(PartRecord(ref=ref, info={"bytes": 0, "counts": counts}))
     point("intake.part_written")
+    intake.workspace.ledger.add_parts(records)
+    point("intake.part_listed")
     return records
 
 
