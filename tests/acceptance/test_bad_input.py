@@ -126,12 +126,18 @@ def test_a_file_without_permission_is_named(shown: str) -> None:
 
 
 def as_nobody(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    # imported before the rights are dropped: the interpreter may lie in root's home
-    start = (
-        "import os, sys, loadlock.workflow.start, loadlock.ledger.sql_ledger, loadlock.cli.progress, loadlock.testing.warm;"
-        "[' '.encode(f'utf-{bits}-{order}') for bits in (16, 32) for order in ('le', 'be')];"
-        "from loadlock.cli.app import run; os.setgroups([]); os.setuid(65534); sys.exit(run(sys.argv[1:]))"
-    )
+    # everything is imported, by a run that succeeds, before the rights are dropped: the interpreter may lie in root's home
+    start = """if True:
+        import contextlib, os, pathlib, sys, tempfile
+        from loadlock.cli.app import run
+        away = open(os.devnull, "w")
+        with tempfile.TemporaryDirectory() as warm, contextlib.redirect_stdout(away), contextlib.redirect_stderr(away):
+            path = pathlib.Path(warm, "a.csv")
+            path.write_text("id\\n1\\n")
+            run(["load", str(path), "--to", f"{warm}/out.csv", "--workspace", f"{warm}/ws", "--json"])
+            run(["load", f"{warm}/no.csv", "--to", f"{warm}/out.csv", "--workspace", f"{warm}/ws", "--json"])
+        os.setgroups([]); os.setuid(65534); sys.exit(run(sys.argv[1:]))
+    """
     return subprocess.run(
         [sys.executable, "-c", start, *arguments], cwd=folder, capture_output=True, text=True, check=False, timeout=120
     )
