@@ -67,3 +67,31 @@ def test_a_replace_that_is_not_the_newest_is_stopped(loadlock: CommandLine) -> N
     assert ask(url, "select id from people") == [(2,)]
     loadlock.json("rerun", first["batch"], "--force", codes=[0])
     assert ask(url, "select id from people") == [(1,)]
+
+
+def test_a_resumed_run_leaves_what_was_written_since_it_stopped(url: str, loadlock: CommandLine) -> None:
+    write(loadlock, url, "mode: upsert, key: [id]")
+    deliver(loadlock, "0.csv", "id,name\n1,old\n2,old\n3,old\n")
+    (loadlock.folder / "a.csv").write_text("id,name\n1,a\n2,a\n3,a\n4,a\n", encoding="utf-8")
+    stopped = loadlock("run", "p.yaml", "--files", "new", "--confirm", stdin=b"n\n")
+    assert stopped.code == 4
+    (loadlock.folder / "a.csv").unlink()
+    deliver(loadlock, "b.csv", "id,name\n2,later\n4,later\n")
+    run = next(one["run"] for one in loadlock.json("runs", codes=[0]) if one["status"] == "stopped")
+    resumed = loadlock.json("resume", run, codes=[3])
+    assert (resumed["rejects"], resumed["balance"]["updated"]) == ({"stale": 2}, 2)
+    assert ask(url, "select id, name from people order by id") == [(1, "a"), (2, "later"), (3, "a"), (4, "later")]
+
+
+def test_a_resumed_replace_does_not_undo_a_later_one(loadlock: CommandLine) -> None:
+    url = f"duckdb:///{loadlock.folder}/out.db"
+    write(loadlock, url, "mode: replace")
+    (loadlock.folder / "a.csv").write_text("id,name\n1,a\n", encoding="utf-8")
+    assert loadlock("run", "p.yaml", "--confirm", stdin=b"n\n").code == 4
+    (loadlock.folder / "a.csv").unlink()
+    later = deliver(loadlock, "b.csv", "id,name\n2,b\n")
+    run = next(one["run"] for one in loadlock.json("runs", codes=[0]) if one["status"] == "stopped")
+    stopped = loadlock("resume", run)
+    assert stopped.code == 4
+    assert later["run"] in stopped.err
+    assert ask(url, "select id from people") == [(2,)]

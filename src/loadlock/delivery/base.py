@@ -147,9 +147,10 @@ class Job:
     """Add `_batch` and `_row`; the tables given to `load` then hold them."""
     wait_seconds: float = 0.0
     """How long to wait for the lock of the target."""
-    statement_timeout_seconds: float | None = None
     undo: int = 0
     """Of how many batches what is needed to take them back is kept, this one included; 0 = none."""
+    undo_asked: bool = False
+    """The pipeline asks for `undo` in so many words: where it can't be had, the delivery is refused."""
 
     before: tuple[str, ...] = ()
     """SQL statements in the publishing transaction, before the rows change; `after`: behind them."""

@@ -389,6 +389,7 @@ def make_job(work: DeliveryWork, bound: BoundDestination, columns: tuple[Deliver
         max_delete_percent=None if work.force else bound.spec.max_delete_percent,
         wait_seconds=work.wait_seconds,
         undo=bound.undo,
+        undo_asked=bool(bound.spec.undo),
         **{name: getattr(bound.spec, name) for name in AS_WRITTEN},
     )
 

@@ -114,6 +114,7 @@ class MysqlSession(ServerRehearsal[CatalogTable, WireConnection]):
         self._lock()
         catalog.create_control_tables(self._connection, self._name)
         self._sign_lock()
+        self._sweep_published()
 
     @property
     def _lock_name(self) -> str:

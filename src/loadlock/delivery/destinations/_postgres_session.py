@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from loadlock.delivery.base import CHUNK_TABLE, CONTROL_TABLE, DeliveryColumn, Job
+from loadlock.delivery.base import CHUNK_TABLE, DeliveryColumn, Job
 from loadlock.delivery.destinations import _postgres_catalog as catalog
 from loadlock.delivery.destinations import _postgres_copy as wire
 from loadlock.delivery.destinations._postgres_catalog import changed, run
@@ -30,7 +30,7 @@ from loadlock.delivery.evolve import Dialect
 from loadlock.delivery.hooks import run_hooks
 from loadlock.delivery.names import TableName, check_names
 from loadlock.delivery.names import quote_ansi as quote
-from loadlock.delivery.sqltext import FILE_COLUMN, STAGING_PREFIX, lock_number, staging_name
+from loadlock.delivery.sqltext import FILE_COLUMN, lock_number
 from loadlock.errors import LockedError, Refusal, RefusedError, RowsRefusedError
 from loadlock.model import Chunk, WriteMode
 
@@ -116,7 +116,7 @@ class PostgresSession(ServerRehearsal[CatalogTable, "Connection"]):
             return
         self._lock(lock_number(self._name.schema or "", self._name.table))
         catalog.create_control_tables(self._connection, self._name)
-        self._sweep()
+        self._sweep_published()
 
     def _lock(self, number: int) -> None:
         deadline = time.monotonic() + self._job.wait_seconds
@@ -125,20 +125,6 @@ class PostgresSession(ServerRehearsal[CatalogTable, "Connection"]):
                 owner = catalog.lock_owner(self._connection, number)
                 raise LockedError(f"{self._label} is held by {owner}", hint="Wait for it, or use --wait SECONDS.")
             time.sleep(LOCK_POLL_SECONDS)
-
-    def _sweep(self) -> None:
-        """Drop staging tables whose delivery is published: their session ended before it could."""
-        own = staging_name(self._job)
-        for (table,) in run(
-            self._connection,
-            f"select c.relname from pg_class c join {self._beside(CONTROL_TABLE)} d"
-            f" on c.relname = '{STAGING_PREFIX}' || substr(md5(d.delivery_id), 1, 16)"
-            " where c.relnamespace = (select oid from pg_namespace where nspname = $1) and d.target = $2",
-            self._name.schema,
-            str(self._name),
-        ):
-            if table != own:
-                self._run(f"drop table if exists {self._beside(table)}")
 
     def _check_kind(self) -> None:
         if self._found.kind not in ("r", "p"):

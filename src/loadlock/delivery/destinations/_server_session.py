@@ -96,6 +96,7 @@ class ServerSession(ServerReading[TableT, ConnectionT], Session):
         loaded: frozenset[str] = frozenset()
         if self._published is None:
             self._check_target()
+            self._check_undo()
             if self._staged:
                 with self._transaction():
                     loaded = self._prepare_staging()

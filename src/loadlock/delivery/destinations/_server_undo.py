@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _ROWS_ARE_OURS = frozenset({WriteMode.APPEND, WriteMode.REPLACE, WriteMode.DELETE_INSERT})
 """Modes after which all rows that are found were inserted by the delivery."""
+_TO_TELL_APART = "name a `key:`, set `lineage: columns`, or say `undo: none`"
 NOT_KEPT = "what is needed to take it back was not kept, or newer batches pushed it out"
 
 
@@ -127,10 +128,20 @@ class ServerUndo(ServerTarget[TableT, ConnectionT]):
     def _undo_notes(self) -> Iterator[str]:
         if self._no_undo:
             yield self._no_undo
-        if self._job.undo and self._job.mode == WriteMode.APPEND and not self._tells_apart:
-            yield (
-                "the rows of an append can't be told from others here, so it can't be rolled back:"
-                " name a `key:`, set `lineage: columns`, or say `undo: none`"
+        if self._is_lost:
+            yield f"the rows of an append can't be told from others here, so it can't be rolled back: {_TO_TELL_APART}"
+
+    @property
+    def _is_lost(self) -> bool:
+        """Whether an append that is to be taken back one day couldn't be."""
+        return bool(self._job.undo) and self._job.mode == WriteMode.APPEND and not self._tells_apart
+
+    def _check_undo(self) -> None:
+        """RefusedError where the pipeline asks for an undo that can't be had."""
+        if self._is_lost and self._job.undo_asked:
+            raise RefusedError(
+                f"{self._label}: `undo: {self._job.undo}` is asked for, and the rows of an append can't be told from others here",
+                hint=f"{_TO_TELL_APART[0].upper()}{_TO_TELL_APART[1:]}.",
             )
 
     def _save_replaced(self) -> None:
@@ -174,6 +185,17 @@ class ServerUndo(ServerTarget[TableT, ConnectionT]):
         for name in self._outdated(self._job.undo):
             with suppress(LoadlockError):
                 self._run(f"drop table if exists {self._beside(name)}")
+
+    def _sweep_published(self) -> None:
+        """Drop staging tables whose delivery is published: their session ended before it could."""
+        left = set(self._tables_named(STAGING_PREFIX)) - {self._staging_name.table}
+        if not left:
+            return
+        deliveries = self._run(
+            f"select delivery_id from {self._beside(CONTROL_TABLE)} where target = {self._text(str(self._name))}"
+        )
+        for name in left & {staging_of(str(delivery)) for (delivery,) in deliveries}:
+            self._run(f"drop table if exists {self._beside(name)}")
 
     def sweep(self, *, keep: int, ended: Collection[str], dry_run: bool) -> list[str]:
         """See `Session.sweep`."""
