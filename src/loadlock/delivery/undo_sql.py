@@ -148,7 +148,7 @@ class UndoTable:
         assert self.validity is not None
         until = f"t.{self.quote(self.validity.until)}"
         source = f"{self.table} u left join {self.target} t on {self.match} and {until} = {moment}"
-        return bool(self.run(f"select 1 from {source} where u.{ACTION} = 'u' and {until} is null limit 1"))
+        return int(self.run(f"select count(*) from {source} where u.{ACTION} = 'u' and {until} is null")[0][0]) > 0
 
     def count(self, actions: str) -> int:
         """Rows of these actions."""
