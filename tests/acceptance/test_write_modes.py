@@ -198,3 +198,12 @@ def test_versions_that_were_published_by_a_killed_run_are_not_begun_again(loadlo
     done = loadlock.json("resume", killed["run"], "--to", url, codes=[0])
     assert (counts(done), len(versions(url))) == ((1, 1, 1, 0), 6)
     assert verdict(loadlock, done, url) == ("content", True)
+
+
+def test_a_corrected_file_does_not_supersede_versions(loadlock: CommandLine) -> None:
+    url = f"sqlite:///{loadlock.folder}/out.db"
+    write(loadlock, url, "mode: scd2, key: [id]", a=FIRST)
+    pipeline = loadlock.folder / "p.yaml"
+    pipeline.write_text(pipeline.read_text(encoding="utf-8") + "supersedes: name\n", encoding="utf-8")
+    refused = loadlock("run", "p.yaml")
+    assert (refused.code, "mode scd2 keeps what was" in refused.err) == (2, True)

@@ -104,6 +104,7 @@ def check_names(pipeline: Pipeline, rules: list[Step], checks: list[Step], readi
         _unknown(spec.columns or (), known, join(path, "columns"), reading)
         _unknown(spec.key, known, join(path, "key"), reading)
         _twice(spec.columns or (), join(path, "columns"), reading)
+        _unknown([name for name in spec.update or () if name != "*"], known, join(path, "update"), reading)
         left_out = [
             name for name in spec.key if spec.columns is not None and name not in spec.columns and name in known
         ]
