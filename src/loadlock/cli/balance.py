@@ -10,6 +10,7 @@ from rich.table import Table
 
 _SHOWN_FILES = 20
 _SHOWN_CODES = 12
+_SHOWN_RULES = 4
 
 
 def print_balance(document: dict[str, Any]) -> None:
@@ -22,6 +23,7 @@ def print_balance(document: dict[str, Any]) -> None:
         f"run {document['run']}  batch {document['batch'][:12]}  {document['status']}  {document['seconds']:.1f} s"
     )
     console.print(_sheet(document))
+    _print_changes(console, document)
     _print_rejects(console, document)
     for entry in document["destinations"]:
         _print_receipt(console, entry)
@@ -50,6 +52,19 @@ def _sheet(document: dict[str, Any]) -> Table:
 
 def _cells(balance: dict[str, Any], columns: tuple[str, ...]) -> list[str]:
     return [f"{sum(balance[name].values()) if name == 'rejected' else balance[name]:,}" for name in columns]
+
+
+def _print_changes(console: Console, document: dict[str, Any]) -> None:
+    """One line: how many values each rule changed, most first."""
+    tallies = document.get("tallies") or {}
+    counts = [(f"{tally['column']} {tally['rule']}", tally["changed"]) for tally in tallies.get("rules", ())]
+    for column in tallies.get("columns", ()):
+        counts.append((f"{column['name']} trimmed", column["trimmed"]))
+    changed = sorted((entry for entry in counts if entry[1]), key=lambda entry: -entry[1])
+    if changed:
+        shown = ", ".join(f"{name} {values:,}" for name, values in changed[:_SHOWN_RULES])
+        more = f" and {len(changed) - _SHOWN_RULES} more" if len(changed) > _SHOWN_RULES else ""
+        console.print(f"values changed: {shown}{more}  (--json, report)", soft_wrap=True)
 
 
 def _print_rejects(console: Console, document: dict[str, Any]) -> None:
