@@ -114,6 +114,7 @@ def start_mariadb(*, durable: bool = False, settings: dict[str, str] | None = No
         "bind-address": "127.0.0.1",
         "socket": str(folder / "m.sock"),
         "local-infile": "ON",
+        "tmpdir": str(folder),  # a server that starts deletes what looks like its own in a shared one
         "innodb-buffer-pool-size": "1G" if durable else "64M",
         "innodb-flush-log-at-trx-commit": "1" if durable else "0",
         **({} if durable else {"innodb-flush-method": "nosync", "innodb-doublewrite": "0", "sync-frm": "0"}),

@@ -18,6 +18,7 @@ OF_ROWS = frozenset(
      1690, 3140, 3141, 3143, 3156, 3157, 3819, 3903, 4025, 4038}
 )  # fmt: skip
 """Data that a column or a constraint does not take."""
+_DENIED = frozenset({1044, 1142, 1143, 1227, 1370})
 _HINTS = {
     1044: "Grant the user rights on the database.",
     1045: "Check user and password of the URL.",
@@ -41,6 +42,12 @@ def translate(error: pymysql.err.MySQLError) -> DeliveryError:
     if number in OF_ROWS:
         return RowsRefusedError(refusal(number, message))
     return RefusedError(f"{message} [{number}]", hint=_HINTS.get(number))
+
+
+def is_denied(error: RefusedError) -> bool:
+    """Whether the server refused a statement for want of a right."""
+    cause = error.__cause__
+    return cause is not None and bool(cause.args) and cause.args[0] in _DENIED
 
 
 def refusal(number: int, message: str) -> Refusal:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from loadlock.delivery.base import CHUNK_TABLE, DeliveryColumn, Job
 from loadlock.delivery.destinations import _mysql_catalog as catalog
 from loadlock.delivery.destinations._mysql_address import Address
+from loadlock.delivery.destinations._mysql_errors import is_denied
 from loadlock.delivery.destinations._mysql_merge import MysqlMerge
 from loadlock.delivery.destinations._mysql_proof import Answer, Proof, ask
 from loadlock.delivery.destinations._mysql_send import Sender
@@ -369,8 +370,10 @@ class MysqlSession(ServerRehearsal[CatalogTable, WireConnection]):
         try:
             with translated():
                 self._run(f"create table if not exists {trial} (one int)")
-        except RefusedError:
-            return False
+        except RefusedError as error:
+            if is_denied(error):
+                return False
+            raise
         return True
 
     def _tables_named(self, prefix: str) -> list[str]:

@@ -58,9 +58,19 @@ def _database(kind: str, server: Server) -> Place:
 
 
 @contextmanager
-def small_tablespace(place: Place, server: Server, megabytes: int) -> Iterator[None]:
-    """New tables of a PostgreSQL database lie on a small disk. Raises CannotError."""
-    assert isinstance(place, PostgresPlace)
+def small_server_disk(place: Place, server: Server, megabytes: int) -> Iterator[None]:
+    """New tables of the trials' database lie on a small disk, `small` in the server's folder. Raises CannotError."""
+    if isinstance(place, PostgresPlace):
+        made = _small_tablespace(place, server, megabytes)
+    else:
+        assert isinstance(place, MysqlPlace)
+        made = _small_database(place, server, megabytes)
+    with made:
+        yield
+
+
+@contextmanager
+def _small_tablespace(place: PostgresPlace, server: Server, megabytes: int) -> Iterator[None]:
     folder = server.folder / "small"
     database = place.query("select current_database()")[0][0]
     with small_disk(folder, megabytes):
@@ -74,3 +84,19 @@ def small_tablespace(place: Place, server: Server, megabytes: int) -> Iterator[N
             place.query(f"alter database {database} reset default_tablespace")
             place.query("drop schema public cascade; create schema public")
             place.query("drop tablespace small")
+
+
+@contextmanager
+def _small_database(place: MysqlPlace, server: Server, megabytes: int) -> Iterator[None]:
+    """A database of MySQL is a folder: the disk is mounted over it while it is empty."""
+    place.empty()
+    data = server.folder / "data"
+    folder, small = data / "trials", server.folder / "small"
+    with small_disk(folder, megabytes):
+        shutil.chown(folder, data.stat().st_uid, data.stat().st_gid)
+        small.symlink_to(folder)
+        try:
+            yield
+        finally:
+            small.unlink()
+            place.empty()

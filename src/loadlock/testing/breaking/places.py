@@ -301,10 +301,14 @@ class MysqlPlace(ServerPlace):
         return MysqlDestination.capabilities
 
     def fill(self, mode: WriteMode) -> None:
-        for (table,) in self.query("show tables"):
-            self.query(f"drop table `{table}`")
+        self.empty()
         for sql in fill_sql(mode, "datetime(6)"):
             self.query(sql)
+
+    def empty(self) -> None:
+        """Drop all tables."""
+        for (table,) in self.query("show tables"):
+            self.query(f"drop table `{table}`")
 
     def left(self) -> list[str]:
         tables = {str(name) for (name,) in self.query("show tables")} - {"orders", CONTROL_TABLE, CHUNK_TABLE}

@@ -151,10 +151,10 @@ def _disk(cell: Cell, folder: Path, where: str) -> Iterator[None]:
         with small_disk(folder / where, DISK_MEGABYTES):
             yield
         return
-    from loadlock.testing.breaking.arena import small_tablespace
+    from loadlock.testing.breaking.arena import small_server_disk
 
     assert cell.server is not None
-    with small_tablespace(cell.place, cell.server, DISK_MEGABYTES):
+    with small_server_disk(cell.place, cell.server, DISK_MEGABYTES):
         yield
 
 

@@ -174,7 +174,7 @@ def _disks() -> list[Way]:
         Way(name="target's disk full", strike=_fill_target, places=(*DELIVERY, *COMMITS), disk=OUT,
             **{**full, "suits": _is_local}),  # type: ignore[arg-type]
         Way(name="server's disk full", strike=servers.fill_disk, places=DELIVERY, disk="server",
-            **{**full, "suits": _is_postgres}),  # type: ignore[arg-type]
+            **{**full, "suits": _is_server}),  # type: ignore[arg-type]
     ]  # fmt: skip
 
 
