@@ -11,7 +11,6 @@ import os
 import sys
 from contextlib import suppress
 from functools import cache
-from importlib.abc import MetaPathFinder
 from itertools import count
 from typing import Any
 
@@ -56,7 +55,7 @@ def spare_pandas() -> None:
         sys.meta_path.remove(absent)
 
 
-class _Absent(MetaPathFinder):
+class _Absent:
     """Says that pandas is not installed."""
 
     def find_spec(self, fullname: str, path: object, target: object = None) -> None:
