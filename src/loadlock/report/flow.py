@@ -41,22 +41,22 @@ def flow_svg(balance: dict[str, Any]) -> str:
                 _Exit(name="rejected at cleanup", rows=rejected["cleanup"], css="bad"),
                 _Exit(name="skipped", rows=balance["skipped"], css="aside"),
                 _Exit(name="superseded", rows=balance["superseded"], css="aside"),
+                _Exit(name="discarded", rows=balance.get("discarded", 0), css="aside"),
             ],
         ),
         ("delivered", delivered, [_Exit(name="rejected at delivery", rows=rejected["delivery"], css="bad")]),
     ]
     pieces: list[str] = []
-    unit = _SCALE / received
+    unit, bottom = _SCALE / received, _TOP + _SCALE
     for index, (name, rows, exits) in enumerate(stages):
         x, tall = _COLUMNS[index], _height(rows, unit)
         if index:
-            before = stages[index - 1]
-            pieces += _bands(index, before[1], rows, exits, unit)
+            bands, end = _bands(index, rows, exits, unit)
+            pieces, bottom = pieces + bands, max(bottom, end)
         pieces.append(f'<rect class="node" x="{x}" y="{_TOP}" width="{_NODE}" height="{tall:.1f}" rx="2"/>')
         pieces.append(_label(x, _TOP - 18, name, rows))
-    height = _TOP + _SCALE + (46 if balance["received"] != delivered else 8)
     return (
-        f'<svg class="flow" viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="Rows from received to delivered">'
+        f'<svg class="flow" viewBox="0 0 {WIDTH} {bottom + 8:.0f}" role="img" aria-label="Rows from received to delivered">'
         + "".join(pieces)
         + "</svg>"
     )
@@ -66,7 +66,8 @@ def _height(rows: int, unit: float) -> float:
     return max(rows * unit, _LEAST) if rows else 0.0
 
 
-def _bands(index: int, before: int, rows: int, exits: list[_Exit], unit: float) -> list[str]:
+def _bands(index: int, rows: int, exits: list[_Exit], unit: float) -> tuple[list[str], float]:
+    """What goes on from one stage to the next and what leaves, and how far down that reaches."""
     left, right = _COLUMNS[index - 1] + _NODE, _COLUMNS[index]
     kept = _height(rows, unit)
     pieces = [_ribbon(left, right, _TOP, _TOP, kept, "good")] if rows else []
@@ -82,7 +83,7 @@ def _bands(index: int, before: int, rows: int, exits: list[_Exit], unit: float) 
         pieces.append(f'<text class="exit {exit_.css}" x="{stop + 6}" y="{middle:.1f}">{escape(words)}</text>')
         start += height
         end += max(height, 14) + 4
-    return pieces
+    return pieces, end if start > _TOP + kept else 0.0
 
 
 def _ribbon(x0: float, x1: float, y0: float, y1: float, height: float, css: str) -> str:
