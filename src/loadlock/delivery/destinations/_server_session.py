@@ -188,18 +188,20 @@ class ServerSession(ServerReading[TableT, ConnectionT], Session):
         try:
             yield
         except BaseException:
-            with suppress(DeliveryError), self._translated():
-                self._run("rollback to savepoint loadlock")
+            self._back_to("loadlock")
             raise
         self._run("release savepoint loadlock")
 
+    def _back_to(self, savepoint: str) -> None:
+        with suppress(DeliveryError), self._translated():
+            self._run(f"rollback to savepoint {savepoint}")
+            self._run(f"release savepoint {savepoint}")
+
     def foretells(self) -> bool:
         """Whether the staging table lacks constraints of the target."""
-        if not self._staged:
-            return False
         self._connect()
         with self._translated():
-            return self._sieve.foretells()
+            return self._staged and self._sieve.foretells()
 
     def suspects(self, rows: pa.Table, refusal: Refusal | None) -> Sequence[int]:
         """Those that break the constraints that rows have broken so far."""
@@ -230,17 +232,16 @@ class ServerSession(ServerReading[TableT, ConnectionT], Session):
         self._connect()
         if not self._staged and not self._link.in_transaction:
             raise LostTransactionError("the transaction of this load is gone", hint="The run must load again.")
-        back = "rollback to savepoint loadlock_aside" if self._link.in_transaction else "rollback"
+        inside = self._link.in_transaction
         with self._translated():
-            self._run("savepoint loadlock_aside" if self._link.in_transaction else self._start())
+            self._run("savepoint loadlock_aside" if inside else self._start())
             try:
                 yield
-            except UnavailableError:
-                self._rollback()
-                raise
             finally:
-                with suppress(DeliveryError), self._translated():
-                    self._run(back)
+                if inside:
+                    self._back_to("loadlock_aside")
+                else:
+                    self._rollback()
 
     def _load_staged(self, chunk: Chunk, rows: pa.Table) -> None:
         self._connect()
