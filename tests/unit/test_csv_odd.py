@@ -59,6 +59,13 @@ def test_page_breaks_and_the_mark_of_an_old_end_are_no_data() -> None:
     assert report.blank == 2
 
 
+def test_a_page_break_that_is_the_delimiter_is_one() -> None:
+    data = b"id\x0cname\n\x0cA\n2\x0cB\n"
+    result = CsvFormat().read(BytesSource(data, block_bytes=1 << 20), SourceOptions(delimiter="\x0c"))
+    rows = [row for part in result.parts for row in part.rows.to_pylist()]
+    assert [(row["id"], row["name"]) for row in rows] == [("", "A"), ("2", "B")]
+
+
 def test_apostrophes_that_begin_values_do_not_make_the_space_a_delimiter() -> None:
     values, report = read("id,name,note\n" + rows("{n},'s-Hertogenbosch,'t Gooi {n}\n"))
     assert (report.header, values[0]) == (["id", "name", "note"], ["1", "'s-Hertogenbosch", "'t Gooi 1"])

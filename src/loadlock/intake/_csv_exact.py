@@ -13,6 +13,7 @@ from functools import cached_property
 
 PAD_LIMIT = 64
 _SPACE = b" \t"
+BOM = b"\xef\xbb\xbf"
 PAGE_BREAK, END_OF_FILE = b"\x0c", b"\x1a"
 """What printers and old systems want between pages and at the end: alone in a line, or before a record, no data."""
 
@@ -36,6 +37,11 @@ class Shape:
         standard = self.record_end in (b"\n", b"\r", b"\r\n")
         single = len(self.delimiter) <= 1 and len(self.quote) <= 1
         return standard and single and (self.delimiter + self.quote).isascii()
+
+    @property
+    def marks(self) -> tuple[bytes, ...]:
+        """What may stand before a record and is no part of it: a byte order mark (concatenated files), a page break."""
+        return (BOM,) if self.delimiter.startswith(PAGE_BREAK) else (BOM, PAGE_BREAK)
 
     @property
     def plain_quotes(self) -> bool:

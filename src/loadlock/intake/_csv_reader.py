@@ -12,7 +12,7 @@ from loadlock import rows
 from loadlock.errors import BalanceError
 from loadlock.intake._csv_doubt import Doubts
 from loadlock.intake._csv_encoding import EncodingJudge
-from loadlock.intake._csv_exact import PAGE_BREAK, FieldParser
+from loadlock.intake._csv_exact import FieldParser
 from loadlock.intake._csv_further import FurtherTables
 from loadlock.intake._csv_lines import Positions, find_lines
 from loadlock.intake._csv_records import Piece
@@ -180,7 +180,7 @@ class CsvReader:
     def _header_row(self) -> bytes:
         """The bytes of the next row, over several lines where a quote is open; empty where there is none to read."""
         self._skip_blank()
-        for mark in (BOM, PAGE_BREAK):
+        for mark in self._dialect.shape.marks:
             if self._data.startswith(mark):
                 self._take("framing", len(mark))
         first = end = self._line_end(0)

@@ -8,9 +8,8 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
+from loadlock.intake._csv_exact import BOM as BOM
 from loadlock.intake._csv_lines import Positions
-
-BOM = b"\xef\xbb\xbf"
 
 
 class Status(IntEnum):

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from loadlock.bits import Ranks, bits_of
-from loadlock.intake._csv_exact import PAGE_BREAK, Fields
+from loadlock.intake._csv_exact import Fields
 from loadlock.intake._csv_join import Joining
 from loadlock.intake._csv_lines import LF, Flags, Lines, Positions, View, find_lines, lone_returns, view_of
 from loadlock.intake._csv_quotes import Quotes
-from loadlock.intake._csv_records import BOM, Records, Status
+from loadlock.intake._csv_records import Records, Status
 
 if TYPE_CHECKING:
     from loadlock.intake.splitter import Splitter
@@ -27,8 +27,8 @@ class Split:
     def __init__(self, splitter: Splitter, data: bytes, view: View, lines: Lines, final: bool) -> None:
         self.rules, self.parser, self.shape = splitter.rules, splitter.parser, splitter.shape
         self.data, self.view, self.lines, self.final = data, view, lines, final
-        self._pass(BOM)
-        self._pass(PAGE_BREAK)
+        for mark in self.shape.marks:
+            self._pass(mark)
         self.quotes = Quotes(view, lines, self.shape)
         self.delimiters = self.quotes.delimiters
         size = len(lines)
