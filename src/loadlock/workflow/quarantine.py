@@ -132,12 +132,13 @@ class Quarantine:
         intake = replace(first, scopes=first.scopes[:1], sent=_no_rows(), edits=0)
         return [intake, replace(first, scopes=first.scopes[1:]), *later]
 
-    def cells(self, *, upto: int | None = None) -> pa.Table:
+    def cells(self, *, upto: int | None = None, old: bool = False) -> pa.Table:
         """The corrections in force, one line a cell: the newest. Corrected raw text takes the place of what was corrected
-        before it."""
+        before it. `old`: with what stood there."""
         import pyarrow.compute as pc
 
-        found = self._lines(Action.CORRECT, [*IDENTITY, "column"], upto=upto)
+        columns = [*IDENTITY, "column", *(["old"] if old else []), "new"]
+        found = self._lines(Action.CORRECT, [*IDENTITY, "column"], upto=upto, columns=columns)
         raws = about_raw(found)
         if not raws.num_rows:
             return found

@@ -103,7 +103,7 @@ def _quarantines(workspace: Workspace, named: Quarantine) -> Iterator[Quarantine
 
 def _corrected(found: Quarantine) -> Iterator[tuple[str, str | None, str | None, int]]:
     """(declared column, old, new, how often) of the values that operators corrected and did not undo."""
-    cells = found.cells()
+    cells = found.cells(old=True)
     counted = cells.group_by(["column", "old", "new"]).aggregate([([], "count_all")]).to_pylist()
     names = _declared(found.run, [row["column"] for row in counted])
     for row in counted:
