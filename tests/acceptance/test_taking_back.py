@@ -33,7 +33,9 @@ def table(url: str) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in ask(url, "select id, city from t order by id")]
 
 
-def test_rows_that_are_no_longer_clean_go_and_a_rollback_of_the_batch_leaves_none(loadlock: CommandLine, url: str) -> None:
+def test_rows_that_are_no_longer_clean_go_and_a_rollback_of_the_batch_leaves_none(
+    loadlock: CommandLine, url: str
+) -> None:
     write(loadlock, url)
     batch = loadlock.json("run", "p.yaml")["batch"]
     without_rome(loadlock)
@@ -67,3 +69,15 @@ def test_rows_that_the_batch_had_updated_stay(loadlock: CommandLine) -> None:
     without_rome(loadlock)
     assert "2 rows that the batch delivers no longer stay" in loadlock("rerun", batch).err
     assert len(table(url)) == 4
+
+
+def test_a_rerun_by_another_type_of_key_takes_nothing_back(loadlock: CommandLine) -> None:
+    url = f"sqlite:///{loadlock.folder}/out.db"
+    write(loadlock, url)
+    batch = loadlock.json("run", "p.yaml")["batch"]
+    ask(url, "drop table t")
+    without_rome(loadlock)
+    pipeline = loadlock.folder / "p.yaml"
+    pipeline.write_text(pipeline.read_text(encoding="utf-8").replace("type: integer", "type: text"), encoding="utf-8")
+    done = loadlock.json("rerun", batch, codes=[3])
+    assert (done["balance"]["inserted"], done["balance"]["deleted"]) == (2, 0)

@@ -82,7 +82,7 @@ def _delivered_runs(work: DeliveryWork, record: RunRecord) -> list[RunRecord]:
 
 
 def _rows(work: DeliveryWork, outcome: Outcome, run: RunRecord) -> Iterator[pa.Table]:
-    """What a run delivered here; nothing where that is no longer at rest."""
+    """What a run delivered here; nothing where that is no longer at rest, or its keys are of other columns or types."""
     batch = work.workspace.ledger.batch(run.batch)
     assert batch is not None
     try:
@@ -90,7 +90,15 @@ def _rows(work: DeliveryWork, outcome: Outcome, run: RunRecord) -> Iterator[pa.T
     except LoadlockError:
         return
     with Deliveries(earlier, [outcome.bound], lambda rows: None) as deliveries:
-        yield from deliveries.delivered(deliveries.outcomes[0])
+        for table in deliveries.delivered(deliveries.outcomes[0]):
+            kinds = {entry.name: entry.type for entry in table.schema}
+            if all(kinds.get(name) == kind for name, kind in _key_types(work, outcome).items()):
+                yield table
+
+
+def _key_types(work: DeliveryWork, outcome: Outcome) -> dict[str, pa.DataType]:
+    types = dict(work.plan.columns)
+    return {name: types[name].arrow() for name in outcome.bound.spec.key}
 
 
 def _inserted(work: DeliveryWork, outcome: Outcome, runs: Sequence[RunRecord], gone: pa.Table) -> pa.Table:
