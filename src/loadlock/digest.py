@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MODULUS = 1 << 128
+GROUP = 100
+"""Columns whose texts are joined by one query: DuckDB takes much longer to plan a query of very many columns."""
 _LIMBS = 4
 
 
@@ -72,8 +74,53 @@ def row_hash_sql(
     joined = f"concat_ws(chr(31), {plain})"
     if not doubts:
         return f"md5_number({joined})"
-    lengths = ", ".join(f"coalesce(strlen({text})::varchar || ':' || {text}, '~')" for text in texts)
-    return f"md5_number(case when {' or '.join(doubts)} then concat('{seed}l', {lengths}) else {joined} end)"
+    return (
+        f"md5_number(case when {' or '.join(doubts)} then concat('{seed}l', {_with_lengths(texts)}) else {joined} end)"
+    )
+
+
+def is_wide(columns: Sequence[tuple[str, ColumnType]]) -> bool:
+    """Whether rows are hashed by groups of their columns."""
+    return sum(not name.startswith("_") for name, _ in columns) > GROUP
+
+
+def row_texts_sql(columns: Sequence[tuple[str, ColumnType]], *, values: Sequence[str]) -> list[str]:
+    """Select lists, one a group of columns: the group's part of either form, and whether it needs the one with lengths."""
+    kept = [(column, value) for column, value in zip(columns, values, strict=True) if not column[0].startswith("_")]
+    lists = []
+    for number, start in enumerate(range(0, len(kept), GROUP)):
+        group = kept[start : start + GROUP]
+        texts = [canonical_sql(value, kind) for (_, kind), value in group]
+        doubts = doubtful([column for column, _ in group], values=[value for _, value in group])
+        lists.append(
+            f"{_joined(texts)} as hp{number}, {_with_lengths(texts)} as hl{number},"
+            f" coalesce({' or '.join(doubts) or 'false'}, false) as hd{number}"
+        )
+    return lists
+
+
+def row_hash_of_texts_sql(columns: Sequence[tuple[str, ColumnType]], groups: int) -> str:
+    """SQL expression of a row's hash over what `row_texts_sql` selects."""
+    seed = schema_seed(columns)
+    doubt = " or ".join(f"hd{number}" for number in range(groups))
+    lengths = ", ".join(f"hl{number}" for number in range(groups))
+    plain = ", ".join(f"hp{number}" for number in range(groups))
+    return f"md5_number(case when {doubt} then concat('{seed}l', {lengths}) else concat_ws(chr(31), '{seed}p', {plain}) end)"
+
+
+def names_of_texts(groups: int) -> list[str]:
+    """The columns that `row_texts_sql` selects."""
+    return [f"{kind}{number}" for number in range(groups) for kind in ("hp", "hl", "hd")]
+
+
+def _joined(texts: Sequence[str]) -> str:
+    listed = ", ".join(f"coalesce({text}, '\\N')" for text in texts)
+    return f"concat_ws(chr(31), {listed})"
+
+
+def _with_lengths(texts: Sequence[str]) -> str:
+    listed = ", ".join(f"coalesce(strlen({text})::varchar || ':' || {text}, '~')" for text in texts)
+    return f"concat({listed})"
 
 
 def limb_sums_sql(row_hash: str) -> str:
@@ -111,15 +158,51 @@ def to_hex(digest: int) -> str:
 
 
 def digest_query(columns: Sequence[tuple[str, ColumnType]]) -> str:
-    """The query over `part`, the relation that `digest_input` gives, whose one row `digest_of` reads."""
-    row_hash = row_hash_sql(columns, values=[f"c{number}" for number in range(len(columns))])
-    return f"select {limb_sums_sql('h')} from (select {row_hash} as h from part)"
+    """The query over `part`, the relation that `with_texts` gives, whose one row `digest_of` reads."""
+    return f"select {limb_sums_sql('h')} from ({hash_query(columns)})"
+
+
+def hash_query(columns: Sequence[tuple[str, ColumnType]]) -> str:
+    """The query over such a relation that gives each row's hash, `h`."""
+    return f"select {hash_of_input_sql(columns)} as h from part"
+
+
+def hash_of_input_sql(columns: Sequence[tuple[str, ColumnType]]) -> str:
+    """A row's hash as SQL over such a relation."""
+    if groups := len(texts_queries(columns)):
+        return row_hash_of_texts_sql(columns, groups)
+    return row_hash_sql(columns, values=_places(columns))
+
+
+def texts_queries(columns: Sequence[tuple[str, ColumnType]]) -> list[str]:
+    """What `with_texts` asks of `part`, where there are very many columns."""
+    if not is_wide(columns):
+        return []
+    return [f"select {texts} from part" for texts in row_texts_sql(columns, values=_places(columns))]
+
+
+def with_texts(
+    given: pa.Table, columns: Sequence[tuple[str, ColumnType]], ask: Callable[[str, pa.Table], pa.Table]
+) -> pa.Table:
+    """What `digest_input` gave, with what `hash_query` and `digest_query` need of very many columns beside it.
+
+    `ask` = the result of a query over the relation `part`.
+    """
+    answers = [ask(sql, given) for sql in texts_queries(columns)]
+    for found in answers:
+        for name in found.column_names:
+            given = given.append_column(name, found[name])
+    return given
+
+
+def _places(columns: Sequence[tuple[str, ColumnType]]) -> list[str]:
+    return [f"c{number}" for number in range(len(columns))]
 
 
 def digest_input(table: pa.Table, columns: Sequence[tuple[str, ColumnType]]) -> pa.Table:
     """The columns by place (`c0`, `c1` ...), so that any name will do; JSON columns as canonical text."""
     given = canonical_json_columns(table.select([name for name, _ in columns]), columns)
-    return given.rename_columns([f"c{number}" for number in range(len(columns))])
+    return given.rename_columns(_places(columns))
 
 
 def digest_of(result: pa.Table) -> int:
@@ -146,13 +229,14 @@ class Digester:
 
     def of(self, table: pa.Table) -> int:
         """The digest of a table's rows; other columns are ignored."""
-        given = digest_input(table, self.columns)
-        key = str(given.schema)
+        given = with_texts(digest_input(table, self.columns), self.columns, self._run)
+        return digest_of(self._run(digest_query(self.columns), given))
+
+    def _run(self, sql: str, given: pa.Table) -> pa.Table:
+        key = f"{given.schema}{sql}"
         if key not in self._statements:
-            self._statements[key] = Statement(
-                self._connection, len(self._statements), digest_query(self.columns), given
-            )
-        return digest_of(self._statements[key].run(given))
+            self._statements[key] = Statement(self._connection, len(self._statements), sql, given)
+        return self._statements[key].run(given)
 
     def close(self) -> None:
         """End the connection; called again it does nothing."""

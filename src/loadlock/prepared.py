@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 PART = "part"
 """The relation that the query reads."""
 _READS_PART = re.compile(r"\bfrom part\b")
+_WORD = re.compile(r"\w+")
 
 
 class _Source:
@@ -32,7 +33,8 @@ class Statement:
 
     def __init__(self, connection: Any, number: int, sql: str, part: pa.Table) -> None:
         self._connection = connection
-        names = [name for name in part.column_names if re.search(rf"\b{re.escape(name)}\b", sql)]
+        words = set(_WORD.findall(sql))
+        names = [name for name in part.column_names if name in words or not _WORD.fullmatch(name)]
         self._columns = names or part.column_names[:1]
         self._source = _Source(part.select(self._columns).schema)
         self._call = f"execute q{number}"

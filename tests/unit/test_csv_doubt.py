@@ -116,7 +116,9 @@ def test_a_title_above_two_columns_is_still_a_title(title: str) -> None:
 def test_a_header_of_two_columns_that_lost_its_delimiter_takes_no_row_with_it(header: str) -> None:
     staged, rejects, report = read(header + "\n" + "\n".join(f"town {n},street {n}" for n in range(20)) + "\n")
     assert (staged, len(rejects), len(report.header)) == (0, 20, 1)
-    assert report.notes[-1].startswith("most rows are rejects: the header has 1 names, rows have 2 fields; is it damaged?")
+    assert report.notes[-1].startswith(
+        "most rows are rejects: the header has 1 names, rows have 2 fields; is it damaged?"
+    )
 
 
 def test_damaged_quotes_of_a_header_are_noted() -> None:

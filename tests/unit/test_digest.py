@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from loadlock import digest
 from loadlock.digest import MODULUS, canonical_json, digest_table, schema_seed, to_hex
 from loadlock.types import ColumnType
 
@@ -135,6 +136,24 @@ def test_columns_of_lineage_are_left_out() -> None:
     table = rows((1, "a"))
     other = table.set_column(2, "_batch", pa.array(["another"]))
     assert digest_table(table, COLUMNS) == digest_table(other, COLUMNS)
+
+
+@pytest.mark.parametrize("kinds", [["text"], ["text", "integer", "float", "date"]])
+def test_rows_of_very_many_columns_are_hashed_alike(kinds: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    number = 2 * digest.GROUP + 7
+    columns = [(f"c {place}", ColumnType.parse(kinds[place % len(kinds)])) for place in range(number)]
+    some = {
+        "text": ["a", None, "x\x1fy"],
+        "integer": [1, None, 3],
+        "float": [0.5, -0.0, None],
+        "date": [date(2024, 1, 2)] * 3,
+    }
+    table = pa.table({name: pa.array(some[kind.kind], kind.arrow()) for name, kind in columns})
+    assert digest.is_wide(columns)
+    in_groups = [digest_table(part, columns) for part in (table, table.slice(0, 1), table.slice(2))]
+    monkeypatch.setattr(digest, "GROUP", number)
+    assert not digest.is_wide(columns)
+    assert in_groups == [digest_table(part, columns) for part in (table, table.slice(0, 1), table.slice(2))]
 
 
 def test_an_empty_table_has_digest_zero() -> None:

@@ -15,7 +15,7 @@ from loadlock.cleanup.plan import BatchCheck, Plan, UniqueCheck, WinnerRule
 from loadlock.cleanup.prepared import query as query_part
 from loadlock.cleanup.rejecting import reject_rows
 from loadlock.cleanup.steps import whole
-from loadlock.digest import digest_input, digest_of, digest_query, hashes_of, quote, row_hash_sql, sum_of
+from loadlock.digest import digest_input, digest_of, digest_query, hash_query, hashes_of, quote, sum_of, with_texts
 from loadlock.errors import LoadlockError
 from loadlock.model import Severity
 from loadlock.rows import FILE, IDENTITY, JSON_RECORD, ROW, SUB, reject_schema
@@ -267,7 +267,10 @@ def _problems(losers: pa.Table) -> pa.Array:
 def digest_of_losers(clean: pa.Table, losers: pa.Table, plan: Plan) -> int:
     """The digest of those rows of a clean part that lose: to be taken off the batch's digest."""
     own = clean.take(np.flatnonzero(lost(clean, losers)))
-    return digest_of(query_part(digest_query(plan.columns), digest_input(own, plan.columns))) if own.num_rows else 0
+    if not own.num_rows:
+        return 0
+    given = with_texts(digest_input(own, plan.columns), plan.columns, query_part)
+    return digest_of(query_part(digest_query(plan.columns), given))
 
 
 def digests_of_parts(parts: Mapping[int, pa.Table], plan: Plan) -> dict[int, int]:
@@ -278,9 +281,8 @@ def digests_of_parts(parts: Mapping[int, pa.Table], plan: Plan) -> dict[int, int
     digests = dict.fromkeys(parts, 0)
     if not filled:
         return digests
-    rows = digest_input(pa.concat_tables(filled.values()), plan.columns)
-    values = [f"c{number}" for number in range(len(plan.columns))]
-    found = query_part(f"select {row_hash_sql(plan.columns, values=values)} as h from part", rows)
+    rows = with_texts(digest_input(pa.concat_tables(filled.values()), plan.columns), plan.columns, query_part)
+    found = query_part(hash_query(plan.columns), rows)
     hashes = hashes_of(whole(found["h"]))
     ends = np.cumsum([table.num_rows for table in filled.values()])
     for (number, table), end in zip(filled.items(), ends.tolist(), strict=True):

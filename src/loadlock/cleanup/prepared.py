@@ -16,7 +16,7 @@ from loadlock.prepared import PART, Statement, is_preparable
 if TYPE_CHECKING:
     import pyarrow as pa
 
-MOST = 200
+MOST = 1_000
 """Statements a thread keeps; then it begins anew, as when it goes on to another pipeline."""
 
 

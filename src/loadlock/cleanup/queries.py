@@ -8,7 +8,16 @@ from loadlock.cleanup.building import Building
 from loadlock.cleanup.distinct import BITS, Local, localized, words
 from loadlock.cleanup.plan import Plan
 from loadlock.cleanup.prepared import hand_over, query
-from loadlock.digest import doubtful, row_hash_sql, schema_seed
+from loadlock.cleanup.steps import SqlStep
+from loadlock.digest import (
+    doubtful,
+    is_wide,
+    names_of_texts,
+    row_hash_of_texts_sql,
+    row_hash_sql,
+    row_texts_sql,
+    schema_seed,
+)
 from loadlock.errors import LoadlockError, Mistake, PipelineError
 from loadlock.model import Severity
 
@@ -19,8 +28,10 @@ def of(plan: Plan, build: Building) -> Plan:
     """The plan with its queries, and with the steps that take work out of them."""
     found = [finding.condition for finding in plan.findings]
     changed = [change.condition for change in plan.changes]
-    doubts = doubtful(plan.columns, values=plan.digest_values)
+    wide = is_wide(plan.columns)
+    doubts = [] if wide else doubtful(plan.columns, values=plan.digest_values)
     local = localized(build, [*plan.finals, *plan.digest_values], [*found, *changed, *doubts])
+    local = _with_texts(plan, local) if wide else local
     left = list(dict.fromkeys(sql for sql in (*found, *changed) if sql not in local.places))
     places = local.places | {sql: (f"f{number // BITS}", number % BITS) for number, sql in enumerate(left)}
     plan = replace(
@@ -70,7 +81,17 @@ def _is_bad(plan: Plan) -> str:
     return " or ".join(f"({word} & {mask}::ubigint) <> 0" for word, mask in masks.items()) or "false"
 
 
+def _with_texts(plan: Plan, local: Local) -> Local:
+    """Rows of very many columns: the texts that are hashed are joined by steps, group by group."""
+    lists = row_texts_sql(plan.columns, values=plan.digest_values)
+    steps = [SqlStep(sql=f"select {texts} from {local.build.relation([texts])}") for texts in lists]
+    given = names_of_texts(len(lists))
+    return replace(local, steps=(*local.steps, *steps), build=local.build.with_given(given))
+
+
 def _hash(plan: Plan, local: Local) -> str:
+    if is_wide(plan.columns):
+        return row_hash_of_texts_sql(plan.columns, len(row_texts_sql(plan.columns, values=plan.digest_values)))
     if all(name.startswith("_") for name, _ in plan.columns):
         return f"md5_number('{schema_seed(plan.columns)}p')"
     return row_hash_sql(plan.columns, values=plan.digest_values, condition=local.condition)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loadlock.delivery.undo_sql import SHOWN
-from loadlock.digest import digest_input, row_hash_sql
+from loadlock.digest import digest_input, hash_of_input_sql, with_texts
 from loadlock.types import ColumnType
 
 if TYPE_CHECKING:
@@ -46,14 +46,20 @@ class RowSets:
 
     def take(self, name: str, tables: Iterable[pa.Table]) -> None:
         """Add rows to a set."""
-        row_hash = row_hash_sql(self._columns, values=[f"c{number}" for number in range(len(self._columns))])
+        row_hash = hash_of_input_sql(self._columns)
         keys = "".join(f", {column}" for _, column in self._key)
         for table in tables:
             if not table.num_rows:
                 continue
-            self._connection.register("part", digest_input(table, self._columns))
+            self._connection.register("part", with_texts(digest_input(table, self._columns), self._columns, self._ask))
             self._connection.execute(f"insert into {name} select {row_hash}{keys} from part").fetchall()
             self._connection.unregister("part")
+
+    def _ask(self, sql: str, part: pa.Table) -> pa.Table:
+        self._connection.register("part", part)
+        found: pa.Table = self._connection.sql(sql).to_arrow_table()
+        self._connection.unregister("part")
+        return found
 
     def count(self, name: str) -> int:
         """Rows of a set."""
