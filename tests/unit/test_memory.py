@@ -32,9 +32,20 @@ def test_pandas_that_is_there_already_stays(monkeypatch: pytest.MonkeyPatch) -> 
     assert sys.modules["pandas"] is module
 
 
-def test_memory_is_given_back_after_every_few_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("own", "times"), [(0, 3), (memory.MUCH + 1, 3 * memory.SELDOM)])
+def test_memory_is_given_back_after_every_few_parts_and_always_in_a_big_process(
+    own: int, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     given: list[int] = []
     monkeypatch.setattr(memory, "give_back", lambda: given.append(1))
+    monkeypatch.setattr(memory, "_own_bytes", lambda: own)
     for _ in range(3 * memory.SELDOM):
         memory.give_back_now_and_then()
-    assert len(given) == 3
+    assert len(given) == times
+
+
+def test_a_process_knows_its_own_memory() -> None:
+    before = memory._own_bytes()
+    block = b"x" * (32 << 20)
+    assert memory._own_bytes() - before > 16 << 20 or sys.platform != "linux"
+    assert len(block) == 32 << 20

@@ -7,15 +7,19 @@ its host. `give_back` is harmless anywhere.
 from __future__ import annotations
 
 import gc
+import mmap
 import os
 import sys
 from contextlib import suppress
 from functools import cache
 from itertools import count
+from pathlib import Path
 from typing import Any
 
-SELDOM = 4
+SELDOM = 2
 """Parts after which what they freed is given back."""
+MUCH = 220 << 20
+"""Bytes of its own from which a process gives back after each part."""
 _OBJECTS = 50_000
 _M_ARENA_MAX = -8
 _ARENAS = 2
@@ -78,10 +82,19 @@ def give_back() -> None:
 
 
 def give_back_now_and_then() -> None:
-    """The same at every `SELDOM`th call, for after each part: the next one takes again most of what this one freed, and a
-    page that is taken again costs as much as working on it."""
-    if next(_CALLS) % SELDOM == 0:
+    """The same at every `SELDOM`th call, and always in a big process; for after each part: the next one takes again most of
+    what this one freed, and a page that is taken again costs as much as working on it."""
+    if next(_CALLS) % SELDOM == 0 or _own_bytes() > MUCH:
         give_back()
+
+
+def _own_bytes() -> int:
+    """Memory that is the process's alone; 0 where that can't be told."""
+    try:
+        _, resident, shared, *_ = map(int, Path("/proc/self/statm").read_bytes().split())
+    except (OSError, ValueError):
+        return 0
+    return (resident - shared) * mmap.PAGESIZE
 
 
 @cache

@@ -15,7 +15,7 @@ from loadlock.model import FileReport, SourceFile
 if TYPE_CHECKING:
     import pyarrow as pa
 
-PART_BYTES = 6 << 20
+PART_BYTES = 4 << 20
 """Source bytes a raw part holds, about. A setting of the run; results don't depend on it."""
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pyarrow as pa
 
-MOST = 2
+MOST = 1
 """Parts held; a load that falls behind reads the others from staging."""
 
 
