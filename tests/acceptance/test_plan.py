@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from loadlock.pipeline.read import load_pipeline
+from loadlock.registry import component
 from loadlock.testing.command import CommandLine, Ended
 from loadlock.testing.databases import connect_mysql
+from loadlock.workflow.start import Options, run_pipeline
 
 FIRST = "id,name,phone\n1,a,11\n2,b,22\n3,c,33\n4,d,44\n"
 SECOND = "id,name,phone\n1,a,11\n2,B,22\n5,e,55\nx,y,66\n"
@@ -96,12 +101,15 @@ def test_a_plan_of_a_mirror_says_that_it_would_stop(loadlock: CommandLine) -> No
     assert "1 rows of the batch are rejected" in planned.out
 
 
-def test_a_destination_that_can_not_be_asked_is_only_counted(loadlock: CommandLine) -> None:
-    (loadlock.folder / "a.csv").write_text(FIRST, encoding="utf-8")
-    (loadlock.folder / "p.yaml").write_text("pipeline: p\nsource: a.csv\ndestination: out.ndjson\n", encoding="utf-8")
-    (entry,) = loadlock.json("plan", "p.yaml", codes=[0])["plan"]
+def test_a_destination_that_can_not_be_asked_is_only_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.csv").write_text(FIRST, encoding="utf-8")
+    (tmp_path / "p.yaml").write_text("pipeline: p\nsource: a.csv\ndestination: out.ndjson\n", encoding="utf-8")
+    kind = component("destinations", "ndjson")
+    monkeypatch.setattr(kind, "capabilities", replace(kind.capabilities, foresees=False))
+    planned = run_pipeline(load_pipeline(tmp_path / "p.yaml"), Options(workspace=tmp_path / "ws", plan=True))
+    (entry,) = planned.document["plan"]
     assert (entry["rows"], entry["compared"]) == (4, False)
-    assert not (loadlock.folder / "out.ndjson").exists()
+    assert not (tmp_path / "out.ndjson").exists()
 
 
 @pytest.mark.parametrize(("answer", "code"), [("n\n", 4), ("", 4), ("y\n", 0)])
