@@ -150,3 +150,30 @@ def test_a_plan_counts_them_and_a_mistake_is_told(loadlock: CommandLine, base: s
         (loadlock.folder / "p.yaml").read_text(encoding="utf-8").replace(", table: people", ""), encoding="utf-8"
     )
     assert "delivers to none" in loadlock("run", "p.yaml").err
+
+
+def test_a_row_that_was_refused_is_none_of_the_batch_s_own(loadlock: CommandLine, base: str) -> None:
+    towns(base)
+    way = "mode: upsert, key: [id]"
+    run(loadlock, base, FIRST, way)
+    batch = run(loadlock, base, SECOND, way, 3)["batch"]
+    loadlock.json("replay", batch, "--all", codes=[3])
+    assert ids(base) == [1, 2, 5, 6]
+    write(loadlock, base, SECOND, way, unique=AGAINST + ", {length: {max: 20}}")
+    loadlock.json("rerun", batch, codes=[3])
+    assert ids(base) == [1, 2, 5, 6]
+
+
+def test_a_rerun_may_look_up_a_column_that_the_batch_did_not_deliver_before(loadlock: CommandLine, base: str) -> None:
+    towns(base)
+    way = "mode: upsert, key: [id], evolve: columns"
+    batch = run(loadlock, base, FIRST, way, unique="email")["batch"]
+    text = (loadlock.folder / "p.yaml").read_text(encoding="utf-8")
+    changed = text.replace("  email: {", "  mail: {from: email, ").replace("checks: [email]", f"checks: [{AGAINST}]")
+    (loadlock.folder / "p.yaml").write_text(changed, encoding="utf-8")
+    loadlock.json("rerun", batch, codes=[0])
+    assert ask(base, "select id, mail from people order by id") == [(1, "ann@x.org"), (2, "bo@x.org")]
+    again = changed.replace("at: {type: date}", "at: {type: date, required: true}")
+    (loadlock.folder / "p.yaml").write_text(again, encoding="utf-8")
+    loadlock.json("rerun", batch, codes=[0])
+    assert ids(base) == [1, 2]

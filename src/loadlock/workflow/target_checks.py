@@ -22,7 +22,7 @@ from loadlock.ledger.base import RunRecord
 from loadlock.ledger.states import DELIVERED
 from loadlock.model import PartKind, Problem, Severity, WriteMode
 from loadlock.rows import FILE, IDENTITY, ROW, SUB
-from loadlock.workflow.cleaning import QUERY_MEMORY, Cleaned
+from loadlock.workflow.cleaning import QUERY_MEMORY, Cleaned, batch_scope
 from loadlock.workflow.delivering import DeliveryWork, Outcome
 from loadlock.workflow.stale import is_published
 
@@ -159,7 +159,7 @@ class _Batch:
         import duckdb
         import pyarrow as pa
 
-        reader = None if self._is_absent(target) else _reads(self.outcome)
+        reader = None if self._is_absent(target, names) else _reads(self.outcome)
         types = dict(self.work.plan.columns)
         wanted = [DeliveryColumn(name=name, type=types[own]) for name, own in zip(names, columns, strict=True)]
         schema = pa.schema([(label, types[own].arrow()) for label, own in zip(labels, columns, strict=True)])
@@ -178,10 +178,18 @@ class _Batch:
 
         return DEFAULT_RETRY.call(attempt)
 
-    def _is_absent(self, target: Target) -> bool:
-        """Whether this is the delivery's own target, and not there yet: nothing stands in it."""
+    def _is_absent(self, target: Target, names: Sequence[str]) -> bool:
+        """Whether this is the delivery's own target and it, or a column that will be added, is not there yet: nothing stands
+        in it."""
         bound = self.outcome.bound
-        return target.table == bound.target.table and bound.destination.inspect(bound.target) is None
+        if target.table != bound.target.table:
+            return False
+        found = bound.destination.inspect(bound.target)
+        if found is None:
+            return True
+        known = {column.name.casefold() for column in found.columns}
+        delivered = {name for name, _ in self.work.plan.columns}
+        return bound.spec.evolve != "none" and any(n.casefold() not in known and n in delivered for n in names)
 
     def _key(self) -> tuple[str, ...]:
         bound = self.outcome.bound
@@ -257,24 +265,61 @@ def _opened(work: DeliveryWork, record: RunRecord, outcome: Outcome) -> Iterator
         key = outcome.bound.spec.key
         fields = ", ".join(f"{quote(name)} as k{number}" for number, name in enumerate(key)) or "1 as k0"
         connection.execute(f"create temp view keys as select {fields} from rows").fetchall()
-        _view(work, connection, "own", _delivered_before(work, record))
+        _bind_own(work, record, outcome, connection)
         yield _Batch(work, outcome, connection)
 
 
 def _view(work: DeliveryWork, connection: Any, name: str, refs: list[Any]) -> None:
-    import pyarrow as pa
-
     if refs:
         work.workspace.staging.bind(connection, name, refs)
-        return
+    else:
+        connection.register(name, _no_rows(work))
+
+
+def _no_rows(work: DeliveryWork) -> pa.Table:
+    import pyarrow as pa
+
     kinds = {FILE: pa.int32(), ROW: pa.int64(), SUB: pa.int32()}
     fields = [*((column, kind.arrow()) for column, kind in work.plan.columns), *kinds.items()]
-    connection.register(name, pa.schema(fields).empty_table())
+    return pa.schema(fields).empty_table()
 
 
-def _delivered_before(work: DeliveryWork, record: RunRecord) -> list[Any]:
-    """The clean parts of earlier runs of this batch whose rows may lie in the target."""
+def _bind_own(work: DeliveryWork, record: RunRecord, outcome: Outcome, connection: Any) -> None:
+    """The view `own`: the rows of earlier runs of this batch that may lie in the target, in the columns of today. Those that
+    the destination did not get are none of them: what stands there in their place is a rival's."""
     ledger = work.workspace.ledger
-    runs = [run.run for run in ledger.runs(batch=record.batch) if run.run != record.run and run.status in DELIVERED]
-    parts = (part for run in runs for part in ledger.parts(record.batch, run, PartKind.CLEAN))
-    return [part.ref for part in parts if part.ref.rows]
+    connection.register("nobody", _no_rows(work))
+    today = _kinds(connection, "nobody")
+    views = ["select * from nobody"]
+    for run in ledger.runs(batch=record.batch):
+        is_here = run.status in DELIVERED and outcome.bound.label in run.destinations
+        refs = [part.ref for part in ledger.parts(record.batch, run.run, PartKind.CLEAN) if part.ref.rows]
+        if run.run == record.run or not is_here or not refs:
+            continue
+        name = f"own_{len(views)}"
+        work.workspace.staging.bind(connection, name, refs)
+        connection.register(f"{name}_kept_back", _kept_back(work, run, outcome))
+        then = _kinds(connection, name)
+        fields = ", ".join(
+            f"{f'try_cast(a.{quote(column)} as {kind})' if column in then else f'null::{kind}'} as {quote(column)}"
+            for column, kind in today.items()
+        )
+        views.append(f"select {fields} from {name} a anti join {name}_kept_back b on {_SAME_ROW}")
+    connection.execute(f"create temp view own as {' union all '.join(views)}").fetchall()
+
+
+def _kinds(connection: Any, name: str) -> dict[str, str]:
+    return {column: kind for column, kind, *_ in connection.execute(f"describe {name}").fetchall()}
+
+
+def _kept_back(work: DeliveryWork, run: RunRecord, outcome: Outcome) -> pa.Table:
+    """The identity of the clean rows of an earlier run that lost, or that the destination refused."""
+    import pyarrow as pa
+
+    ledger, refused = work.workspace.ledger, f"{run.run}-d{run.destinations.index(outcome.bound.label)}"
+    parts = [
+        *ledger.parts(run.batch, batch_scope(run.run), PartKind.DROPPED),
+        *ledger.parts(run.batch, refused, PartKind.REJECTS),
+    ]
+    tables = [work.workspace.staging.read(part.ref, columns=list(IDENTITY)) for part in parts]
+    return pa.concat_tables([_no_rows(work).select(list(IDENTITY)), *tables])
