@@ -177,3 +177,17 @@ def test_a_rerun_may_look_up_a_column_that_the_batch_did_not_deliver_before(load
     (loadlock.folder / "p.yaml").write_text(again, encoding="utf-8")
     loadlock.json("rerun", batch, codes=[0])
     assert ids(base) == [1, 2]
+
+
+def test_of_an_exploded_record_only_the_rows_that_are_rivals_are_rejected(loadlock: CommandLine, base: str) -> None:
+    (loadlock.folder / "p.yaml").write_text(
+        "pipeline: items\nsource: {files: in.json, flatten: {explode: [items]}}\n"
+        "columns:\n  nr: {type: integer}\n  sku: {from: items.sku, checks: [{unique: {against: target}}]}\n"
+        f'rejects: {{budget: {{percent: 100}}}}\ndestination: {{url: "{base}", table: items, mode: append, undo: none}}\n',
+        encoding="utf-8",
+    )
+    for number, skus, code in ((1, "A", 0), (2, "BAC", 3)):
+        items = ", ".join(f'{{"sku": "{sku}"}}' for sku in skus)
+        (loadlock.folder / "in.json").write_text(f'[{{"nr": {number}, "items": [{items}]}}]', encoding="utf-8")
+        loadlock.json("run", "p.yaml", codes=[code])
+    assert ask(base, "select nr, sku from items order by sku") == [(1, "A"), (2, "B"), (2, "C")]

@@ -70,7 +70,7 @@ class Amended:
         problem = Problem(code=DISCARDED, message="an operator discarded the row for this destination")
         for outcome in outcomes:
             if (rows := self.unwanted.get(outcome.bound.index)) is not None:
-                places = zip(rows[FILE].to_pylist(), rows[ROW].to_pylist(), strict=True)
+                places = zip(*(rows[name].to_pylist() for name in IDENTITY), strict=True)
                 outcome.unwanted.update(dict.fromkeys(places, (problem,)))
 
     def told(self, document: dict[str, Any], *, published: bool) -> dict[str, Any]:

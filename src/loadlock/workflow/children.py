@@ -271,11 +271,11 @@ class ChildDeliveries:
                 hint="Mend what refuses the rows, or raise the budget; then resume the run.",
             )
 
-    def _unwanted(self, joined: Sequence[ChildOutcome]) -> dict[tuple[int, int], tuple[Problem, ...]]:
+    def _unwanted(self, joined: Sequence[ChildOutcome]) -> dict[tuple[int, ...], tuple[Problem, ...]]:
         """The parents that are rejected with their children, and why."""
         if not joined or joined[0].parent.bound.spec.on_child_reject != "reject_parent":
             return {}
-        found: dict[tuple[int, int], tuple[Problem, ...]] = {}
+        found: dict[tuple[int, ...], tuple[Problem, ...]] = {}
         for child in joined:
             for row in self._open[child.bound.label].refused:
                 place = (row.file, row.row)

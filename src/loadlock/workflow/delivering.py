@@ -17,7 +17,7 @@ from loadlock.errors import LoadlockError, Mistake, PipelineError, StoppedError,
 from loadlock.faults import point
 from loadlock.ledger.base import PartRecord
 from loadlock.model import Balance, Chunk, PartKind, Problem, Receipt
-from loadlock.rows import FILE, IDENTITY, ROW
+from loadlock.rows import IDENTITY
 from loadlock.workflow.cleaning import Cleaned, CleanWork, without
 from loadlock.workflow.comparing import check_equal, compared, published_of
 from loadlock.workflow.destinations import BoundDestination
@@ -50,8 +50,8 @@ class Outcome:
     by_file: dict[int, dict[str, int]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     children: list[ChildOutcome] = field(default_factory=list)
-    unwanted: dict[tuple[int, int], tuple[Problem, ...]] = field(default_factory=dict)
-    """(file, row) of rows that are rejected with their child rows → why."""
+    unwanted: dict[tuple[int, ...], tuple[Problem, ...]] = field(default_factory=dict)
+    """Identity of rows that must not be delivered, or (file, row) of all that a record became, → why."""
     retired: pa.Table | None = None
     """Keys of rows that corrected files take the place of."""
 
@@ -281,16 +281,17 @@ class Deliveries:
                 yield record.ref.key.seq, table
 
     def _wanted(self, outcome: Outcome, delivery: Delivery) -> Iterator[tuple[int, pa.Table]]:
-        """The clean parts without the rows whose children were refused; those become refused rows too."""
+        """The clean parts without the unwanted rows; those become refused rows."""
         if not outcome.unwanted:
             yield from self._tables(outcome)
             return
         for seq, table in self._tables(outcome):
-            places = zip(table[FILE].to_pylist(), table[ROW].to_pylist(), strict=True)
-            found = [(index, place) for index, place in enumerate(places) if place in outcome.unwanted]
-            for index, place in found:
-                delivery.refuse(table.slice(index, 1), outcome.unwanted[place])
-            kept = leave_out(table, [index for index, _ in found])
+            found = []
+            for index, place in enumerate(zip(*(table[name].to_pylist() for name in IDENTITY), strict=True)):
+                if why := (*outcome.unwanted.get(place, ()), *outcome.unwanted.get(place[:2], ())):
+                    delivery.refuse(table.slice(index, 1), why)
+                    found.append(index)
+            kept = leave_out(table, found)
             if kept.num_rows:
                 yield seq, kept
 

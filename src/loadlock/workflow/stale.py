@@ -19,7 +19,7 @@ from loadlock.ledger.states import DELIVERED
 from loadlock.model import Problem, RunStatus, VerifyLevel, WriteMode
 from loadlock.pipeline.codec import from_json
 from loadlock.pipeline.model import Pipeline
-from loadlock.rows import FILE, ROW
+from loadlock.rows import IDENTITY
 from loadlock.workflow import cleaning
 from loadlock.workflow.delivering import Deliveries, DeliveryWork, Outcome, job_of
 from loadlock.workflow.destinations import BoundDestination
@@ -103,13 +103,13 @@ def _mark(work: DeliveryWork, outcome: Outcome, later: Overtaken, reference: Run
             _refuse(outcome, _places(kept) - _places(left), "others have changed the row with this key since")
 
 
-def _refuse(outcome: Outcome, places: set[tuple[int, int]], message: str) -> None:
+def _refuse(outcome: Outcome, places: set[tuple[int, ...]], message: str) -> None:
     for place in places:
         outcome.unwanted[place] = (Problem(code=STALE, message=message),)
 
 
-def _places(table: pa.Table) -> set[tuple[int, int]]:
-    return set(zip(table[FILE].to_pylist(), table[ROW].to_pylist(), strict=True))
+def _places(table: pa.Table) -> set[tuple[int, ...]]:
+    return set(zip(*(table[name].to_pylist() for name in IDENTITY), strict=True))
 
 
 def _changed_since(work: DeliveryWork, outcome: Outcome, reference: RunRecord) -> pa.Table | None:

@@ -77,9 +77,9 @@ def _judged(batch: _Batch, check: TargetCheck) -> Iterator[dict[str, Any]]:
     code = NOT_UNIQUE if check.table is None else NOT_FOUND
     columns = ", ".join(check.columns)
     unwanted = batch.outcome.unwanted
-    for file, row, value in zip(*(found[name].to_pylist() for name in (FILE, ROW, "value")), strict=True):
+    for *place, value in zip(*(found[name].to_pylist() for name in (*IDENTITY, "value")), strict=True):
         problem = Problem(code=code, column=columns, value=value, message=said)
-        unwanted[(file, row)] = (*unwanted.get((file, row), ()), problem)
+        unwanted[tuple(place)] = (*unwanted.get(tuple(place), ()), problem)
 
 
 def _said(check: TargetCheck, outcome: Outcome) -> str:
