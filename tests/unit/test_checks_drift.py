@@ -98,3 +98,15 @@ def test_of_masked_columns_no_value_is_kept_to_compare(tmp_path: Path) -> None:
     found = [path for path in (tmp_path / ".loadlock").rglob("*") if path.is_file() and "ledger" in path.name]
     assert found
     assert not any(b'"Rome"' in path.read_bytes() for path in found)
+
+
+@pytest.mark.parametrize("name", ["n", "value", "rows"])
+def test_a_column_may_have_the_name_of_what_counts_it(name: str, tmp_path: Path) -> None:
+    text = SPREAD.replace("city:", f"{name}: {{from: city, type: text}}, city:") % f"{name}, city"
+    (tmp_path / "p.yaml").write_text(text)
+    pipeline = loadlock.Pipeline.load(tmp_path / "p.yaml")
+    (tmp_path / "in.csv").write_text("\n".join(["city,amount,day", *lines()]) + "\n")
+    assert pipeline.run().status == "verified"
+    (tmp_path / "in.csv").write_text("\n".join(["city,amount,day", *lines(city="Lima")]) + "\n")
+    with pytest.raises(StoppedError, match=rf"25\.0 % of the values of {name} lie elsewhere"):
+        pipeline.run()

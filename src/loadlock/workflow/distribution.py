@@ -68,8 +68,8 @@ class Spreads:
         name = f"{quote(column)}::varchar"
         shown = f"md5({name})" if column in self._masked else name
         found = self._connection.execute(
-            f"select {shown}, n / sum(n) over () from (select {quote(column)}, count(*) as n from rows"
-            f" where {quote(column)} is not null group by all) order by n desc, 1 limit {_FREQUENT}"
+            f"select value, n / sum(n) over () from (select {shown} as value, count(*) as n from rows"
+            f" where {quote(column)} is not null group by 1) order by n desc, 1 limit {_FREQUENT}"
         ).fetchall()
         return {str(value): float(share) for value, share in found}
 
