@@ -6,12 +6,14 @@ import csv
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 import loadlock
 from loadlock.errors import UsageError
 from loadlock.workflow import edited_file, known_rejects
 from loadlock.workflow.correct import Correction, correct
+from loadlock.workflow.edited_file import _filled
 from loadlock.workflow.lists import export_rejects, opened, reject_filter
 
 PIPELINE = """\
@@ -79,3 +81,8 @@ def test_nothing_of_the_comparison_is_left_in_the_workspace(exported: tuple[str,
     batch, path = exported
     edited(batch, path, lambda lines: lines)
     assert not list((path.parent / ".loadlock").rglob("known-*"))
+
+
+def test_an_empty_line_is_left_out_whether_its_cells_are_empty_or_null() -> None:
+    table = pa.table({"key": ["k1", None, "", "k2"], "id": ["x", None, "", None]})
+    assert _filled(table, ["key", "id"])["key"].to_pylist() == ["k1", "k2"]

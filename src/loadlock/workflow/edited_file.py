@@ -96,11 +96,11 @@ def _filled(table: pa.Table, header: Sequence[str]) -> pa.Table:
     """The rows that hold anything: a spreadsheet may save empty ones."""
     import pyarrow.compute as pc
 
-    filled = pc.greater(pc.binary_length(table[header[0]]), 0)
+    filled = pc.fill_null(pc.greater(pc.binary_length(table[header[0]]), 0), False)
     for name in header[1:]:
         if pc.all(filled).as_py():
             return table.combine_chunks()
-        filled = pc.or_(pc.fill_null(filled, False), pc.greater(pc.fill_null(pc.binary_length(table[name]), 0), 0))
+        filled = pc.or_(filled, pc.greater(pc.fill_null(pc.binary_length(table[name]), 0), 0))
     return table.filter(filled).combine_chunks()
 
 
