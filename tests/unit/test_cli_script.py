@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -39,3 +40,12 @@ def test_no_module_is_taken_apart() -> None:
     before = "import loadlock; loadlock.last = type('T', (), {'__del__': lambda self: print('taken apart')})(); "
     done = script("--version", before=before)
     assert (done.returncode, "taken apart" in done.stdout) == (0, False)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+def test_output_that_could_not_be_written_is_no_success() -> None:
+    command = [sys.executable, "-c", f"{START}from loadlock.cli import _leave; print('x'); _leave(0)"]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, check=False, timeout=60, env=environment)
+    assert done.returncode == 120

@@ -28,10 +28,13 @@ def script() -> None:
 def _leave(code: int) -> None:
     import atexit
     import os
-    from contextlib import suppress
 
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # nobody reads any more
+        try:
             stream.flush()
+        except (BrokenPipeError, ValueError):  # nobody reads any more
+            pass
+        except OSError:  # output is lost: the code that Python gives then
+            code = code or 120
     os._exit(code)
