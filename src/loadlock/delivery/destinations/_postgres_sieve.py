@@ -47,12 +47,12 @@ _FUNCTION = (
 _BODY = """
 #variable_conflict use_column
 declare
-    place tid;
+    _loadlock_place tid;
 begin
-    for place, row_number in select d.ctid, d.{number} from {doubts} d order by 2 loop
+    for _loadlock_place, row_number in select d.ctid, d.{number} from {doubts} d order by 2 loop
         state := ''; said := null; broken := null; field := null;
         begin
-            insert into {table} ({names}){words} select {names} from {doubts} d where d.ctid = place;
+            insert into {table} ({names}){words} select {names} from {doubts} d where d.ctid = _loadlock_place;
             if found then
                 raise exception using errcode = 'LL000';
             end if;
