@@ -182,6 +182,49 @@ def test_what_people_changed_is_told(make: Callable[..., Sheet], mode: WriteMode
     assert any("changed since run run1: 3 rows stand there now, 2 then" in note for note in notes), notes
 
 
+MODES = [WriteMode.APPEND, WriteMode.INSERT_ONLY, WriteMode.UPSERT, WriteMode.DELETE_INSERT]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_cell_that_people_changed_is_told_once(make: Callable[..., Sheet], mode: WriteMode) -> None:
+    sheet = make(HEADER)
+    sheet.deliver(mode, [(1, "a", None), (2, "b", None)])
+    sheet.write("A3", ["B"])
+    told = []
+    for number in (3, 4):
+        with Delivery(sheet.case().destination, sheet.job(mode, f"run{number}")) as delivery:
+            told.append(sum("were changed since run" in note for note in delivery.open().notes))
+            delivery.load([(1, part(GIVEN, [(number, "new", None)]))], lambda _: None)
+            delivery.publish()
+    assert [row[0] for row in sheet.rows()[1:]] == ["a", "B", "new", "new"]
+    assert told == [1, 0]
+
+
+def test_rows_that_people_add_while_an_append_is_on_its_way_stay_and_are_told(make: Callable[..., Sheet]) -> None:
+    sheet = make(HEADER)
+    sheet.deliver(WriteMode.APPEND, [(1, "a", None)])
+    with Delivery(sheet.case().destination, sheet.job(WriteMode.APPEND, "run2")) as delivery:
+        delivery.open()
+        delivery.load([(1, part(GIVEN, [(2, "b", None)]))], lambda _: None)
+        sheet.write("A3", ["theirs", None, 9])
+        delivery.publish()
+        assert delivery.verify().equal
+    assert [row[0] for row in sheet.rows()[1:]] == ["a", "theirs", "b"]
+    sheet.write("A2", ["A"])
+    with pytest.raises(StoppedError, match="were changed since run run2"):
+        sheet.deliver(WriteMode.REPLACE, [(5, "e", None)], "run3")
+
+
+@pytest.mark.parametrize("mode", [*MODES, WriteMode.REPLACE, WriteMode.MIRROR])
+def test_values_below_an_empty_first_row_are_not_written_over(make: Callable[..., Sheet], mode: WriteMode) -> None:
+    rows = [[None], ["theirs", None, 9]]
+    sheet = make(*rows)
+    before = sheet.writes
+    with pytest.raises(RefusedError, match="its first row is empty, and there are values below"):
+        sheet.deliver(mode, [(1, "a", None)])
+    assert (sheet.writes, sheet.rows()) == (before, [[None] * 3, rows[1]])
+
+
 def test_rows_are_moved_and_sorted_by_people_without_harm_to_an_upsert(make: Callable[..., Sheet]) -> None:
     sheet = make(HEADER)
     sheet.deliver(WriteMode.UPSERT, [(1, "a", None), (2, "b", None)])

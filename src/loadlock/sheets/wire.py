@@ -6,25 +6,23 @@ applied (429, no connection); any other doubt is raised as UnavailableError, and
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 import orjson
 
-from loadlock.errors import LoadlockError, RefusedError, UnavailableError, UsageError
+from loadlock.errors import LoadlockError, RefusedError, UnavailableError
+from loadlock.sheets.credentials import email_of, find_credentials
 from loadlock.sheets.pace import Pace
 
 ENDPOINT = "LOADLOCK_SHEETS_ENDPOINT"
 CREDENTIALS = ("LOADLOCK_SHEETS_CREDENTIALS", "GOOGLE_APPLICATION_CREDENTIALS")
 GOOGLE = "https://sheets.googleapis.com"
-SCOPE = "https://www.googleapis.com/auth/spreadsheets"
 TIMEOUT_SECONDS = (10.0, 200.0)
 """To connect, and between bytes of an answer: the service itself gives up after 180."""
 PATIENCE_SECONDS = 600.0
@@ -138,7 +136,9 @@ class Wire:
         raise self._refusal(status, message, sent)
 
     def _refusal(self, status: int, message: str, sent: int) -> LoadlockError:
-        who = f" Share it with {self.account} as an editor." if self.account else ""
+        # the machine's own account is known by name only after its first token
+        account = self.account or email_of(getattr(self.http, "credentials", None))
+        who = f" Share it with {account} as an editor." if account else ""
         if status == 413 or "payload size exceeds" in message:
             self.refused_bytes = min(self.refused_bytes, sent)
             return PayloadTooBigError(f"Google Sheets refused a payload of {sent:,} bytes")
@@ -193,7 +193,7 @@ def _refused_token(error: Any, account: str) -> LoadlockError:
 
 
 def connect(spreadsheet: str, *, credentials: str | None, endpoint: str | None, per_minute: int) -> Wire:
-    """A wire with credentials of a service account's key file, of an `authorized_user` file, or the machine's own.
+    """A wire with credentials of a file (a key, a login, a federation), or the machine's own.
 
     Without a file named here, LOADLOCK_SHEETS_CREDENTIALS and GOOGLE_APPLICATION_CREDENTIALS may name one.
     LOADLOCK_SHEETS_ENDPOINT stands for another API than Google's.
@@ -201,7 +201,7 @@ def connect(spreadsheet: str, *, credentials: str | None, endpoint: str | None, 
     endpoint = endpoint or os.environ.get(ENDPOINT) or None
     named = (os.environ.get(name) for name in CREDENTIALS)
     credentials = credentials or next(filter(None, named), None)
-    found, account = _credentials(credentials, local=endpoint is not None)
+    found, account = find_credentials(credentials, local=endpoint is not None)
     from google.auth.transport.requests import AuthorizedSession
 
     kind: Any = AuthorizedSession
@@ -216,56 +216,3 @@ def connect(spreadsheet: str, *, credentials: str | None, endpoint: str | None, 
         endpoint=base,
         pace=Pace((account or "default") + ("" if endpoint is None else f" {endpoint}"), per_minute),
     )
-
-
-def _credentials(path: str | None, *, local: bool) -> tuple[Any, str]:
-    try:
-        import google.auth
-        from google.oauth2 import credentials, service_account
-    except ModuleNotFoundError as error:
-        raise UsageError("Google Sheets needs google-auth", hint="pip install 'loadlock[sheets]'") from error
-    if path is None:
-        try:
-            default: Any = google.auth.default
-            found, _ = default(scopes=[SCOPE])
-        except google.auth.exceptions.GoogleAuthError as error:
-            hint = "Name a key file by `credentials:`, or set GOOGLE_APPLICATION_CREDENTIALS to its path."
-            raise RefusedError("no credentials for Google Sheets were found", hint=hint) from error
-        return found, str(getattr(found, "service_account_email", ""))
-    info = _key_file(path)
-    if info.get("type") == "authorized_user":
-        person: Any = credentials.Credentials
-        names = ("refresh_token", "token_uri", "client_id", "client_secret")
-        return person(None, **{name: info.get(name) for name in names}), ""
-    try:
-        make: Any = _LocalKey.of(service_account.Credentials) if local else service_account.Credentials
-        return make.from_service_account_info(info, scopes=[SCOPE]), str(info.get("client_email", ""))
-    except (ValueError, KeyError) as error:
-        raise RefusedError(
-            f"{path} is no key of a service account", hint="Make one in the Google Cloud console."
-        ) from error
-
-
-class _LocalKey:
-    """Credentials for another endpoint than Google's skip the look-up of a region, which would ask a Google server."""
-
-    @staticmethod
-    def of(kind: Any) -> Any:
-        skip = {"_is_regional_access_boundary_lookup_required": lambda _: False}
-        return type("LocalCredentials", (kind,), skip)
-
-
-def _key_file(path: str) -> Json:
-    try:
-        info = json.loads(Path(path).expanduser().read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RefusedError(
-            f"can't read the credentials {path}: {error.strerror}", hint="Look at `credentials:`."
-        ) from error
-    except ValueError as error:
-        raise RefusedError(
-            f"the credentials {path} are no JSON", hint="Give the key file as Google made it."
-        ) from error
-    if not isinstance(info, dict):
-        raise RefusedError(f"the credentials {path} are no key file", hint="Give the key file as Google made it.")
-    return info

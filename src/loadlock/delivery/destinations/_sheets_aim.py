@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from loadlock.delivery.base import DeliveryColumn, Job, TableInfo
 from loadlock.delivery.destinations._local import delivered_columns
 from loadlock.delivery.destinations._sheets_cells import column_info
-from loadlock.delivery.destinations._sheets_rows import read_rows
+from loadlock.delivery.destinations._sheets_rows import last_row, read_rows
 from loadlock.delivery.destinations._sheets_state import State, Tab, new_sheet_id
 from loadlock.delivery.fit import check_contract
 from loadlock.delivery.names import check_names
@@ -47,7 +47,7 @@ def aim_at(wire: Wire, state: State, sheet: str, job: Job, label: str) -> Aim:
         return _new(wire, state, sheet, job, label)
     names = header_of(wire, tab)
     if not any(names):
-        return _headless(tab, given, label)
+        return _headless(wire, tab, given, label)
     info = table_info(names, label)
     check_contract(info, job, label)
     by_place = sorted((names.index(column.name), column) for column in given)
@@ -70,7 +70,13 @@ def _new(wire: Wire, state: State, sheet: str, job: Job, label: str) -> Aim:
     return _blank(tab, given, made=True)
 
 
-def _headless(tab: Tab, given: Sequence[DeliveryColumn], label: str) -> Aim:
+def _headless(wire: Wire, tab: Tab, given: Sequence[DeliveryColumn], label: str) -> Aim:
+    if tab.grid and last_row(wire, tab, range(tab.columns), 0) > 1:
+        raise RefusedError(
+            f"{label}: its first row is empty, and there are values below; nothing was touched",
+            hint="Names of the columns belong into the first row: write them there, remove the empty rows above them, or"
+            " name an empty sheet.",
+        )
     if len(given) > tab.columns:
         raise RefusedError(
             f"{label} is empty and has {tab.columns} columns, {len(given)} are delivered",

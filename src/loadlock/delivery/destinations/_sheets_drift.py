@@ -30,7 +30,7 @@ class Drift:
             return
         count = f": {rows:,} rows stand there now, {last['end'] - 1:,} then" if rows != last["end"] - 1 else ""
         text = f"{self.label}: the delivered columns were changed since run {last['run']}{count}"
-        if self.job.mode.takes_all and changed and not self.overwrite:
+        if self.job.mode.takes_all and not isinstance(found, int) and not self.overwrite:
             raise StoppedError(
                 f"{text}; a {self.job.mode} would overwrite that, nothing was touched",
                 hint="Look at the sheet's version history. To overwrite the changes, set `edits: overwrite`.",

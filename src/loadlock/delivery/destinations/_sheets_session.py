@@ -93,6 +93,8 @@ class SheetsSession(Session):
         self._notes: tuple[str, ...] = ()
         self._rehearsal: Rehearsal | None = None
         """Where a trial's rows wait."""
+        self._before: Survey | int = 1
+        """What the live tab held at first."""
         self._stop: str | None = None
         self._last = 1
         """The row behind the last one with a value, when the tab was looked at."""
@@ -139,10 +141,10 @@ class SheetsSession(Session):
 
     def _preflight(self, state: State, aim: Aim) -> None:
         """Reads only: what is in the way, what people changed, whether it fits."""
-        found, rows = self._checked(state, aim), self._job.rows or 0
+        found = self._before = self._checked(state, aim)
         self._last = found if isinstance(found, int) else found.last
-        self._check_room(state, rows)
-        notes = [estimate(rows, len(aim.columns), self._ways.chunk_bytes)] if rows else []
+        self._check_room(state, self._job.rows or 0)
+        notes = [estimate(rows, len(aim.columns), self._ways.chunk_bytes)] if (rows := self._job.rows) else []
         try:
             self._notes = (*notes, *self._drift(state, aim, found))
         except StoppedError as error:
@@ -150,22 +152,25 @@ class SheetsSession(Session):
                 raise
             self._stop = str(error)
 
-    def _checked(self, state: State, aim: Aim) -> Survey | int:
+    def _checked(self, state: State, aim: Aim, *, again: bool = False) -> Survey | int:
         """What the live tab holds: all that a mode by key or a look for changes needs, else the last row."""
-        if aim.made or aim.headless:
+        if aim.made:
             return 1
         check_tab(aim.tab, aim.places, self._label)
-        marks = state.markers(aim.tab.sheet_id)
+        if aim.headless:
+            return 1
         moves = self._job.mode.takes_all or self._job.mode == WriteMode.DELETE_INSERT
         if moves and not self._ways.foreign:
             self._check_foreign(aim)
-        if self._key or (self._job.mode == WriteMode.REPLACE and marks):
+        before = self._before if again and self._job.mode == WriteMode.APPEND else 0
+        if isinstance(before, Survey) and last_row(self._wire, aim.tab, aim.places, before.last) == before.last:
+            return before
+        if self._key or self._job.mode == WriteMode.APPEND or state.markers(aim.tab.sheet_id):
             found = survey(self._wire, aim, self._key, escaped=self._ways.escape_formulas)
             if self._job.mode.has_unique_key and self._job.mode != WriteMode.INSERT_ONLY:
                 check_keys(found, self._key, self._label)
             return found
-        hint = 0 if not marks else int(marks[-1][1].get("end", 0))
-        return last_row(self._wire, aim.tab, aim.places, hint)
+        return last_row(self._wire, aim.tab, aim.places, 0)
 
     def _check_foreign(self, aim: Aim) -> None:
         """Rows of columns that are not ours would no longer stand beside their own."""
@@ -256,7 +261,7 @@ class SheetsSession(Session):
     def foresee(self, rows: int) -> Foreseen:
         state = read_state(self._wire)
         aim = self._looked(state)
-        found = self._checked(state, aim)
+        found = self._checked(state, aim, again=True)
         if self._key and isinstance(found, int):
             found = Survey(last=1, rows=joined([]))
         foresight = Foresight(
@@ -289,7 +294,7 @@ class SheetsSession(Session):
         if stage.rows != rows:
             raise BalanceError(f"{self._label}: {rows:,} rows were sent, {stage.rows:,} arrived")
         aim = self._looked(state)
-        found = self._checked(state, aim)
+        found = self._checked(state, aim, again=True)
         list(self._drift(state, aim, found))
         made = self._turned(aim, found, stage)
         self._left = list(back.left(made, self._job.columns)) if made.left else []

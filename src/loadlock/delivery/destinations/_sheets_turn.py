@@ -20,7 +20,6 @@ from loadlock.delivery.destinations._sheets_state import (
     State,
     packed,
     pushed_out,
-    tab_markers,
 )
 from loadlock.delivery.destinations._sheets_survey import Survey, joined
 from loadlock.delivery.sqltext import delivery_row, inserted_by_file
@@ -120,7 +119,8 @@ def turn(way: Way, aim: Aim, found: Survey | int, stage: Stage, kept: Callable[[
     mode, rows = way.job.mode, stage.rows
     if mode == WriteMode.APPEND:
         published = Published(inserted=rows, by_file=inserted_by_file(stage.counts_by_file()))
-        total = _appended_total(aim, last, stage)
+        before = found.total if isinstance(found, Survey) else 0 if last == 1 else None
+        total = None if before is None else (before + stage.sum) % 2**64
         pastes = _whole(rows, last)
         return Turn(
             way=way, aim=aim, stage=stage, published=published, last=last, end=last + rows, base=last, total=total,
@@ -145,16 +145,6 @@ def _rewritten(way: Way, aim: Aim, last: int, stage: Stage, published: Published
         way=way, aim=aim, stage=stage, published=published, last=last, end=end, base=1, total=stage.sum, kept=kept,
         cleared=cleared, pastes=_whole(stage.rows, 1),
     )  # fmt: skip
-
-
-def _appended_total(aim: Aim, last: int, stage: Stage) -> int | None:
-    """Known where the sheet was empty, or nobody added rows since the delivery before."""
-    if last == 1:
-        return stage.sum
-    marks = tab_markers(aim.tab)
-    if not marks or marks[-1][1].get("end") != last or marks[-1][1].get("total") is None:
-        return None
-    return (int(marks[-1][1]["total"]) + stage.sum) % 2**64
 
 
 def _keyed(way: Way, aim: Aim, found: Survey, stage: Stage, kept: int) -> Turn:

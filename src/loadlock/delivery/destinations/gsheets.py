@@ -47,7 +47,7 @@ class GoogleSheets:
         credentials: str | None = field(
             default=None,
             metadata={
-                "doc": "Key file of a service account, or an `authorized_user` file; the machine's own by default.",
+                "doc": "Key file of a service account, a person's login, or a federation's file; the machine's own by default.",
                 "path": True,
             },
         )
