@@ -135,6 +135,47 @@ def test_lineage_goes_to_the_children_too_and_verify_then_compares_their_content
     assert [receipt["equal"] for receipt in found["receipts"]] == [True, False]
 
 
+@pytest.mark.parametrize(
+    ("way", "level"),
+    [("lineage: columns", "content"), ("mode: replace", "content"), ("mode: upsert, key: [id]", "count")],
+)
+def test_verify_compares_the_children_of_a_batch_and_of_its_replays(
+    way: str, level: str, loadlock: CommandLine
+) -> None:
+    rows = [
+        '{"id": 1, "items": [{"sku": "A"}, {"sku": "B"}]}',
+        '{"id": "x", "items": [{"sku": "C", "qty": 2}]}',
+        '{"id": 3, "name": "c"}',
+    ]
+    write(loadlock, f"{TO_DUCKDB}, {way}", rows=rows)
+    batch = loadlock.json("run", "p.yaml", codes=[3])["batch"]
+    loadlock("correct", batch, "--set", "id='2'", "--by", "ann")
+    loadlock.json("replay", batch, codes=[0])
+    _, children = loadlock.json("verify", batch, codes=[0])["receipts"]
+    assert (children["level"], children["equal"], children["rows"]) == (level, True, 3)
+    query(loadlock, "delete from order_items where sku = 'A'")
+    assert [receipt["equal"] for receipt in loadlock.json("verify", batch, codes=[6])["receipts"]] == [True, False]
+
+
+def test_a_replay_of_a_known_key_replaces_its_children_for_verify_too(loadlock: CommandLine) -> None:
+    rows = [
+        '{"id": 1, "items": [{"sku": "A"}, {"sku": "B"}]}',
+        '{"id": "x", "items": [{"sku": "C"}]}',
+        '{"id": 3, "name": "c"}',
+    ]
+    write(
+        loadlock,
+        f"{TO_DUCKDB}, mode: upsert, key: [id], lineage: columns",
+        columns=COLUMNS.replace(", unique: true", ""),
+        rows=rows,
+    )
+    batch = loadlock.json("run", "p.yaml", codes=[3])["batch"]
+    loadlock("correct", batch, "--set", "id='1'", "--by", "ann")
+    loadlock("replay", batch, "--force")
+    assert query(loadlock, "select sku from order_items") == [("C",)]
+    assert [receipt["equal"] for receipt in loadlock.json("verify", batch, codes=[0])["receipts"]] == [True, True]
+
+
 def test_children_of_a_parent_that_the_destination_refused_stay_out(loadlock: CommandLine) -> None:
     query(loadlock, "create table orders (id bigint check (id <> 1), name varchar)")
     write(loadlock, TO_DUCKDB)

@@ -96,3 +96,24 @@ def test_rows_appended_to_a_replaced_table_leave_the_question_open(loadlock: Com
     level, equal, notes = verdict(loadlock, first, url)
     assert (level, equal) == ("content", None)
     assert f"run {second['run']} added rows since" in notes
+
+
+@pytest.mark.parametrize("way", ["mode: append, key: [id]", "mode: upsert, key: [id]"])
+def test_a_replay_is_told_from_the_rows_of_its_batch_that_were_there(url: str, way: str, loadlock: CommandLine) -> None:
+    """`_batch` stands in the rows of both."""
+    (loadlock.folder / "a.csv").write_text("id,name\n1,a\nx,b\n3,c\n", encoding="utf-8")
+    (loadlock.folder / "p.yaml").write_text(
+        "pipeline: people\nsource: a.csv\ncolumns: {id: {type: integer}, name: {}}\n"
+        f'destination: {{url: "{url}", table: people, {way}, lineage: columns, undo: 2}}\n',
+        encoding="utf-8",
+    )
+    run = loadlock.json("run", "p.yaml", codes=[3])
+    loadlock("correct", run["batch"], "--set", "id='2'", "--by", "ann")
+    receipt = loadlock.json("replay", run["batch"], codes=[0])["receipt"]
+    assert (receipt["equal"], receipt["rows"]) == (True, 1)
+    assert verdict(loadlock, run, url)[:2] == ("content", True)
+    execute(url, "update people set name = 'other' where id = 1")
+    assert verdict(loadlock, run, url)[:2] == ("content", False)
+    execute(url, "update people set name = 'a' where id = 1")
+    done = loadlock.json("rollback", run["batch"], codes=[0])
+    assert (len(done["runs"]), sum(target["deleted"] for target in done["targets"])) == (2, 3), done

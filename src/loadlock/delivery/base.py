@@ -145,6 +145,8 @@ class Job:
     """Mode scd2: always set."""
     lineage: bool = False
     """Add `_batch` and `_row`; the tables given to `load` then hold them."""
+    joins: bool = False
+    """Earlier runs of the batch have rows in the target, which `_batch` doesn't tell from these."""
     wait_seconds: float = 0.0
     """How long to wait for the lock of the target."""
     undo: int = 0
@@ -164,6 +166,11 @@ class Job:
     def delivery_id(self) -> str:
         """Names this delivery in the control table: the same when a run is resumed."""
         return f"{self.run}:{self.target.table or 'file'}"
+
+    @property
+    def stamped(self) -> bool:
+        """Whether `_batch` tells this delivery's rows from all others; versions that stay keep the batch that opened them."""
+        return self.lineage and self.validity is None and not self.joins
 
     @property
     def unique_key(self) -> tuple[str, ...]:

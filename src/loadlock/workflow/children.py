@@ -94,6 +94,7 @@ class ChildDeliveries:
 
         `over_budget` says why so many refused child rows are too many; more than `limit` refused rows stop a load.
         """
+        self.deliveries = deliveries
         self.work = deliveries.work
         self._open: dict[str, Delivery] = {}
         self._over_budget = over_budget
@@ -101,8 +102,8 @@ class ChildDeliveries:
         parts = child_parts(self.work)
         for parent in deliveries.outcomes:
             parent.children = [self._outcome(parent, child, own) for child, own in enumerate(parts)]
-        self._outcomes = [child for parent in deliveries.outcomes for child in parent.children]
-        if self._outcomes:
+        self.outcomes = [child for parent in deliveries.outcomes for child in parent.children]
+        if self.outcomes:
             deliveries.companions = self
 
     def _outcome(self, parent: Outcome, child: int, parts: list[PartRecord]) -> ChildOutcome:
@@ -126,7 +127,7 @@ class ChildDeliveries:
 
     def check(self) -> None:
         """Before anything is touched: can each child table take its columns, and is there anything to deliver?"""
-        for child in self._outcomes:
+        for child in self.outcomes:
             bound, job = child.bound, self.job(child)
             found = any(part.ref.rows for part in child.parts)
             if bound.target.table is None and bound.mode == WriteMode.REPLACE:
@@ -195,7 +196,7 @@ class ChildDeliveries:
         """Read back what an earlier run published; changes nothing. `kept`: the destinations' entries in its document;
         `later`: what later batches did to the parents' tables."""
         receipts = []
-        for child in self._outcomes:
+        for child in self.outcomes:
             entries = kept[child.parent.bound.index].get("children", [])
             entry = next((entry for entry in entries if entry["name"] == child.name), None)
             if entry is None or not (entry["receipt"] or entry["inserted"]):
@@ -215,7 +216,7 @@ class ChildDeliveries:
             yield without(table, refused)
 
     def _wanted(self, parent: Outcome | None = None) -> list[ChildOutcome]:
-        return [child for child in self._outcomes if child.wanted and (parent is None or parent is child.parent)]
+        return [child for child in self.outcomes if child.wanted and (parent is None or parent is child.parent)]
 
     def job(self, child: ChildOutcome) -> Job:
         """The job of one child table."""

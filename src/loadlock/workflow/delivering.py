@@ -87,6 +87,7 @@ class DeliveryWork:
     """Deliveries are only played through, for a plan."""
     force: bool = False
     """Guards of the destination (how much a mirror may delete) do not stop it."""
+    joins: bool = False
     elsewhere: Mapping[int, pa.Table] = field(default_factory=dict)
     """By the destination's index: rows (identity) that it has already."""
 
@@ -387,6 +388,7 @@ def make_job(work: DeliveryWork, bound: BoundDestination, columns: tuple[Deliver
         mode=bound.mode,
         key=bound.spec.key,
         trial=work.trial,
+        joins=work.joins,
         max_delete_percent=None if work.force else bound.spec.max_delete_percent,
         wait_seconds=work.wait_seconds,
         undo=bound.undo,

@@ -12,7 +12,7 @@ from loadlock.workflow.amended import mended_parts
 from loadlock.workflow.delivering import DeliveryWork
 from loadlock.workflow.generation import STATE
 from loadlock.workflow.planning import Staged, plan_of
-from loadlock.workflow.quarantine import sent_rows
+from loadlock.workflow.quarantine import is_replay, sent_rows
 from loadlock.workflow.replay_rows import elsewhere
 from loadlock.workflow.workspace import Workspace
 
@@ -50,5 +50,6 @@ def earlier_work(
         cleaned=cleaning.reload(workspace, engine, work, raw),
         raw=raw,
         clean_work=work,
+        joins=is_replay(run),
         elsewhere=elsewhere(sent_rows(workspace, run), range(len(run.destinations))),
     )

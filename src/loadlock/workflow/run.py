@@ -37,7 +37,7 @@ from loadlock.workflow.later import Later
 from loadlock.workflow.marking import mark
 from loadlock.workflow.planning import Staged, check_after, check_before, plan_of, refused_files
 from loadlock.workflow.progress import Progress
-from loadlock.workflow.quarantine import known_acts
+from loadlock.workflow.quarantine import is_replay, known_acts
 from loadlock.workflow.receive import REPLACING
 from loadlock.workflow.run_record import counts_of
 from loadlock.workflow.run_task import RunTask, check_none, end_of
@@ -360,6 +360,7 @@ class Runner:
             clean_work=self.work,
             wait_seconds=task.settings.wait_seconds,
             force=task.settings.force,
+            joins=is_replay(task.record),
             elsewhere=self._elsewhere(),
         )
 

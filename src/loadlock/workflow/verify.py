@@ -7,11 +7,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from loadlock.digest import MODULUS, to_hex
 from loadlock.engines.local import LocalEngine
 from loadlock.errors import UsageError
 from loadlock.ledger.base import RunRecord
 from loadlock.model import RunStatus, WriteMode
+from loadlock.workflow.child_layers import WholeChildren, summed
 from loadlock.workflow.children import ChildDeliveries
 from loadlock.workflow.delivering import Deliveries, DeliveryWork, Outcome
 from loadlock.workflow.destinations import BoundDestination, bind_destinations
@@ -66,6 +66,10 @@ class _Whole(Deliveries):
             for table in super().delivered(outcome):
                 yield newer.without(table)
 
+    def children(self) -> WholeChildren:
+        """Their child tables."""
+        return WholeChildren(self, self._replays)
+
     @staticmethod
     def _of(replay: Deliveries, outcome: Outcome) -> Iterator[pa.Table]:
         return replay.delivered(next(one for one in replay.outcomes if one.bound.index == outcome.bound.index))
@@ -73,13 +77,6 @@ class _Whole(Deliveries):
 
 def _receipts(run: RunRecord) -> list[dict[str, Any] | None]:
     return [entry["receipt"] for entry in (run.document or {}).get("destinations", ())]
-
-
-def _summed(receipts: Sequence[dict[str, Any] | None]) -> dict[str, Any] | None:
-    """One receipt for what several runs delivered to a destination."""
-    known = [receipt for receipt in receipts if receipt is not None]
-    counts = {name: sum(receipt[name] for receipt in known) for name in ("inserted", "updated", "unchanged", "deleted")}
-    return {**known[-1], **counts, "digest": to_hex(sum(int(r["digest"], 16) for r in known) % MODULUS)}
 
 
 def verify(name: str, options: Options, *, to: str | None = None) -> Verification:
@@ -103,16 +100,19 @@ def verify(name: str, options: Options, *, to: str | None = None) -> Verificatio
             for found in later.values():
                 stack.callback(found.close)
             newest = stack.enter_context(Deliveries(works[-1], bound_for(run, bound), lambda rows: None))
-            children = stack.enter_context(ChildDeliveries(newest))
+            children = ChildDeliveries(newest)
             kept = (run.document or {})["destinations"]
             told = [_receipts(layer) for layer in layers]
             if len(layers) == 1 or not all(receipt and receipt["digest"] for receipts in told for receipt in receipts):
                 receipts = newest.compare(told[-1], later)
             else:
                 first = bind_destinations(pipelines[0], environment=options.environment)
-                whole = stack.enter_context(_Whole(works, first))
-                receipts = whole.compare([_summed(of_one) for of_one in zip(*told, strict=True)], later)
-            receipts += children.compare(kept, later)
+                whole = _Whole(works, first)
+                stack.enter_context(whole)
+                receipts = whole.compare([summed(of_one) for of_one in zip(*told, strict=True)], later)
+                children = whole.children()
+                kept = children.entries([(layer.document or {})["destinations"] for layer in layers])
+            receipts += stack.enter_context(children).compare(kept, later)
         workspace.ledger.event(
             "verified_again", run=run.run, batch=batch.batch, data={"equal": [r.equal for r in receipts]}
         )

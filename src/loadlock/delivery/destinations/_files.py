@@ -329,7 +329,7 @@ class FileSession(Session):
         job, path = self._job, self._path
         if job.mode == WriteMode.REPLACE:
             return lambda: self._form.read(path, columns)
-        if job.lineage:
+        if job.stamped:
             wanted = [*columns, *(column for column in self._columns if column.name == "_batch")]
             return lambda: merging.of_batch(self._form.read(path, wanted), job.batch)
         if self._published is None:

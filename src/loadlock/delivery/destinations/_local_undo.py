@@ -165,7 +165,7 @@ class LocalUndo(ABC):
         elif parent is not None and self.job.parent_key:
             found = parent
         elif mode == WriteMode.APPEND:
-            lineage = "t._batch = '" + self.job.batch.replace("'", "''") + "'" if self.job.lineage else None
+            lineage = "t._batch = '" + self.job.batch.replace("'", "''") + "'" if self.job.stamped else None
             found = lineage or (held(key) if key else None) or rowids
         elif mode == WriteMode.DELETE_INSERT:
             found = held(key)

@@ -214,7 +214,7 @@ class MysqlSession(ServerRehearsal[CatalogTable, WireConnection]):
     def _empty(self) -> None:
         if self._job.mode == WriteMode.REPLACE:
             self._deleted = self._changed(f"delete from {self._target}")
-        elif not self._created and not self._job.lineage:
+        elif not self._created and not self._job.stamped:
             self._rows_before = self._count(self._target)
 
     def _claim(self, chunk: Chunk) -> bool:
@@ -332,7 +332,7 @@ class MysqlSession(ServerRehearsal[CatalogTable, WireConnection]):
             return "true"
         if found := self._in_staging():
             return found
-        if self._stamped:
+        if self._job.stamped:
             return f"t.{quote('_batch')} = {self._text(self._job.batch)}"
         if not self._staged and self._rows_before == 0 and self._count(self._target) == self._rows:
             return "true"  # the table was empty before, and nobody added to it since

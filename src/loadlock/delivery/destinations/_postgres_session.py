@@ -292,7 +292,7 @@ class PostgresSession(ServerRehearsal[CatalogTable, "Connection"]):
             return "true"
         if found := self._in_staging():
             return found
-        if self._stamped:
+        if self._job.stamped:
             return f"t.{quote('_batch')} = {literal(self._job.batch)}"
         return None if self._staged else f"t.xmin = any ('{{{','.join(self._xids)}}}'::xid[])"
 

@@ -80,11 +80,6 @@ class ServerReading(ServerUndo[TableT, ConnectionT]):
         validity = self._job.validity
         return "" if validity is None else f" and t.{self._quote(validity.until)} is null"
 
-    @property
-    def _stamped(self) -> bool:
-        """Whether all rows of the batch say so; versions that stay keep the batch that opened them."""
-        return self._job.lineage and self._job.validity is None
-
 
 def _count_table(count: int) -> pa.Table:
     import pyarrow as pa

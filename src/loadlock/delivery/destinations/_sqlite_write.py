@@ -289,7 +289,7 @@ class Rows:
         job = self._job
         if job.mode.takes_all:
             return f"{self._target} as t"
-        if job.lineage and job.validity is None:
+        if job.stamped:
             return f"{self._target} as t where t._batch = '" + job.batch.replace("'", "''") + "'"
         if not self._started:
             return None

@@ -351,7 +351,7 @@ class DuckDBSession(Session):
         job = self._job
         if job.mode.takes_all:
             return "true"
-        if job.lineage and job.validity is None:
+        if job.stamped:
             return "t._batch = '" + job.batch.replace("'", "''") + "'"
         if job.mode == WriteMode.UPSERT and self._parent is not None:
             return self._parent._holds(job.parent_key)
