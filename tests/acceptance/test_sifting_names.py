@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from loadlock import Pipeline
 from loadlock.delivery.deliver import Delivery
+from loadlock.model import Chunk
 from loadlock.testing.databases import ask
 
 
@@ -16,9 +18,12 @@ def test_rows_are_tried_in_the_server_whatever_their_columns_are_called(
 ) -> None:
     sent: list[int] = []
     send = Delivery.send
-    monkeypatch.setattr(
-        Delivery, "send", lambda way, chunk, rows: (sent.append(rows.num_rows), send(way, chunk, rows))[1]
-    )
+
+    def count(delivery: Delivery, chunk: Chunk, rows: pa.Table) -> None:
+        sent.append(rows.num_rows)
+        send(delivery, chunk, rows)
+
+    monkeypatch.setattr(Delivery, "send", count)
     names = ("place", "row_number", "state", "said", "broken", "field", "d")
     columns = ", ".join(f"{name} int" for name in names)
     ask(postgres, f"create table p ({columns}, check (place <> 3))")
