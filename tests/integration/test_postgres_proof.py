@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -66,6 +67,18 @@ def test_every_type_is_proved_by_hashes(postgres: str, mode: WriteMode) -> None:
     for receipt in (first, second):
         assert (receipt.level, receipt.equal, receipt.read_back) == (VerifyLevel.CONTENT, True, len(ROWS))
         assert PROVED in receipt.notes
+
+
+def test_rows_of_many_lengths_in_a_table_that_was_empty_are_proved(
+    postgres: str, server: psycopg.Connection[Any]
+) -> None:
+    server.execute("create table t (n bigint, a text)")
+    # long rows leave room on their pages, which short ones of a later COPY may take
+    noise = random.Random(1)
+    rows = [(n, noise.randbytes(900 if n // 50 % 2 == 0 else 20).hex()) for n in range(900)]
+    receipt = load(postgres, columns("n:integer", "a:text"), rows, chunk_rows=50)
+    assert (receipt.level, receipt.equal, receipt.read_back) == (VerifyLevel.CONTENT, True, len(rows))
+    assert PROVED in receipt.notes
 
 
 def test_rows_of_others_in_a_bare_table_are_told_apart(postgres: str, server: psycopg.Connection[Any]) -> None:

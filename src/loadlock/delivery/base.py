@@ -107,10 +107,11 @@ class ColumnInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class TableInfo:
-    """An existing target: its columns, and the column sets with a unique index."""
+    """An existing target: its columns, the column sets with a unique index, whether it is known to hold no row."""
 
     columns: tuple[ColumnInfo, ...]
     unique: tuple[tuple[str, ...], ...] = ()
+    is_empty: bool = False
 
     def column(self, name: str) -> ColumnInfo | None:
         return next((column for column in self.columns if column.name == name), None)

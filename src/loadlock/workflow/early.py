@@ -63,15 +63,18 @@ def can_begin(plan: Plan, bound: Sequence[BoundDestination], raw: Sequence[PartR
 
 
 def _is_unnoticed(bound: BoundDestination) -> bool:
-    """Whether others notice nothing of an open load: no lock on rows that are to be replaced, no table that may vanish again."""
+    """Whether others notice nothing of an open load: no lock on rows that are to be replaced, no
+    table that may vanish again."""
     transactional = bound.destination.capabilities.transactional_ddl
     if bound.mode == WriteMode.APPEND and transactional:
         return True
     try:
-        exists = bound.destination.inspect(bound.target) is not None
+        found = bound.destination.inspect(bound.target)
     except LoadlockError:
         return False
-    return exists if bound.mode == WriteMode.APPEND else transactional and not exists
+    if bound.mode == WriteMode.APPEND:
+        return found is not None
+    return transactional and (found is None or found.is_empty)
 
 
 def _contests(plan: Plan) -> list[Sequence[str]]:

@@ -69,6 +69,18 @@ def resolve(connection: psycopg.Connection[Any], name: TableName) -> TableName:
     return TableName(schema=found[0][0] or "public", table=name.table)
 
 
+def is_empty(connection: psycopg.Connection[Any], name: TableName) -> bool:
+    """Whether nothing was ever written into a plain table, or all of it truncated."""
+    found = run(
+        connection,
+        "select c.relkind = 'r' and not c.relhassubclass and pg_relation_size(c.oid) = 0"
+        " from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = $1 and c.relname = $2",
+        name.schema,
+        name.table,
+    )
+    return bool(found and found[0][0])
+
+
 def find_table(connection: psycopg.Connection[Any], name: TableName) -> CatalogTable | None:
     """The table as the catalogue has it, or None."""
     found = run(

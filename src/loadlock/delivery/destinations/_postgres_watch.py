@@ -44,8 +44,9 @@ Read = Callable[[str], Iterator["pa.Table"]]
 class Watch:
     """What one session knows of its rows' places and hashes. Without `begin` it proves nothing.
 
-    A bare table takes the rows of each COPY in the order sent: they are hashed while they are encoded. A table that was
-    written to before may lay them elsewhere: after each COPY the server is asked for the order, and they are hashed in it.
+    A table made in the same transaction takes the rows of each COPY in the order sent: they are hashed while they are
+    encoded. Any other, an empty one too, fills what earlier pages have left: after each COPY the server is asked for the
+    order, and they are hashed in it.
     """
 
     def __init__(self) -> None:
@@ -57,7 +58,7 @@ class Watch:
 
     def begin(self, connection: psycopg.Connection[Any], target: str, table: CatalogTable, job: Job, new: bool) -> None:
         """The load into `target` (as SQL) begins, in the open transaction. `new` = the table was made in it."""
-        self._target, self._new = target, new or self._has_no_page(connection, target)
+        self._target, self._new = target, new
         self._whole = job.mode == WriteMode.REPLACE
         self._broken = table.kind != "r" or connection.info.server_version < OLDEST_SERVER
         self._spans: list[Future[Span | None]] = []
@@ -69,9 +70,14 @@ class Watch:
         self._set(connection)
         self._end = _START if self._whole else self._last_row(connection)
 
+    def _step_back(self) -> None:
+        """Look for the next rows from some pages before the last row on: those that an earlier COPY has made and left empty."""
+        page = max(0, int(self._end.strip("(").partition(",")[0]) - _PAGES_BACK)
+        self._end = f"({page},0)"
+
     @staticmethod
     def _has_no_page(connection: psycopg.Connection[Any], target: str) -> bool:
-        """Whether nothing was ever written into the table: then it takes rows as a new one does."""
+        """Whether nothing was ever written into the table: then all that lies in it is the session's own."""
         return bool(run(connection, "select pg_relation_size($1::regclass) = 0", target)[0][0])
 
     def _last_row(self, connection: psycopg.Connection[Any]) -> str:
@@ -97,9 +103,7 @@ class Watch:
         if self._broken:
             return
         self._set(connection)
-        # pages that an earlier COPY has made and left empty lie before its last row
-        page = max(0, int(self._end.strip("(").partition(",")[0]) - _PAGES_BACK)
-        self._end = f"({page},0)"
+        self._step_back()
         xid = str(run(connection, "select pg_current_xact_id()::xid::text")[0][0])
         self._add_in_any_order(connection, rows, xid)
         self._broken |= bool(self._strays)
@@ -130,6 +134,7 @@ class Watch:
         if span is not None:
             self._add_in_order(connection, span)
         else:
+            self._step_back()
             self._add_in_any_order(connection, rows, xid())
 
     def _add_in_order(self, connection: psycopg.Connection[Any], span: Span) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from loadlock.delivery.base import CONTROL_TABLE, Capabilities, DeliveryColumn, Job, Session, TableInfo, Target
@@ -47,8 +48,9 @@ class PostgresDestination:
         from loadlock.delivery.destinations import _postgres_catalog as catalog
 
         with self._connector(target).session() as connection:
-            table = catalog.find_table(connection, catalog.resolve(connection, parse_table(target.table)))
-            return None if table is None else table.info()
+            name = catalog.resolve(connection, parse_table(target.table))
+            table = catalog.find_table(connection, name)
+            return None if table is None else replace(table.info(), is_empty=catalog.is_empty(connection, name))
 
     def values(self, target: Target, columns: Sequence[DeliveryColumn]) -> Generator[pa.Table]:
         """Some columns of a table, streaming."""
