@@ -79,9 +79,10 @@ def row_hash_sql(
     )
 
 
-def is_wide(columns: Sequence[tuple[str, ColumnType]]) -> bool:
-    """Whether rows are hashed by groups of their columns."""
-    return sum(not name.startswith("_") for name, _ in columns) > GROUP
+def groups_of(columns: Sequence[tuple[str, ColumnType]]) -> int:
+    """How many groups of their columns rows are hashed by; 0 where they are hashed in one piece."""
+    kept = sum(not name.startswith("_") for name, _ in columns)
+    return -(-kept // GROUP) if kept > GROUP else 0
 
 
 def row_texts_sql(columns: Sequence[tuple[str, ColumnType]], *, values: Sequence[str]) -> list[str]:
@@ -169,16 +170,9 @@ def hash_query(columns: Sequence[tuple[str, ColumnType]]) -> str:
 
 def hash_of_input_sql(columns: Sequence[tuple[str, ColumnType]]) -> str:
     """A row's hash as SQL over such a relation."""
-    if groups := len(texts_queries(columns)):
+    if groups := groups_of(columns):
         return row_hash_of_texts_sql(columns, groups)
     return row_hash_sql(columns, values=_places(columns))
-
-
-def texts_queries(columns: Sequence[tuple[str, ColumnType]]) -> list[str]:
-    """What `with_texts` asks of `part`, where there are very many columns."""
-    if not is_wide(columns):
-        return []
-    return [f"select {texts} from part" for texts in row_texts_sql(columns, values=_places(columns))]
 
 
 def with_texts(
@@ -188,7 +182,9 @@ def with_texts(
 
     `ask` = the result of a query over the relation `part`.
     """
-    answers = [ask(sql, given) for sql in texts_queries(columns)]
+    if not groups_of(columns):
+        return given
+    answers = [ask(f"select {texts} from part", given) for texts in row_texts_sql(columns, values=_places(columns))]
     for found in answers:
         for name in found.column_names:
             given = given.append_column(name, found[name])

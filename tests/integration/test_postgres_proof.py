@@ -8,10 +8,13 @@ from decimal import Decimal
 from typing import Any
 
 import psycopg
+import pyarrow as pa
 import pytest
 
 from loadlock.delivery.base import DeliveryColumn, Target
 from loadlock.delivery.deliver import PROVED, Delivery
+from loadlock.delivery.destinations._postgres_proof import Span
+from loadlock.delivery.destinations._postgres_watch import Watch
 from loadlock.delivery.destinations.postgres import PostgresDestination
 from loadlock.model import Receipt, VerifyLevel, WriteMode
 from loadlock.testing.contracts.destinations import (
@@ -79,6 +82,26 @@ def test_rows_of_many_lengths_in_a_table_that_was_empty_are_proved(
     receipt = load(postgres, columns("n:integer", "a:text"), rows, chunk_rows=50)
     assert (receipt.level, receipt.equal, receipt.read_back) == (VerifyLevel.CONTENT, True, len(rows))
     assert PROVED in receipt.notes
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_only_a_table_made_in_the_transaction_is_trusted_to_keep_the_order(
+    postgres: str, server: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch, exists: bool
+) -> None:
+    # after many pages COPY goes back to what earlier ones have left, but for a table that nobody else can know
+    asked: list[bool] = []
+    span = Watch.span
+
+    def note(watch: Watch, rows: pa.Table) -> Span | None:
+        found = span(watch, rows)
+        asked.append(found is not None)
+        return found
+
+    monkeypatch.setattr(Watch, "span", note)
+    if exists:
+        server.execute("create table t (n bigint)")
+    assert PROVED in load(postgres, columns("n:integer"), [(n,) for n in range(9)]).notes
+    assert set(asked) == {not exists}
 
 
 def test_rows_of_others_in_a_bare_table_are_told_apart(postgres: str, server: psycopg.Connection[Any]) -> None:

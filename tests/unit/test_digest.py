@@ -149,10 +149,10 @@ def test_rows_of_very_many_columns_are_hashed_alike(kinds: list[str], monkeypatc
         "date": [date(2024, 1, 2)] * 3,
     }
     table = pa.table({name: pa.array(some[kind.kind], kind.arrow()) for name, kind in columns})
-    assert digest.is_wide(columns)
+    assert digest.groups_of(columns) == 3
     in_groups = [digest_table(part, columns) for part in (table, table.slice(0, 1), table.slice(2))]
     monkeypatch.setattr(digest, "GROUP", number)
-    assert not digest.is_wide(columns)
+    assert digest.groups_of(columns) == 0
     assert in_groups == [digest_table(part, columns) for part in (table, table.slice(0, 1), table.slice(2))]
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from loadlock.errors import Mistake, PipelineError
 from loadlock.pipeline.read import pipeline_from, pipeline_from_text, place
+from loadlock.registry import components
 
 
 def mistakes(text: str, folder: Path = Path("nowhere"), **environment: str) -> list[Mistake]:
@@ -232,3 +233,18 @@ def test_a_mistake_found_later_gets_its_place_by_its_path() -> None:
     found = place(late, text)
     assert [(m.line, m.column) for m in found.mistakes] == [(3, 10), (4, 10), (None, None)]
     assert found.source == "p.yaml"
+
+
+ADDRESSES = {"gsheets": "gsheets://id/Sheet", "csv": "out.csv", "ndjson": "out.ndjson", "parquet": "out.parquet"}
+
+
+@pytest.mark.parametrize("update", ["all", "[b]"])
+def test_every_kind_without_a_choice_of_updates_refuses_one(update: str) -> None:
+    kinds = components("destinations").values()
+    without = {kind.name for kind in kinds if not kind.capabilities.chooses_updates}
+    assert without == set(ADDRESSES)
+    for name in without:
+        table = "" if ADDRESSES[name].startswith("out") else ", table: Sheet"
+        text = f"destination: {{url: '{ADDRESSES[name]}', mode: upsert, key: a, update: {update}{table}}}"
+        (found,) = [mistake for mistake in mistakes(f"columns: {{a: , b: }}\n{text}") if "choice" in mistake.message]
+        assert found.message.endswith(f"a destination of kind {name} has no such choice")

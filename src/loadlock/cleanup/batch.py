@@ -15,7 +15,7 @@ from loadlock.cleanup.plan import BatchCheck, Plan, UniqueCheck, WinnerRule
 from loadlock.cleanup.prepared import query as query_part
 from loadlock.cleanup.rejecting import reject_rows
 from loadlock.cleanup.steps import whole
-from loadlock.digest import digest_input, digest_of, digest_query, hash_query, hashes_of, quote, sum_of, with_texts
+from loadlock.digest import digest_input, hash_query, hashes_of, quote, sum_of, with_texts
 from loadlock.errors import LoadlockError
 from loadlock.model import Severity
 from loadlock.rows import FILE, IDENTITY, JSON_RECORD, ROW, SUB, reject_schema
@@ -266,11 +266,7 @@ def _problems(losers: pa.Table) -> pa.Array:
 
 def digest_of_losers(clean: pa.Table, losers: pa.Table, plan: Plan) -> int:
     """The digest of those rows of a clean part that lose: to be taken off the batch's digest."""
-    own = clean.take(np.flatnonzero(lost(clean, losers)))
-    if not own.num_rows:
-        return 0
-    given = with_texts(digest_input(own, plan.columns), plan.columns, query_part)
-    return digest_of(query_part(digest_query(plan.columns), given))
+    return digests_of_parts({0: clean.take(np.flatnonzero(lost(clean, losers)))}, plan)[0]
 
 
 def digests_of_parts(parts: Mapping[int, pa.Table], plan: Plan) -> dict[int, int]:

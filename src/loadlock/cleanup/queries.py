@@ -11,7 +11,7 @@ from loadlock.cleanup.prepared import hand_over, query
 from loadlock.cleanup.steps import SqlStep
 from loadlock.digest import (
     doubtful,
-    is_wide,
+    groups_of,
     names_of_texts,
     row_hash_of_texts_sql,
     row_hash_sql,
@@ -28,7 +28,7 @@ def of(plan: Plan, build: Building) -> Plan:
     """The plan with its queries, and with the steps that take work out of them."""
     found = [finding.condition for finding in plan.findings]
     changed = [change.condition for change in plan.changes]
-    wide = is_wide(plan.columns)
+    wide = groups_of(plan.columns) > 0
     doubts = [] if wide else doubtful(plan.columns, values=plan.digest_values)
     local = localized(build, [*plan.finals, *plan.digest_values], [*found, *changed, *doubts])
     local = _with_texts(plan, local) if wide else local
@@ -90,8 +90,8 @@ def _with_texts(plan: Plan, local: Local) -> Local:
 
 
 def _hash(plan: Plan, local: Local) -> str:
-    if is_wide(plan.columns):
-        return row_hash_of_texts_sql(plan.columns, len(row_texts_sql(plan.columns, values=plan.digest_values)))
+    if groups := groups_of(plan.columns):
+        return row_hash_of_texts_sql(plan.columns, groups)
     if all(name.startswith("_") for name, _ in plan.columns):
         return f"md5_number('{schema_seed(plan.columns)}p')"
     return row_hash_sql(plan.columns, values=plan.digest_values, condition=local.condition)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Generator, Sequence
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
-from loadlock.delivery.base import DeliveryColumn, Target
+from loadlock.delivery.base import DeliveryColumn, TableInfo, Target
 from loadlock.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -22,6 +22,31 @@ class ReadsColumns(Protocol):
         To be read to the end, or closed. Raises UnavailableError, or RefusedError where the table or a column is not there.
         """
         ...
+
+
+class Table(Protocol):
+    """A table as a server's catalogue has it."""
+
+    def info(self) -> TableInfo: ...
+
+
+T = TypeVar("T", bound=Table)
+
+
+def known(table: T | None, label: str, columns: Sequence[DeliveryColumn]) -> T:
+    """The table; RefusedError where it is not there or lacks one of the columns."""
+    if table is None:
+        raise no_table(label)
+    check_columns(label, [column.name for column in table.info().columns], columns)
+    return table
+
+
+def typed(arrays: Sequence[pa.Array], columns: Sequence[DeliveryColumn]) -> pa.Table:
+    """Arrays as a server gave them, as a table of these columns in their types."""
+    import pyarrow as pa
+
+    found = [array.cast(column.type.arrow()) for array, column in zip(arrays, columns, strict=True)]
+    return pa.table(found, names=[column.name for column in columns])
 
 
 def check_columns(label: str, known: Collection[str], columns: Sequence[DeliveryColumn]) -> None:

@@ -20,7 +20,8 @@ from loadlock.delivery.destinations._mysql_merge import MysqlMerge
 from loadlock.delivery.destinations._mysql_proof import Answer, Proof, ask
 from loadlock.delivery.destinations._mysql_send import Sender
 from loadlock.delivery.destinations._mysql_sieve import MysqlSieve
-from loadlock.delivery.destinations._mysql_types import CatalogTable, created_type, read_sql
+from loadlock.delivery.destinations._mysql_types import CatalogTable, created_type
+from loadlock.delivery.destinations._mysql_values import rows_of
 from loadlock.delivery.destinations._mysql_wire import WireConnection, changed, connect, run, translated
 from loadlock.delivery.destinations._server_rehearsal import ServerRehearsal
 from loadlock.delivery.destinations._server_sieve import Desk
@@ -30,7 +31,6 @@ from loadlock.delivery.hooks import ENDS, MYSQL_COMMITS, run_hooks
 from loadlock.delivery.names import TableName, check_names
 from loadlock.delivery.names import quote_backtick as quote
 from loadlock.delivery.sqltext import FILE_COLUMN
-from loadlock.delivery.tabtext import parse_csv
 from loadlock.errors import LoadlockError, LockedError, RefusedError
 from loadlock.model import Chunk, WriteMode
 from loadlock.types import ColumnType
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 NAME_CHARS = 64
-READ_BYTES = 8 << 20
 _INTEGER = ColumnType(kind="integer")
 
 
@@ -394,16 +393,8 @@ class MysqlSession(ServerRehearsal[CatalogTable, WireConnection]):
         return bool(self._job.key or self._job.lineage or self._created)
 
     def _read(self, columns: Sequence[DeliveryColumn], where: str, table: str | None = None) -> Iterator[pa.Table]:
-        import pyarrow as pa
-
-        parts = [read_sql(self._found.column(c.name), c.type, f"t.{quote(c.name)}") for c in columns]
-        fields = ", ".join(sql for sql, _ in parts)
-        statement = f"select cast(concat_ws(',', {fields}) as binary) from {table or self._target} t where {where}"
         with translated():
-            for block in blocks(self._connection.lines(statement)):
-                arrays = parse_csv(block, [kind for _, kind in parts])
-                found = [array.cast(column.type.arrow()) for array, column in zip(arrays, columns, strict=True)]
-                yield pa.table(found, names=[column.name for column in columns])
+            yield from rows_of(self._connection, self._found, table or self._target, columns, where)
 
     def close(self) -> None:
         """See `ServerSession`; lets DuckDB go too, and the thread that hashes."""
@@ -423,19 +414,3 @@ class MysqlSession(ServerRehearsal[CatalogTable, WireConnection]):
 
 def _answer(rows: list[tuple[Any, ...]]) -> Answer:
     return tuple(map(int, rows[0]))
-
-
-def blocks(lines: Iterator[bytes | None]) -> Iterator[bytes]:
-    """Lines joined to blocks. A row too long for the server to join is null: left out, so the comparison fails."""
-    waiting: list[bytes] = []
-    size = 0
-    for line in lines:
-        if line is None:
-            continue
-        waiting.append(line)
-        size += len(line)
-        if size >= READ_BYTES:
-            yield b"\n".join(waiting) + b"\n"
-            waiting, size = [], 0
-    if waiting:
-        yield b"\n".join(waiting) + b"\n"

@@ -21,7 +21,8 @@ from loadlock.delivery.destinations._postgres_connect import Connector, translat
 from loadlock.delivery.destinations._postgres_merge import PostgresMerge
 from loadlock.delivery.destinations._postgres_proof import Span
 from loadlock.delivery.destinations._postgres_sieve import PostgresSieve
-from loadlock.delivery.destinations._postgres_types import CatalogTable, Wire, compared, created_type, read_sql, wire_of
+from loadlock.delivery.destinations._postgres_types import CatalogTable, Wire, compared, created_type, wire_of
+from loadlock.delivery.destinations._postgres_values import rows_of
 from loadlock.delivery.destinations._postgres_watch import Watch
 from loadlock.delivery.destinations._server_rehearsal import ServerRehearsal
 from loadlock.delivery.destinations._server_sieve import Desk
@@ -343,15 +344,8 @@ class PostgresSession(ServerRehearsal[CatalogTable, "Connection"]):
         self._run(f"lock table {self._target} in share row exclusive mode")
 
     def _read(self, columns: Sequence[DeliveryColumn], where: str, table: str | None = None) -> Iterator[pa.Table]:
-        import pyarrow as pa
-
-        parts = [read_sql(self._found.column(c.name), c.type, f"t.{quote(c.name)}") for c in columns]
-        select = ", ".join(sql for sql, _ in parts)
-        statement = f"copy (select {select} from {table or self._target} t where {where}) to stdout (format csv)"
         with translated():
-            for arrays in wire.receive(self._connection, statement, [kind for _, kind in parts]):
-                found = [array.cast(column.type.arrow()) for array, column in zip(arrays, columns, strict=True)]
-                yield pa.table(found, names=[column.name for column in columns])
+            yield from rows_of(self._connection, self._found, table or self._target, columns, where)
 
     def _clear(self) -> None:
         if self._published is not None:
