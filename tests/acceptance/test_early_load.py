@@ -194,3 +194,49 @@ def test_mysql_too_appends_early_but_only_to_a_table_that_is_there(
     with closing(connect_mysql(mysql)) as link, link.cursor() as cursor:
         cursor.execute("select count(*) from t")
         assert cursor.fetchall() == ((2 * second.balance["inserted"],),)
+
+
+@pytest.mark.mysql
+def test_mysql_too_replaces_an_empty_table_early_and_lets_others_write_meanwhile(
+    tmp_path: Path, mysql: str, finished: list[Deliveries | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch(tmp_path)
+    sent, clean_part, acknowledged = threading.Event(), cleaning._clean_part, Deliveries._acknowledged
+    with closing(connect_mysql(mysql)) as link, link.cursor() as cursor:
+        cursor.execute("create table t (id bigint, name varchar(200), n bigint)")
+        cursor.execute("set innodb_lock_wait_timeout = 1")
+
+        def write_beside(work: CleanWork, raw: PartRecord) -> list[PartRecord]:
+            if raw.ref.key.seq == PARTS:
+                assert sent.wait(30), "nothing was sent while a part was not clean"
+                cursor.execute("start transaction")
+                cursor.execute("insert into t values (-1, 'of another', 0)")
+                cursor.execute("rollback")
+            return clean_part(work, raw)
+
+        def tell(*given: Any) -> None:
+            acknowledged(*given)
+            sent.set()
+
+        with monkeypatch.context() as patch:
+            patch.setattr(cleaning, "_clean_part", write_beside)
+            patch.setattr(Deliveries, "_acknowledged", tell)
+            first = go(tmp_path, mysql, mode="replace")
+        assert [found is not None for found in finished] == [True]
+        second = go(tmp_path, mysql, workspace="late", mode="replace")
+        assert len(finished) == 1, "rows that are to be replaced were locked early"
+        assert outcome(first)[0] == outcome(second)[0]
+        assert first.document["receipt"]["equal"]
+        assert second.balance["deleted"] == first.balance["inserted"]
+
+
+@pytest.mark.mysql
+def test_a_replace_that_was_begun_early_and_stopped_leaves_nothing_on_mysql(tmp_path: Path, mysql: str) -> None:
+    batch(tmp_path)
+    with closing(connect_mysql(mysql)) as link, link.cursor() as cursor:
+        cursor.execute("create table t (id bigint, name varchar(200), n bigint)")
+        with pytest.raises(StoppedError, match="nothing was published"):
+            go(tmp_path, mysql, mode="replace", more="rejects: {budget: {rows: 15}}")
+        cursor.execute("select (select count(*) from t), count(*) from information_schema.tables"
+                       " where table_schema = database() and table_name like 'loadlock_undo%'")  # fmt: skip
+        assert cursor.fetchall() == ((0, 0),)

@@ -72,9 +72,9 @@ def _is_unnoticed(bound: BoundDestination) -> bool:
         found = bound.destination.inspect(bound.target)
     except LoadlockError:
         return False
-    if bound.mode == WriteMode.APPEND:
-        return found is not None
-    return transactional and (found is None or found.is_empty)
+    if found is None:
+        return transactional
+    return bound.mode == WriteMode.APPEND or found.is_empty
 
 
 def _contests(plan: Plan) -> list[Sequence[str]]:

@@ -7,10 +7,11 @@ from itertools import pairwise
 
 from loadlock.delivery.base import CHUNK_TABLE, CONTROL_TABLE, DeliveryColumn, Job
 from loadlock.delivery.destinations._mysql_types import INTEGERS, TEXTS, CatalogColumn, CatalogTable, created_type
-from loadlock.delivery.destinations._mysql_wire import WireConnection, run
+from loadlock.delivery.destinations._mysql_wire import WireConnection, run, translated
 from loadlock.delivery.names import TableName
 from loadlock.delivery.names import quote_backtick as quote
 from loadlock.delivery.sqltext import CHUNK_COLUMNS, DELIVERY_COLUMNS, FILE_COLUMN
+from loadlock.errors import RefusedError
 
 _CONTROL_TYPES = {
     "key": "varchar(255)",
@@ -64,6 +65,17 @@ def find_table(connection: WireConnection, name: TableName) -> CatalogTable | No
         for row in run(connection, _COLUMNS, name.schema, name.table)
     )
     return CatalogTable(kind=found[0][0], engine=found[0][1], columns=columns, unique=_unique(connection, name))
+
+
+def is_empty(connection: WireConnection, table: CatalogTable, name: TableName) -> bool:
+    """Whether a table is known to hold no row; not where it may not be read. No lock is taken."""
+    if table.kind != "BASE TABLE":
+        return False
+    try:
+        with translated():
+            return not run(connection, f"select 1 from {name.sql(quote)} limit 1")
+    except RefusedError:
+        return False
 
 
 def _unique(connection: WireConnection, name: TableName) -> tuple[tuple[str, ...], ...]:

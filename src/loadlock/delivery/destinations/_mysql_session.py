@@ -212,9 +212,18 @@ class MysqlSession(ServerRehearsal[CatalogTable, WireConnection]):
 
     def _empty(self) -> None:
         if self._job.mode == WriteMode.REPLACE:
-            self._deleted = self._changed(f"delete from {self._target}")
+            if self._holds_rows():
+                self._deleted = self._changed(f"delete from {self._target}")
         elif not self._created and not self._job.stamped:
             self._rows_before = self._count(self._target)
+
+    def _save_replaced(self) -> None:
+        if self._job.mode == WriteMode.REPLACE and self._holds_rows():
+            super()._save_replaced()
+
+    def _holds_rows(self) -> bool:
+        """Asked first, since a DELETE that finds no row still keeps others from inserting until the commit."""
+        return bool(self._run(f"select 1 from {self._target} limit 1"))
 
     def _claim(self, chunk: Chunk) -> bool:
         rows = ", ".join(
@@ -407,8 +416,10 @@ class MysqlSession(ServerRehearsal[CatalogTable, WireConnection]):
 
     def _clear(self) -> None:
         super()._clear()
-        if self._published is None and not self._staged:
+        if self._published is None and not self._staged and not self._link.commit_sent:
             self._drop_created()
+            if self._has_undo:
+                self._run(f"drop table if exists {self._undo_name.sql(quote)}")
         self._unsign()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from loadlock.delivery.base import CONTROL_TABLE, Capabilities, DeliveryColumn, Job, Session, TableInfo, Target
@@ -54,7 +55,7 @@ class MysqlDestination:
         name = self._name(target)
         with closing(connect(self._address(target))) as connection, translated():
             table = catalog.find_table(connection, name)
-            return None if table is None else table.info()
+            return None if table is None else replace(table.info(), is_empty=catalog.is_empty(connection, table, name))
 
     def values(self, target: Target, columns: Sequence[DeliveryColumn]) -> Generator[pa.Table]:
         """Some columns of a table, streaming."""
