@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import psycopg
     import pyarrow as pa
 
+MOST_WAITING = 2
+"""Pieces that wait to be hashed: their rows are in memory."""
 MAX_STRAYS = 20_000
 """Rows that lie far from the others are compared one by one; with more of them nothing is proved."""
 SMALL_PAGES = 20_000
@@ -173,6 +175,8 @@ class Watch:
         behind, self._end = self._end, str(last)
         if self._thread is None:
             self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="loadlock-hash")
+        if len(self._spans) >= MOST_WAITING:
+            self._spans[-MOST_WAITING].result()
         self._spans.append(self._thread.submit(self._hashed, rows, order, (behind, self._end, xid)))
 
     def _take_strays(self, rows: pa.Table, order: np.ndarray[Any, Any]) -> bool:
