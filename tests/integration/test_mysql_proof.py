@@ -181,10 +181,16 @@ def test_a_change_in_a_row_of_an_upsert_differs_and_one_beside_it_does_not(serve
     assert load(server, KEYED, ROWS, mode=WriteMode.UPSERT, run="r3", between=[change]).equal is False
 
 
-def test_rows_that_an_insert_only_left_are_compared_in_full(mysql: str) -> None:
-    given = columns("id:integer", "a:text", key=("id",))
-    load(mysql, given, [(1, "old")], mode=WriteMode.INSERT_ONLY)
-    assert not is_proved(load(mysql, given, [(1, "new"), (2, "b")], mode=WriteMode.INSERT_ONLY, run="r2"), 1)
+def test_rows_that_an_insert_only_left_are_proved_with_those_that_landed(server: str) -> None:
+    given, rows = columns("id:integer", "a:text", key=("id",)), [(1, "new"), (2, "b"), (3, None)]
+    load(server, given, [(1, "old")], mode=WriteMode.INSERT_ONLY)
+    assert is_proved(load(server, given, rows, mode=WriteMode.INSERT_ONLY, run="r2"), 2)
+    beside = ["delete from t where id > 1", "update t set a = 'theirs' where id = 1"]
+    execute(server, beside[0])
+    assert is_proved(load(server, given, rows, mode=WriteMode.INSERT_ONLY, run="r3", between=beside[1:]), 2)
+    execute(server, beside[0])
+    change = ["update t set a = 'c' where id = 3"]
+    assert load(server, given, rows, mode=WriteMode.INSERT_ONLY, run="r4", between=change).equal is False
 
 
 def test_a_changed_scale_is_not_rounded_away(server: str) -> None:

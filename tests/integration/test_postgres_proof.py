@@ -190,18 +190,19 @@ def test_rows_in_another_order_are_compared_in_full(postgres: str) -> None:
 
 
 KEYED = columns(*(f"{column.name}:{column.type}" for column in PLAIN), key=("id",))
-BY_KEY = [WriteMode.UPSERT, WriteMode.MIRROR]
+BY_KEY = [WriteMode.UPSERT, WriteMode.MIRROR, WriteMode.DELETE_INSERT, WriteMode.INSERT_ONLY, WriteMode.SCD2]
 
 
 @pytest.mark.parametrize("mode", BY_KEY)
 def test_a_merge_by_key_is_proved_in_the_server(
     postgres: str, server: psycopg.Connection[Any], mode: WriteMode
 ) -> None:
-    load(postgres, KEYED, [(99, *ROWS[0][1:]), (2, *ROWS[0][1:])], mode=mode)
+    known = [(2, *ROWS[0][1:])] if mode != WriteMode.INSERT_ONLY else []
+    load(postgres, KEYED, [(99, *ROWS[0][1:]), *known], mode=mode)
     receipt = load(postgres, KEYED, ROWS, mode=mode, run="run2")
     assert (receipt.level, receipt.equal, receipt.read_back) == (VerifyLevel.CONTENT, True, len(ROWS))
     assert PROVED in receipt.notes
-    assert server.execute("select count(*) from t where id = 99").fetchall() == [(int(mode == WriteMode.UPSERT),)]
+    assert server.execute("select count(*) from t where id = 99").fetchall() == [(int(mode != WriteMode.MIRROR),)]
 
 
 @pytest.mark.parametrize("mode", BY_KEY)
@@ -219,6 +220,30 @@ def test_one_altered_cell_of_a_merge_differs(postgres: str, server: psycopg.Conn
             assert (receipt.level, receipt.equal) == (VerifyLevel.CONTENT, False), change
             server.execute("delete from t; insert into t select * from kept")
             assert PROVED in delivery.verify().notes
+
+
+def test_rows_of_a_replaced_partition_are_proved_with_those_that_are_equal(
+    postgres: str, server: psycopg.Connection[Any]
+) -> None:
+    given, rows = columns("p:integer", "a:text", key=("p",)), [(1, "a"), (1, "a"), (1, None), (2, 'b,"c')]
+    server.execute("create table t (p bigint, a text)")
+    server.execute("insert into t values (1, 'old'), (3, 'theirs')")
+    run = iter(range(9))
+
+    def receipt(between: str) -> Receipt:
+        return load(postgres, given, rows, mode=WriteMode.DELETE_INSERT, between=between, run=f"run{next(run)}")
+
+    assert PROVED in receipt("insert into t values (3, 'beside')").notes
+    assert receipt("insert into t values (1, 'a')").equal is False
+    assert receipt("delete from t where ctid = (select min(ctid) from t where a = 'a')").equal is False
+    assert receipt("update t set a = '' where a is null").equal is False
+
+
+def test_rows_that_an_insert_only_left_are_compared_in_full(postgres: str) -> None:
+    given = columns("id:integer", "a:text", key=("id",))
+    load(postgres, given, [(1, "old")], mode=WriteMode.INSERT_ONLY)
+    receipt = load(postgres, given, [(1, "new"), (2, "b")], mode=WriteMode.INSERT_ONLY, run="r2")
+    assert (receipt.equal, receipt.read_back, PROVED in receipt.notes) == (True, 1, False)
 
 
 def test_rows_of_others_beside_a_merge(postgres: str, server: psycopg.Connection[Any]) -> None:

@@ -220,8 +220,9 @@ class Delivery:
         published = self.published
         if published is None:
             raise StoppedError("nothing is published, so there is nothing to verify")
-        if (proved := self._session.proved()) == self.rows_sent:
-            return self._receipt(published, VerifyLevel.CONTENT, True, proved, (*published.notes, self._session.proof))
+        if self._session.proved() == self.rows_sent:
+            landed = published.inserted if self.job.mode == WriteMode.INSERT_ONLY else self.rows_sent
+            return self._receipt(published, VerifyLevel.CONTENT, True, landed, (*published.notes, self._session.proof))
         level, tables = self._session.read_back(self.job.compared)
         found = self._count_back(tables) if level == VerifyLevel.COUNT else self._digest_back(tables)
         wanted = self._landed(published)

@@ -317,10 +317,12 @@ class MysqlSession(ServerRehearsal[CatalogTable, WireConnection]):
             with translated():
                 if (where := self._own_rows()) is None:
                     return None
-                question = f"select {self._proof.question} from {self._target} t where {where}"
-                found = self._asked(
-                    [f"{question} and {stretch}" for stretch in catalog.stretches(self._connection, self._name)]
-                )
+                stretches = catalog.stretches(self._connection, self._name)
+                places = [(self._target, f"{where} and {stretch}") for stretch in stretches]
+                if self._job.mode == WriteMode.INSERT_ONLY:
+                    places.append((self._staging, self._is_left))
+                question = self._proof.question
+                found = self._asked([f"select {question} from {table} t where {rows}" for table, rows in places])
         except LoadlockError:
             return None
         return wanted[0] if found == wanted else None

@@ -18,10 +18,11 @@ from loadlock.delivery.destinations import _postgres_catalog as catalog
 from loadlock.delivery.destinations import _postgres_copy as wire
 from loadlock.delivery.destinations._postgres_catalog import changed, run
 from loadlock.delivery.destinations._postgres_connect import Connector, translated
+from loadlock.delivery.destinations._postgres_landed import merged_sql, same_rows_sql
 from loadlock.delivery.destinations._postgres_merge import PostgresMerge
 from loadlock.delivery.destinations._postgres_proof import Span
 from loadlock.delivery.destinations._postgres_sieve import PostgresSieve
-from loadlock.delivery.destinations._postgres_types import CatalogTable, Wire, compared, created_type, wire_of
+from loadlock.delivery.destinations._postgres_types import CatalogTable, Wire, created_type, wire_of
 from loadlock.delivery.destinations._postgres_values import rows_of
 from loadlock.delivery.destinations._postgres_watch import Watch
 from loadlock.delivery.destinations._server_rehearsal import ServerRehearsal
@@ -210,8 +211,7 @@ class PostgresSession(ServerRehearsal[CatalogTable, "Connection"]):
 
     def _watch_staging(self) -> None:
         """The rows of the staging table are proved where the publish leaves them there as they are."""
-        is_left = self._job.mode in (WriteMode.UPSERT, WriteMode.MIRROR) and self._parent is None
-        if is_left and not self._watches_staging:
+        if self._parent is None and not self._watches_staging:
             self._watches_staging = True
             self._watch.begin_staging(self._connection, self._staging, self._found, self._job.columns)
 
@@ -275,18 +275,21 @@ class PostgresSession(ServerRehearsal[CatalogTable, "Connection"]):
 
     def _is_merged(self, rows: int) -> bool:
         """Whether so many staged rows, and no others of their keys, lie in the target as they were staged."""
-        same = " and ".join(
-            f"{ours} is not distinct from {theirs}"
-            for ours, theirs in (
-                [compared(self._found.column(column.name), f"{side}.{quote(column.name)}") for side in "st"]
-                for column in self._job.compared
-            )
+        if self._job.mode == WriteMode.DELETE_INSERT:
+            columns = [self._found.column(column.name) for column in self._job.compared]
+            staged, landed = same_rows_sql(columns, self._staging, self._target, self._keys_match_staged)
+            return self._run(staged) == self._run(landed) and self._count(self._staging) == rows
+        sql = merged_sql(
+            [self._found.column(column.name) for column in self._job.compared],
+            self._staging,
+            self._target,
+            f"{self._keys_match_staged}{self._and_current}",
         )
-        keys = " and ".join(f"s.{quote(name)} = t.{quote(name)}" for name in self._job.key)
-        found = self._run(
-            f"select count(*), count(*) filter (where {same}) from {self._staging} s join {self._target} t on {keys}"
-        )[0]
-        return found == (rows, rows) and (not self._job.mode.takes_all or self._count(self._target) == rows)
+        return self._run(sql) == [(rows, rows)] and (not self._job.mode.takes_all or self._count(self._target) == rows)
+
+    @property
+    def _keys_match_staged(self) -> str:
+        return " and ".join(f"s.{quote(name)} = t.{quote(name)}" for name in self._job.key)
 
     def _own_rows(self) -> str | None:
         if self._job.mode.takes_all:

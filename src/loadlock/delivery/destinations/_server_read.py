@@ -54,7 +54,12 @@ class ServerReading(ServerUndo[TableT, ConnectionT]):
         with self._translated():
             if self._find(self._staging_name) is None:
                 return None
-        return self._read(columns, f"t.{self._quote(FILE_COLUMN)} < 0", self._staging)
+        return self._read(columns, self._is_left, self._staging)
+
+    @property
+    def _is_left(self) -> str:
+        """The condition on rows `t` of the staging table that an insert only left out."""
+        return f"t.{self._quote(FILE_COLUMN)} < 0"
 
     def _count_own(self) -> int:
         """Rows of the target that may be this delivery's."""
