@@ -23,31 +23,7 @@ from typing import Any
 TIMEOUT_SECONDS = 120.0
 _POLL_SECONDS = 0.01
 _START = "import sys; from loadlock.cli import main; main(sys.argv[1:])"
-_LOADED = (
-    "duckdb",
-    "jinja2",
-    "loadlock.cli.balance",
-    "loadlock.cli.progress",
-    "loadlock.delivery.destinations.csv_file",
-    "loadlock.delivery.destinations.duckdb",
-    "loadlock.delivery.destinations.mysql",
-    "loadlock.delivery.destinations.ndjson_file",
-    "loadlock.delivery.destinations.parquet_file",
-    "loadlock.delivery.destinations.postgres",
-    "loadlock.delivery.destinations.sqlite",
-    "loadlock.intake.formats.csv",
-    "loadlock.intake.formats.json",
-    "loadlock.intake.formats.ndjson",
-    "loadlock.ledger.sql_ledger",
-    "loadlock.pipeline.options",
-    "loadlock.report.page",
-    "loadlock.testing.command",
-    "loadlock.testing.warm",
-    "loadlock.workflow.verify",
-    "psycopg",
-    "pyarrow.parquet",
-    "pymysql",
-)
+_LOADED = ("loadlock.testing.command", "loadlock.testing.warm")
 
 
 @dataclass(frozen=True, kw_only=True)
