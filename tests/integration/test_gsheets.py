@@ -328,20 +328,24 @@ def test_hidden_sheets_that_nobody_needs_are_swept_under_the_lock(sheet: Sheet) 
         with Delivery(case.destination, job(case, given, WriteMode.UPSERT, run, undo=3)) as delivery:
             delivery.open()
             delivery.load([(1, part(given, [(2, run)]))], lambda _: None)
-            hidden = [tab for tab in sheet.emulator.tabs(sheet.id) if tab.startswith("__loadlock")]
-            assert len(hidden) == 4
+            assert len(_hidden(sheet)) == 4
             with pytest.raises(LockedError, match=run):
                 _sweep(case, keep=1, ended=["over:People"], dry_run=False)
     assert _sweep(case, keep=3, ended=["over:People"], dry_run=False) == []
     shown = _sweep(case, keep=1, ended=["waits:People"], dry_run=True)
     assert len(shown) == 3
     assert _sweep(case, keep=1, ended=["waits:People"], dry_run=False) == shown
-    left = [tab for tab in sheet.emulator.tabs(sheet.id) if tab.startswith("__loadlock")]
+    left = _hidden(sheet)
     assert len(left) == 1
     assert _sweep(case, keep=0, ended=[], dry_run=False) == [f"hidden sheet {left[0]}"]
     with Delivery(case.destination, job(case, given, WriteMode.UPSERT, "next")) as delivery:
         delivery.open()  # the lock was given back
         delivery.abandon()
+
+
+def _hidden(sheet: Sheet) -> list[str]:
+    """Hidden sheets, without the one that the next delivery needs."""
+    return [tab for tab in sheet.emulator.tabs(sheet.id) if tab.startswith("__loadlock") and "_rows_" not in tab]
 
 
 def _sweep(case: Case, **how: Any) -> list[str]:

@@ -126,7 +126,7 @@ def test_scattered_changes_are_brought_into_order_and_pasted_at_once(
     expected[29][0] = 3
     assert sheet.rows() == [HEADER, *expected, *[["new", None, n, None] for n in range(100, 110)]]
     assert sheet.emulator.rows(sheet.id, "People!A31:A31", formulas=True) == [["=1+2"]]
-    assert list(sheet.emulator.tabs(sheet.id)) == ["People", "Other"]
+    assert [title for title in sheet.emulator.tabs(sheet.id) if "_rows_" not in title] == ["People", "Other"]
 
 
 def test_a_mirror_holds_the_batch_and_nothing_else(make: Callable[..., Sheet]) -> None:
@@ -198,6 +198,92 @@ def test_a_cell_that_people_changed_is_told_once(make: Callable[..., Sheet], mod
             delivery.publish()
     assert [row[0] for row in sheet.rows()[1:]] == ["a", "B", "new", "new"]
     assert told == [1, 0]
+
+
+KEYED = [WriteMode.UPSERT, WriteMode.DELETE_INSERT]
+
+
+@pytest.mark.parametrize("mode", KEYED)
+def test_rows_that_people_changed_or_added_are_not_written_over_unasked(
+    make: Callable[..., Sheet], mode: WriteMode
+) -> None:
+    sheet = make(HEADER)
+    sheet.deliver(mode, [(1, "a", None), (2, "b", None), (3, "c", None)])
+    sheet.write("A3", ["B"])
+    sheet.write("A5", ["theirs", None, 9])
+    with pytest.raises(StoppedError, match=r"would overwrite 2 rows \(rows 3, 5\), nothing was published") as caught:
+        sheet.deliver(mode, [(1, "A", None), (2, "b", None), (9, "i", None)], "run2")
+    assert "edits: overwrite" in (caught.value.hint or "")
+    assert [row[0] for row in sheet.rows()[1:]] == ["a", "B", "c", "theirs"]
+    sheet.deliver(mode, [(1, "A", None), (4, "d", None)], "run3")
+    assert [row[0] for row in sheet.rows()[1:]] == ["A", "B", "c", "theirs", "d"]
+    with Delivery(sheet.case().destination, sheet.job(mode, "run4")) as delivery:
+        assert not any("changed" in note for note in delivery.open().notes)
+        delivery.abandon()
+    sheet.write("A3", ["BB"])
+    sheet.deliver(mode, [(2, "b", None)], "run5", options={"edits": "overwrite"})
+    assert [row[0] for row in sheet.rows()[1:]] == ["A", "b", "c", "theirs", "d"]
+
+
+def test_a_plan_tells_of_rows_of_people_that_would_be_written_over(make: Callable[..., Sheet]) -> None:
+    sheet = make(HEADER)
+    sheet.deliver(WriteMode.UPSERT, [(1, "a", None), (2, "b", None)])
+    sheet.write("A3", ["B"])
+    stops = []
+    for rows in ([(2, "b", None)], [(1, "A", None)]):
+        with Delivery(sheet.case().destination, sheet.job(WriteMode.UPSERT, "plan", trial=True)) as delivery:
+            delivery.open()
+            delivery.load([(1, part(GIVEN, rows))], lambda _: None)
+            stops.append(delivery.foresee().stop)
+    assert "would overwrite 1 rows (rows 3)" in (stops[0] or "")
+    assert stops[1] is None
+
+
+@pytest.mark.parametrize("spoiled", [False, True])
+def test_where_it_is_not_known_whose_the_rows_are_none_is_written_over(
+    make: Callable[..., Sheet], spoiled: bool
+) -> None:
+    sheet = make(HEADER)
+    sheet.deliver(WriteMode.UPSERT if spoiled else WriteMode.APPEND, [(1, "a", None), (2, "b", None)])
+    for title in sheet.emulator.tabs(sheet.id):
+        if "_rows_" in title:
+            sheet.emulator.write(sheet.id, f"{title}!A1", [["nonsense!"]])
+    sheet.write("A3", ["B"])
+    with pytest.raises(StoppedError, match=r"would overwrite 1 rows, theirs perhaps, \(rows 2\)"):
+        sheet.deliver(WriteMode.UPSERT, [(1, "A", None), (5, "e", None)], "run2")
+    sheet.deliver(WriteMode.UPSERT, [(5, "e", None)], "run3")
+
+
+def _other_order(sheet: Sheet, rows: Sequence[Sequence[Any]]) -> None:
+    """A person moves the columns: `on` before `name`."""
+    sheet.write("A1", *[[row[3], row[1], row[2], row[0]] for row in rows])
+
+
+@pytest.mark.parametrize("mode", [WriteMode.REPLACE, WriteMode.UPSERT])
+def test_columns_that_people_move_are_no_change_of_values(make: Callable[..., Sheet], mode: WriteMode) -> None:
+    sheet = make(HEADER)
+    rows = [(1, "a", None), (2, "", None)]
+    sheet.deliver(mode, rows)
+    _other_order(sheet, sheet.rows())
+    with Delivery(sheet.case().destination, sheet.job(mode, "run1")) as again:
+        again.open()
+        assert again.verify_again(lambda: [part(GIVEN, rows)], lambda table: table).equal
+    sheet.deliver(mode, [(1, "A", None), (2, "", None)], "run2")
+    assert [row[3] for row in sheet.rows()] == ["name", "A", None]
+    sheet.write("D2", ["B"])
+    with pytest.raises(StoppedError, match="the delivered columns were changed since run run2"):
+        sheet.deliver(mode, [(1, "a", None)], "run3")
+
+
+def test_other_columns_than_before_are_said_not_to_be_comparable(make: Callable[..., Sheet]) -> None:
+    sheet = make(["name", "id"])
+    fewer = columns("id:integer", "name:text", key=("id",))
+    sheet.deliver(WriteMode.REPLACE, [(1, "a"), (2, "b")], given=fewer)
+    sheet.write("C1", ["on"], [45000])
+    with pytest.raises(StoppedError, match="other columns are delivered than by run run1"):
+        sheet.deliver(WriteMode.REPLACE, [(1, "a", None)], "run2")
+    sheet.deliver(WriteMode.REPLACE, [(1, "a", None)], "run3", options={"edits": "overwrite"})
+    assert sheet.rows() == [["name", "id", "on"], ["a", 1, None]]
 
 
 def test_rows_that_people_add_while_an_append_is_on_its_way_stay_and_are_told(make: Callable[..., Sheet]) -> None:

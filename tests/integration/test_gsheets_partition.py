@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from loadlock.delivery.base import Job, Target
+from loadlock.delivery.base import Job, Target, UndoneError
 from loadlock.delivery.deliver import Delivery
 from loadlock.delivery.destinations.gsheets import GoogleSheets
 from loadlock.delivery.retry import RetryPolicy
@@ -117,6 +117,32 @@ def test_the_parts_are_taken_back_together(parts: Parts, tmp_path: Path) -> None
         assert not undoing.look(lambda: [part(PEOPLE, ROWS[30:])])
         undone = undoing.undo()
     assert (undone.deleted, undone.brought_back, parts.rows()) == (30, 30, before)
+
+
+@pytest.mark.parametrize("mode", [WriteMode.REPLACE, WriteMode.UPSERT, WriteMode.APPEND, WriteMode.INSERT_ONLY])
+def test_a_rollback_cut_off_between_two_parts_goes_on_with_the_next(
+    parts: Parts, tmp_path: Path, mode: WriteMode
+) -> None:
+    deliver(parts.case, parts.job(WriteMode.REPLACE), [part(PEOPLE, ROWS[:30])])
+    before, work = parts.rows(), parts.job(mode, "run2")
+    deliver(parts.case, work, [part(PEOPLE, ROWS[30:])])
+    with Undoing(parts.case.destination, work, tmp_path) as undoing:
+        undoing.open()
+        undoing.look(lambda: [part(PEOPLE, ROWS[30:])])
+        parts.emulator.fault(Fault(do="reset", skip=1, times=None, match="spreadsheets.batchUpdate", when="before"))
+        with pytest.raises(UnavailableError):
+            undoing.undo()
+    parts.emulator.clear_faults()
+    assert [now == then for now, then in zip(parts.rows(), before, strict=True)] == [True, False, False]
+    with pytest.raises(UndoneError):
+        deliver(parts.case, work, [part(PEOPLE, ROWS[30:])])
+    with Undoing(parts.case.destination, work, tmp_path) as undoing:
+        undoing.open()
+        assert not undoing.look(lambda: [part(PEOPLE, ROWS[30:])])
+        undoing.undo()
+    assert parts.rows() == before
+    with Undoing(parts.case.destination, work, tmp_path) as undoing, pytest.raises(UndoneError):
+        undoing.open()
 
 
 def test_another_number_of_parts_is_refused(parts: Parts) -> None:

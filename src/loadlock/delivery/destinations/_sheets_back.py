@@ -73,7 +73,8 @@ class Reader:
     def _table(self, lines: Sequence[list[Any]], columns: Sequence[DeliveryColumn]) -> pa.Table:
         import pyarrow as pa
 
-        empties = {self.aim.columns[place].name for place in self.record.get("empty", ())}
+        names = sorted(column.name for column in self.aim.columns)
+        empties = {names[place] for place in self.record.get("empty", ())}
         index = {column.name: at for at, column in enumerate(self.aim.columns)}
         arrays = []
         for column in columns:

@@ -13,6 +13,7 @@ import orjson
 from loadlock.delivery.base import SAMPLES, DeliveryColumn, Foreseen, Job, Sample
 from loadlock.delivery.destinations._sheets_aim import Aim
 from loadlock.delivery.destinations._sheets_cells import Encoder, decode
+from loadlock.delivery.destinations._sheets_drift import Guard
 from loadlock.delivery.destinations._sheets_merge import Merge, merge
 from loadlock.delivery.destinations._sheets_rows import read_rows, slices, trimmed
 from loadlock.delivery.destinations._sheets_stage import Stage
@@ -125,6 +126,8 @@ class Foresight:
     escaped: bool
     stop: str | None
     """Why the publish would be stopped, found before."""
+    guard: Guard | None
+    """Asked whether rows of people would be overwritten."""
 
     def of(self, found: Survey | int) -> Foreseen:
         """`found`: what the live tab holds; a survey where rows meet by key."""
@@ -150,7 +153,7 @@ class Foresight:
         counts = merged.published
         is_exchange = self.job.mode == WriteMode.DELETE_INSERT
         columns, samples = ({}, self._exchanged(merged)) if is_exchange else self._changes(merged, found)
-        stop = self.stop
+        stop = self.stop or (self.guard.reason(merged, found) if self.guard is not None else None)
         if self.job.mode == WriteMode.MIRROR:
             stop = stop or too_much(self.job.max_delete_percent, found, self.staged.rows, len(merged.gone))
         return Foreseen(

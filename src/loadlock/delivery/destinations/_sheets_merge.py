@@ -48,8 +48,19 @@ class Merge:
     """Staged rows that are not delivered, since their key is known."""
     end: int
     """The row behind the last one with a value afterwards."""
-    total: int
-    """The sum of the row hashes afterwards, `gone` rows being emptied."""
+    hashes: Numbers
+    """Of the live rows afterwards, `gone` ones being emptied."""
+
+    @property
+    def total(self) -> int:
+        """The sum of the row hashes afterwards."""
+        return total(self.hashes)
+
+    def overwritten(self, last: int) -> Numbers:
+        """Live rows above `last` that get other cells, or are emptied."""
+        import numpy as np
+
+        return np.unique(np.concatenate([self.goal[self.goal < last], self.gone]))
 
 
 def merge(staged: Keyed, files: Numbers, found: Survey, base: int, label: str, mode: WriteMode) -> Merge:
@@ -72,8 +83,6 @@ def merge(staged: Keyed, files: Numbers, found: Survey, base: int, label: str, m
     source = np.flatnonzero(new | changed)
     nothing = np.zeros(0, np.int64)
     gone = _gone(staged, found) if mode == WriteMode.MIRROR else nothing
-    before = total(found.rows.hashes[at[changed]]) + total(found.rows.hashes[gone - 1])
-    after = found.total - before + total(staged.hashes[source])
     return Merge(
         published=_counted(files, new, changed, gone),
         source=source,
@@ -81,8 +90,8 @@ def merge(staged: Keyed, files: Numbers, found: Survey, base: int, label: str, m
         gone=gone,
         taken=gone,
         left=np.flatnonzero(~new) if mode == WriteMode.INSERT_ONLY else nothing,
-        end=max(base + int(new.sum()) if new.any() else 1, found.last),
-        total=after % 2**64,
+        end=(end := max(base + int(new.sum()) if new.any() else 1, found.last)),
+        hashes=_after(found, end, gone, goal[source], staged.hashes[source]),
     )
 
 
@@ -94,17 +103,29 @@ def _exchange(staged: Keyed, files: Numbers, found: Survey, base: int) -> Merge:
     more = max(0, count - len(taken))
     none = np.zeros(count, bool)
     published = _counted(files, ~none, none, taken)
-    after = found.total - total(found.rows.hashes[taken - 1]) + total(staged.hashes)
+    goal = np.concatenate([taken[:count], base + np.arange(more)])
+    end = max(base + more if more else 1, found.last)
     return Merge(
         published=published,
         source=np.arange(count),
-        goal=np.concatenate([taken[:count], base + np.arange(more)]),
+        goal=goal,
         gone=taken[count:],
         taken=taken,
         left=np.zeros(0, np.int64),
-        end=max(base + more if more else 1, found.last),
-        total=after % 2**64,
+        end=end,
+        hashes=_after(found, end, taken[count:], goal, staged.hashes),
     )
+
+
+def _after(found: Survey, end: int, gone: Numbers, goal: Numbers, hashes: Numbers) -> Numbers:
+    """The hashes of the live rows when these rows are emptied and those hold other cells."""
+    import numpy as np
+
+    after = np.zeros(end - 1, np.uint64)
+    after[: len(found.rows.hashes)] = found.rows.hashes
+    after[gone - 1] = 0
+    after[goal - 1] = hashes
+    return after
 
 
 def _gone(staged: Keyed, found: Survey) -> Numbers:

@@ -60,27 +60,40 @@ class PartitionedSession(Session):
         self._label = label
         self._done: dict[int, Published] = {}
         """Parts that are published, by their place."""
+        self._undone: dict[int, UndoneError] = {}
+        """Parts that a rollback has taken back which was cut off before it came to the others."""
 
     def open(self) -> Opened:
-        opened = [part.open() for part in self._parts]
-        self._done = {place: found.published for place, found in enumerate(opened) if found.published is not None}
+        opened = dict(self._opened())
+        self._done = {place: found.published for place, found in opened.items() if found.published is not None}
         if self._job.mode != WriteMode.REPLACE:
             self._check_rule()
-        left = [found.loaded for place, found in enumerate(opened) if place not in self._done]
-        whole = self._sum() if not left else None
+        left = [found.loaded for place, found in opened.items() if place not in self._done]
+        whole = self._sum() if not left and not self._undone else None
         return Opened(
-            table=opened[0].table,
-            created=any(found.created for found in opened),
+            table=next(iter(opened.values())).table,
+            created=any(found.created for found in opened.values()),
             staged=True,
             loaded=frozenset.intersection(*left) if left else frozenset(),
             published=whole,
-            notes=tuple(note for found in opened for note in found.notes),
+            notes=tuple(note for found in opened.values() for note in found.notes),
         )
+
+    def _opened(self) -> Iterator[tuple[int, Opened]]:
+        """The parts that were not taken back before. Raises UndoneError where all were."""
+        self._undone = {}
+        for place, part in enumerate(self._parts):
+            try:
+                yield place, part.open()
+            except UndoneError as error:
+                self._undone[place] = error
+        if len(self._undone) == len(self._parts):
+            raise self._undone[0]
 
     def _check_rule(self) -> None:
         """Rows that are there must be where their keys say."""
-        for part in self._parts:
-            before = part.manifest_before()
+        for place, part in enumerate(self._parts):
+            before = None if place in self._undone else part.manifest_before()
             if before is not None and before["of"] != len(self._parts):
                 raise RefusedError(
                     f"{self._label}: the rows there are divided among {before['of']} spreadsheets, not {len(self._parts)}",
@@ -114,6 +127,8 @@ class PartitionedSession(Session):
                 part.load(chunk, mine)
 
     def _waiting(self) -> list[tuple[int, SheetsSession]]:
+        for error in self._undone.values():
+            raise error
         return [(place, part) for place, part in enumerate(self._parts) if place not in self._done]
 
     def _places(self, rows: pa.Table) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
@@ -178,17 +193,28 @@ class PartitionedSession(Session):
         return VerifyLevel.COUNT, iter([pa.table({"count": pa.array([sum(counts)], pa.int64())})])
 
     def written(self, sent: Callable[[], Iterable[pa.Table]]) -> Written:
-        found = [part.written(sent) for part in self._parts]
+        found = [part.written(sent) for place, part in enumerate(self._parts) if place not in self._undone]
+        before = sum(rows.num_rows for rows in self._of_undone(sent))
         return Written(
-            expected=sum(one.expected for one in found),
-            rows=chain.from_iterable(one.rows for one in found),
+            expected=sum(one.expected for one in found) + before,
+            rows=chain(self._of_undone(sent), chain.from_iterable(one.rows for one in found)),
             all_sent=all(one.all_sent for one in found),
             untouched=True if all(one.untouched for one in found) else None,
         )
 
+    def _of_undone(self, sent: Callable[[], Iterable[pa.Table]]) -> Iterator[pa.Table]:
+        """The rows of parts that were taken back before: nobody needs to look for them again."""
+        import numpy as np
+        import pyarrow as pa
+
+        for rows in sent() if self._undone else ():
+            yield rows.filter(pa.array(np.isin(self._places(rows), list(self._undone))))
+
     def undo(self) -> Undone:
         undone = []
-        for part in self._parts:
+        for place, part in enumerate(self._parts):
+            if place in self._undone:
+                continue
             try:
                 undone.append(part.undo())
             except UndoneError:

@@ -34,6 +34,8 @@ class Plan:
     """Kept states of earlier deliveries that are pushed out."""
     cleared: tuple[tuple[int, int], ...]
     pastes: tuple[Stretch, ...]
+    known: tuple[Json, ...]
+    """Requests that bring the hidden tab up to date that keeps which rows are there."""
     formatted: tuple[int, int]
     end: int
     """The row behind the last one that is used afterwards."""
@@ -54,7 +56,7 @@ def requests(plan: Plan) -> list[Json]:
         found.append({"clearBasicFilter": {"sheetId": plan.live.sheet_id}})
     if plan.end > plan.live.rows and not plan.made:
         found.append(set_rows(plan.live.sheet_id, plan.end))
-    found += [*_kept(plan), *_cleared(plan), *_pasted(plan), *_formatted(plan)]
+    found += [*_kept(plan), *_cleared(plan), *_pasted(plan), *_formatted(plan), *plan.known]
     if filtered:
         found.append({"setBasicFilter": {"filter": grown(filtered, plan.end)}})
     found += [{"deleteSheet": {"sheetId": plan.stage.sheet_id}}, delete(plan.names.lock), *map(delete, plan.pruned)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -117,13 +118,18 @@ def slices(row: int, end: int, columns: int) -> Iterator[tuple[int, int]]:
         yield start, min(end, start + step)
 
 
-def row_hashes(rows: Rows, count: int) -> np.ndarray[Any, Any]:
-    """64 bits of each row as it is read; 0 for an empty one. `count` rows, those at the end may be missing in `rows`."""
+def row_hashes(rows: Rows, count: int, order: Sequence[int]) -> np.ndarray[Any, Any]:
+    """64 bits of each row, its cells taken in this order; 0 for an empty one. `count` rows, those at the end may be missing in
+    `rows`."""
     import numpy as np
 
     found = np.zeros(count, np.uint64)
+    blank = [""] * len(order)
+    moved = None if list(order) == list(range(len(order))) else itemgetter(*order)
     for index, line in enumerate(rows):
         if line:
+            if moved is not None:
+                line = trimmed([*moved(line + blank[len(line) :])])
             digest = hashlib.blake2b(orjson.dumps(line), digest_size=8).digest()
             found[index] = int.from_bytes(digest, "little") or 1
     return found

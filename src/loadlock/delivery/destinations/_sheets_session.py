@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from loadlock.delivery.base import (
@@ -27,9 +27,10 @@ from loadlock.delivery.destinations import _sheets_publish as publishing
 from loadlock.delivery.destinations import _sheets_undo as undoing
 from loadlock.delivery.destinations._sheets_aim import Aim, aim_at
 from loadlock.delivery.destinations._sheets_cells import Encoder
-from loadlock.delivery.destinations._sheets_check import Need, Room, check_room, check_tab, estimate
-from loadlock.delivery.destinations._sheets_drift import Drift
+from loadlock.delivery.destinations._sheets_check import Need, check_room, check_tab, estimate
+from loadlock.delivery.destinations._sheets_drift import Drift, Guard
 from loadlock.delivery.destinations._sheets_foresee import Foresight, InTab, Rehearsal
+from loadlock.delivery.destinations._sheets_known import known_tabs, read_known
 from loadlock.delivery.destinations._sheets_lock import Lease, stage_requests
 from loadlock.delivery.destinations._sheets_rows import last_row
 from loadlock.delivery.destinations._sheets_stage import Stage
@@ -37,6 +38,7 @@ from loadlock.delivery.destinations._sheets_state import Names, State, read_stat
 from loadlock.delivery.destinations._sheets_survey import Survey, check_keys, joined, survey
 from loadlock.delivery.destinations._sheets_sweep import Sweep
 from loadlock.delivery.destinations._sheets_turn import ADDING, Turn, Way, turn
+from loadlock.delivery.destinations._sheets_ways import Ways
 from loadlock.delivery.sqltext import published_from
 from loadlock.errors import BalanceError, LoadlockError, RefusedError, StoppedError, UnavailableError
 from loadlock.model import Chunk, VerifyLevel, WriteMode
@@ -47,22 +49,6 @@ if TYPE_CHECKING:
 
 
 PROOF = "every cell was read again from the sheet and is equal"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ways:
-    """How a session works, from the destination's options."""
-
-    room: Room
-    chunk_bytes: int
-    serials: bool
-    escape_formulas: bool
-    foreign: bool = False
-    """Replace and mirror leave the values of other columns where they are, instead of being refused."""
-    overwrite: bool = False
-    """Replace and mirror also take away what people changed in the delivered columns."""
-    manifest: Json | None = None
-    """Which part of a partition this is, for the mark."""
 
 
 class SheetsSession(Session):
@@ -146,7 +132,7 @@ class SheetsSession(Session):
         self._check_room(state, self._job.rows or 0)
         notes = [estimate(rows, len(aim.columns), self._ways.chunk_bytes)] if (rows := self._job.rows) else []
         try:
-            self._notes = (*notes, *self._drift(state, aim, found))
+            self._notes = (*notes, *self._drift.notes(state.markers(aim.tab.sheet_id), found))
         except StoppedError as error:
             if not self._job.trial:
                 raise
@@ -182,9 +168,15 @@ class SheetsSession(Session):
                 " `foreign: keep_in_place`.",
             )
 
-    def _drift(self, state: State, aim: Aim, found: Survey | int) -> Iterator[str]:
-        drift = Drift(job=self._job, label=self._label, overwrite=self._ways.overwrite)
-        return drift.notes(state.markers(aim.tab.sheet_id), found)
+    @property
+    def _drift(self) -> Drift:
+        return Drift(job=self._job, label=self._label, overwrite=self._ways.overwrite)
+
+    def _guard(self, state: State, aim: Aim, found: Survey | int) -> Guard | None:
+        """What keeps a delivery by key from rows that people changed."""
+        _, names = self._looking()
+        known = known_tabs(state, names)
+        return self._drift.guard(state.markers(aim.tab.sheet_id), found, lambda: read_known(self._wire, known))
 
     def _check_room(self, state: State, rows: int) -> None:
         aim, names = self._looking()
@@ -272,6 +264,7 @@ class SheetsSession(Session):
             staged=self._rehearsal or InTab(stage=self._ready()),
             escaped=self._ways.escape_formulas,
             stop=self._stop,
+            guard=self._guard(state, aim, found),
         )
         return foresight.of(found)
 
@@ -295,8 +288,8 @@ class SheetsSession(Session):
             raise BalanceError(f"{self._label}: {rows:,} rows were sent, {stage.rows:,} arrived")
         aim = self._looked(state)
         found = self._checked(state, aim, again=True)
-        list(self._drift(state, aim, found))
-        made = self._turned(aim, found, stage)
+        list(self._drift.notes(state.markers(aim.tab.sheet_id), found))
+        made = self._turned(aim, found, stage, self._guard(state, aim, found))
         self._left = list(back.left(made, self._job.columns)) if made.left else []
         plan = made.plan(state, digest)
         try:
@@ -310,7 +303,7 @@ class SheetsSession(Session):
         self._aim = replace(aim, made=False, headless=False, tab=replace(aim.tab, rows=max(aim.tab.rows, plan.end)))
         return made.published
 
-    def _turned(self, aim: Aim, found: Survey | int, stage: Stage) -> Turn:
+    def _turned(self, aim: Aim, found: Survey | int, stage: Stage, guard: Guard | None) -> Turn:
         _, names = self._looking()
         way = Way(
             job=self._job,
@@ -320,6 +313,7 @@ class SheetsSession(Session):
             serials=self._ways.serials,
             escaped=self._ways.escape_formulas,
             manifest=self._ways.manifest,
+            guard=guard,
         )
         return turn(way, aim, found, stage, self._kept)
 

@@ -135,8 +135,10 @@ class Stage:
         return sum(receipt.sum for receipt in self.receipts.values()) % 2**64
 
     def texts(self, name: str) -> set[int]:
-        """Text columns with `nulls` or `empties`."""
-        return {place for receipt in self.receipts.values() for place in getattr(receipt, name)}
+        """Text columns with `nulls` or `empties`, by their places among the sorted names: people may move columns."""
+        names = sorted(column.name for column in self.columns)
+        places = {place for receipt in self.receipts.values() for place in getattr(receipt, name)}
+        return {names.index(self.columns[place].name) for place in places}
 
     def grow(self, rows: int) -> None:
         """Make room, and write down what was loaded before."""

@@ -23,6 +23,8 @@ LOCK_SECONDS = 900.0
 STAGE_PREFIX = "__loadlock_"
 BEFORE_PREFIX = "__loadlock_before_"
 """What the titles of the hidden tabs begin with that keep a tab's state before a delivery."""
+KNOWN_PREFIX = "__loadlock_rows_"
+"""... and of those that keep which rows a delivery left."""
 KEPT_MARKERS = 20
 MARKER_CHARS = 24_000
 """Of the 30,000 characters of a tab's metadata."""
@@ -184,6 +186,10 @@ class Names:
     """The hidden tab that keeps the state before this delivery."""
     before_title: str
     before_family: str
+    known: int
+    """The hidden tab that keeps which rows this delivery left."""
+    known_title: str
+    known_family: str
 
     @classmethod
     def of(cls, job: Job, spreadsheet: str, sheet_id: int) -> Names:
@@ -191,6 +197,7 @@ class Names:
         stage = number(target, job.delivery_id, "stage")
         family = f"{STAGE_PREFIX}{number(target):08x}_"
         before, befores = number(target, job.delivery_id, "before"), f"{BEFORE_PREFIX}{number(target):08x}_"
+        known, knowns = number(target, job.delivery_id, "rows"), f"{KNOWN_PREFIX}{number(target):08x}_"
         return cls(
             lock=number(target, "lock"),
             marker=number(target, job.delivery_id, "marker"),
@@ -201,6 +208,9 @@ class Names:
             before=before,
             before_title=f"{befores}{before:08x}",
             before_family=befores,
+            known=known,
+            known_title=f"{knowns}{known:08x}",
+            known_family=knowns,
         )
 
 

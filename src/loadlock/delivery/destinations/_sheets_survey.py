@@ -90,7 +90,8 @@ def keyed(rows: Rows, count: int, columns: Sequence[DeliveryColumn], key: Sequen
     """`count` rows as they were read (empty ones at the end may be missing)."""
     import pyarrow as pa
 
-    hashes = row_hashes(rows, count)
+    # by their names: people may put columns into another order
+    hashes = row_hashes(rows, count, sorted(range(len(columns)), key=lambda at: columns[at].name))
     if not key:
         return Keyed(keys=pa.nulls(count, pa.large_string()), hashes=hashes)
     index = {column.name: at for at, column in enumerate(columns)}

@@ -9,6 +9,8 @@ from typing import Any
 from loadlock.delivery.base import Job, Published
 from loadlock.delivery.destinations._sheets_aim import Aim
 from loadlock.delivery.destinations._sheets_arrange import MOST_PASTES, arranged
+from loadlock.delivery.destinations._sheets_drift import Guard, columns_mark
+from loadlock.delivery.destinations._sheets_known import exchanged, known_cells, known_tabs
 from loadlock.delivery.destinations._sheets_merge import Merge, Stretch, merge, row_stretches, stretches
 from loadlock.delivery.destinations._sheets_publish import Plan
 from loadlock.delivery.destinations._sheets_rows import last_row, runs
@@ -42,6 +44,8 @@ class Way:
     serials: bool
     escaped: bool
     manifest: Json | None = None
+    guard: Guard | None = None
+    """Asked before rows are written over."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +68,8 @@ class Turn:
     """Rows whose state before is kept."""
     cleared: tuple[tuple[int, int], ...] = ()
     pastes: tuple[Stretch, ...] = ()
+    known: Sequence[str] | None = None
+    """Texts that keep which rows are there afterwards, where the next delivery may ask."""
     left: tuple[tuple[int, int], ...] = ()
     """Staged rows that are not delivered, since their key is known: first, and behind the last."""
 
@@ -83,6 +89,7 @@ class Turn:
             earlier=tuple(pushed_out(state, aim.tab.sheet_id, way.names, way.job.undo)),
             cleared=self.cleared,
             pastes=self.pastes,
+            known=tuple(exchanged(known_tabs(state, way.names), way.names, self.known)),
             formatted=(self._formatted_from(markers), self.end),
             end=self.end,
             serials=way.serials,
@@ -101,6 +108,7 @@ class Turn:
             "seq": 1 + (int(markers[-1][1].get("seq", 0)) if markers else 0),
             "before": {"sheet": self.way.names.before, "rows": self.kept} if job.undo else None,
             "undo": job.undo,
+            "columns": columns_mark(column.name for column in self.aim.columns),
         }
         if self.way.manifest is not None:
             more["manifest"] = self.way.manifest
@@ -150,6 +158,8 @@ def _rewritten(way: Way, aim: Aim, last: int, stage: Stage, published: Published
 def _keyed(way: Way, aim: Aim, found: Survey, stage: Stage, kept: int) -> Turn:
     mode = way.job.mode
     merged = merge(stage.keyed(), stage.files(), found, found.last, way.label, mode)
+    if way.guard is not None:
+        way.guard.check(merged, found)
     if mode == WriteMode.MIRROR:
         _check_mirror(way, found, stage.rows, merged)
         if not _foreign_values(way, aim):
@@ -158,7 +168,7 @@ def _keyed(way: Way, aim: Aim, found: Survey, stage: Stage, kept: int) -> Turn:
         way=way, aim=aim, stage=stage, published=merged.published, last=found.last, end=merged.end,
         base=found.last if mode == WriteMode.INSERT_ONLY else None, total=merged.total, kept=kept,
         cleared=tuple(row_stretches(merged.gone)), pastes=_pastes(way, aim, stage, merged, found),
-        left=tuple(row_stretches(merged.left)),
+        known=known_cells(merged.hashes), left=tuple(row_stretches(merged.left)),
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from loadlock.delivery.base import Job, Undone, UndoneError, Written
 from loadlock.delivery.destinations import _sheets_publish as publishing
 from loadlock.delivery.destinations._sheets_aim import Aim
 from loadlock.delivery.destinations._sheets_back import BatchKeys, Reader, placed_rows
+from loadlock.delivery.destinations._sheets_known import exchanged, known_tabs
 from loadlock.delivery.destinations._sheets_lock import Lease
 from loadlock.delivery.destinations._sheets_merge import Stretch, row_stretches, stretches
 from loadlock.delivery.destinations._sheets_publish import paste
@@ -84,10 +85,11 @@ class Undo:
         requests, undone = self._requests()
         try:
             self.case.wire.batch(requests)
+            self.lease.text = None
         except (UnavailableError, RefusedError):
+            # done by an earlier request of ours that came late, the lock that is held now is still there: see `release`
             if self.case.names.undone not in read_state(self.case.wire).metadata:
                 raise
-        self.lease.text = None
         return undone
 
     def _requests(self) -> tuple[list[Json], Undone]:
@@ -103,6 +105,7 @@ class Undo:
             found.append({"setBasicFilter": {"filter": filtered}})
         if self.before is not None:
             found.append({"deleteSheet": {"sheetId": self.before.sheet_id}})
+        found += exchanged(known_tabs(self.state, names), names, None)
         found += [delete(names.marker), *self.lease.release_requests()]
         found.append(create(names.undone, {"undone": case.job.delivery_id}, case.aim.tab.sheet_id))
         undone = Undone(deleted=counts["inserted"], restored=counts["updated"], brought_back=counts["deleted"])

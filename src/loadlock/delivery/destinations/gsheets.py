@@ -16,6 +16,7 @@ from loadlock.delivery.destinations._sheets_cells import CELL_CHARS
 from loadlock.delivery.destinations._sheets_check import Room
 from loadlock.delivery.destinations._sheets_partition import PartitionedSession, check_partition
 from loadlock.delivery.destinations._sheets_state import marker_row, read_state, tab_markers
+from loadlock.delivery.destinations._sheets_ways import Ways
 from loadlock.delivery.names import TableName, parse_table
 from loadlock.errors import RefusedError, UsageError
 from loadlock.model import WriteMode
@@ -66,7 +67,7 @@ class GoogleSheets:
         edits: str = field(
             default="stop",
             metadata={
-                "doc": "Where people changed delivered cells since the last delivery, replace and mirror `stop` or `overwrite`."
+                "doc": "Where it would take away what people changed in delivered cells, a delivery `stop`s, or `overwrite`s."
             },
         )
         max_cells: int = field(default=10_000_000, metadata={"doc": "Cells that fit into a spreadsheet."})
@@ -147,7 +148,7 @@ def _sheet(target: Target) -> str:
     return name.table
 
 
-def _session(job: Job, target: Target, label: str, ways: sessions.Ways) -> sessions.SheetsSession:
+def _session(job: Job, target: Target, label: str, ways: Ways) -> sessions.SheetsSession:
     return sessions.SheetsSession(job, _wire(target), _sheet(target), label, ways)
 
 
@@ -163,8 +164,8 @@ def _partition(target: Target) -> list[Target]:
     return [replace(target, url=f"{SCHEME}://{found}") for found in ids]
 
 
-def _ways(options: dict[str, Any]) -> sessions.Ways:
-    return sessions.Ways(
+def _ways(options: dict[str, Any]) -> Ways:
+    return Ways(
         room=Room(
             max_cells=_number(options, "max_cells", 10_000_000),
             max_copy_cells=_number(options, "max_copy_cells", 2_000_000),

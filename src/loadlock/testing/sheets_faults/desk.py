@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import tempfile
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,11 @@ PARTS = [
 ]
 
 
+OLD_PART = part(PEOPLE, [person(row[0], row[1]) for row in OLD[1:]])
+_SEEN: dict[tuple[str, str], list[Rows | None]] = {}
+"""What undisturbed deliveries left in several spreadsheets, by emulator and act."""
+
+
 def _no_pause(_: float) -> None:
     pass
 
@@ -53,54 +59,98 @@ class Act:
     after: Rows
     back: bool = False
     """The delivery is there already, and is taken back."""
+    books: int = 1
+    """Spreadsheets that the rows are divided among. Each changes at once, the set does not."""
 
 
 ADDING = (WriteMode.APPEND, WriteMode.INSERT_ONLY)
 """Modes that keep nothing for a rollback: what they added is taken away."""
 _UPSERTED: Rows = [HEADER, OLD[1], SENT[0], OLD[3], *[row for row in SENT if row[0] > 3]]
+_INSERTED: Rows = [*OLD, *_UPSERTED[4:]]
+_EXCHANGED: Rows = [HEADER, OLD[1], *SENT]
 ACTS = (
     Act(name="replace", mode=WriteMode.REPLACE, before=OLD, after=[HEADER, *SENT]),
     Act(name="replace, new sheet", mode=WriteMode.REPLACE, before=None, after=[HEADER, *SENT]),
     Act(name="append", mode=WriteMode.APPEND, before=OLD, after=[*OLD, *SENT]),
     Act(name="upsert", mode=WriteMode.UPSERT, before=OLD, after=_UPSERTED),
-    Act(name="insert only", mode=WriteMode.INSERT_ONLY, before=OLD, after=[*OLD, *_UPSERTED[4:]]),
-    Act(name="delete and insert", mode=WriteMode.DELETE_INSERT, before=OLD, after=[HEADER, OLD[1], *SENT]),
+    Act(name="insert only", mode=WriteMode.INSERT_ONLY, before=OLD, after=_INSERTED),
+    Act(name="delete and insert", mode=WriteMode.DELETE_INSERT, before=OLD, after=_EXCHANGED),
     Act(name="mirror", mode=WriteMode.MIRROR, before=OLD, after=[HEADER, *SENT]),
     Act(name="rollback of a replace", mode=WriteMode.REPLACE, before=[HEADER, *SENT], after=OLD, back=True),
     Act(name="rollback of an append", mode=WriteMode.APPEND, before=[*OLD, *SENT], after=OLD, back=True),
     Act(name="rollback of an upsert", mode=WriteMode.UPSERT, before=_UPSERTED, after=OLD, back=True),
+    Act(name="rollback of an insert only", mode=WriteMode.INSERT_ONLY, before=_INSERTED, after=OLD, back=True),
+    Act(name="rollback of a delete and insert", mode=WriteMode.DELETE_INSERT, before=_EXCHANGED, after=OLD, back=True),
+    Act(name="rollback of a mirror", mode=WriteMode.MIRROR, before=[HEADER, *SENT], after=OLD, back=True),
+    Act(name="replace in two parts", mode=WriteMode.REPLACE, before=OLD, after=[HEADER, *SENT], books=2),
+    Act(name="upsert in two parts", mode=WriteMode.UPSERT, before=OLD, after=_UPSERTED, books=2),
+    Act(name="rollback in two parts", mode=WriteMode.UPSERT, before=_UPSERTED, after=OLD, back=True, books=2),
 )
 
 
 class Desk:
-    """One spreadsheet of a trial."""
+    """The spreadsheet of a trial, or the several that its rows are divided among."""
 
-    def __init__(self, emulator: SheetsEmulator, folder: Path, act: Act) -> None:
+    def __init__(self, emulator: SheetsEmulator, folder: Path, act: Act, *, twin: bool = False) -> None:
         self.emulator = emulator
         self.act = act
-        tabs: dict[str, Any] = {"Other": [["x"]]}
-        if act.before is not None:
-            tabs = {TITLE: OLD, **tabs}
-        self.sheet = emulator.add_spreadsheet(tabs=tabs, share={LOADER: "writer"})
-        # a person's file: reading the private key of a service account takes longer than a trial
-        key = folder / "key.json"
-        key.write_text(json.dumps(emulator.person(LOADER)))
-        options = {"credentials": str(key), "endpoint": emulator.url, "requests_per_minute": 0}
-        target = Target(url=f"gsheets://{self.sheet}/{TITLE}", table=TITLE, options=options)
+        self.sheets = [
+            emulator.add_spreadsheet(tabs=tabs, share={LOADER: "writer"}) for tabs in [_tabs(act)] * act.books
+        ]
+        target = Target(url=f"gsheets://{self.sheets[0]}/{TITLE}", table=TITLE, options=self._options(folder))
         self.case = Case(destination=GoogleSheets(), target=target, count=lambda: None)
-        self.seen: set[str] = set()
+        self.seen: list[set[str]] = [set() for _ in self.sheets]
         self.samples = 0
+        if act.books > 1:
+            deliver(self.case, job_of(self.case, WriteMode.REPLACE, "earlier"), [OLD_PART])
+        old = self.states()
         if act.back:
             deliver(self.case, self.job())
+        self.before = self.states()
+        """What each spreadsheet holds at first."""
+        self.after: list[Rows | None] = []
+        """What each spreadsheet is to hold in the end."""
+        if not twin:
+            self.after = old if act.back else self._sent(folder)
+            self._check()
+
+    def _options(self, folder: Path) -> dict[str, Any]:
+        # a person's file: reading the private key of a service account takes longer than a trial
+        key = folder / "key.json"
+        key.write_text(json.dumps(self.emulator.person(LOADER)))
+        more = {"partition": self.sheets[1:]} if self.act.books > 1 else {}
+        return {"credentials": str(key), "endpoint": self.emulator.url, "requests_per_minute": 0, **more}
+
+    def _check(self) -> None:
+        """The states that the trial is judged by are those of the act: all together, where its rows are divided."""
+        for states, rows in ((self.before, self.act.before), (self.after, self.act.after)):
+            if (_together(states) != _together([rows])) if self.act.books > 1 else states != [rows]:
+                raise AssertionError(f"{self.act.name}: {states} instead of {rows}")
+
+    def _sent(self, folder: Path) -> list[Rows | None]:
+        """What an undisturbed delivery leaves: where each row of a divided one lies is seen from a twin."""
+        if self.act.books == 1:
+            return [self.act.after]
+        known = self.emulator.url, self.act.name
+        if known not in _SEEN:
+            twin = Desk(self.emulator, folder, self.act, twin=True)
+            deliver(twin.case, twin.job())
+            _SEEN[known] = twin.states()
+        return _SEEN[known]
 
     def job(self) -> Job:
         """The delivery of this trial."""
         return job_of(self.case, self.act.mode)
 
-    def rows(self) -> list[list[Any]] | None:
-        """What people see."""
-        there = TITLE in self.emulator.tabs(self.sheet)
-        return self.emulator.rows(self.sheet, TITLE) if there else None
+    def rows(self) -> Rows | None:
+        """What people see, in the first spreadsheet."""
+        return self.states()[0]
+
+    def states(self) -> list[Rows | None]:
+        """What people see in each spreadsheet; None: the sheet is not there."""
+        return [
+            self.emulator.rows(sheet, TITLE) if TITLE in self.emulator.tabs(sheet) else None for sheet in self.sheets
+        ]
 
     def act_once(self) -> None:
         """The delivery, or its rollback, as a fresh process would begin it."""
@@ -121,8 +171,9 @@ class Desk:
 
         def look() -> None:
             while not done.wait(SAMPLE_SECONDS):
-                self.seen.add(repr(self.rows()))
-                self.samples += 1
+                for seen, state in zip(self.seen, self.states(), strict=True):
+                    seen.add(repr(state))
+                    self.samples += 1
 
         reader = threading.Thread(target=look)
         reader.start()
@@ -134,47 +185,66 @@ class Desk:
 
     def torn(self) -> int:
         """States that people saw and that were neither the old one nor the new one."""
-        return len(self.seen - {repr(self.act.before), repr(self.act.after)})
+        found = zip(self.seen, self.before, self.after, strict=True)
+        return sum(len(seen - {repr(before), repr(after)}) for seen, before, after in found)
 
     def faults(self) -> list[str]:
         """What is wrong after the trial: other rows, torn states, leftovers, writes of a further run."""
         found = []
-        if self.rows() != self.act.after:
-            found.append(f"the sheet holds {self.rows()}")
+        if self.states() != self.after:
+            found.append(f"the sheet holds {self.states()}")
         if self.torn():
             found.append(f"{self.torn()} torn states were seen")
         found += [f"the sheet {title!r} was left" for title in self._left()]
         found += [f"the mark {value} was left" for value in self._locks()]
         writes = self._writes()
         self.act_once()
-        if self._writes() != writes or self.rows() != self.act.after:
+        if self._writes() != writes or self.states() != self.after:
             found.append("a further run wrote again")
         return found
 
     def _left(self) -> list[str]:
         """Tabs that should not be there; what a rollback needs belongs to a delivery."""
         kept = 0 if self.act.back or self.act.before is None or self.act.mode in ADDING else 1
-        hidden = [title for title in self.emulator.tabs(self.sheet) if title not in (TITLE, "Other")]
-        return [title for title in hidden if "_before_" not in title] + hidden[kept:]
+        known = 0 if self.act.back or not self.act.mode.by_key or self.act.mode == WriteMode.MIRROR else 1
+        left = []
+        for sheet in self.sheets:
+            hidden = [title for title in self.emulator.tabs(sheet) if title not in (TITLE, "Other")]
+            befores = [title for title in hidden if "_before_" in title]
+            rows = [title for title in hidden if "_rows_" in title]
+            left += [*set(hidden).difference(befores, rows), *befores[kept:], *rows[known:]]
+        return left
 
     def _locks(self) -> list[str]:
-        marks = [item.value or "" for item in self.emulator.service.books[self.sheet].metadata.values()]
+        books = self.emulator.service.books
+        marks = [item.value or "" for sheet in self.sheets for item in books[sheet].metadata.values()]
         return [value for value in marks if '"delivery_id"' not in value and '"undone"' not in value]
 
     def _writes(self) -> int:
         return sum(entry.method.endswith(("pdate", "append")) for entry in self.emulator.log)
 
 
-def job_of(case: Case, mode: WriteMode) -> Job:
+def _tabs(act: Act) -> dict[str, Any]:
+    """The sheets of a spreadsheet at first; those of a divided table come by a delivery before."""
+    old = {TITLE: OLD} if act.before is not None and act.books == 1 else {}
+    return {**old, "Other": [["x"]]}
+
+
+def _together(states: Sequence[Rows | None]) -> Counter[str]:
+    """All rows, wherever they lie."""
+    return Counter(repr(row) for rows in states for row in (rows or [HEADER])[1:])
+
+
+def job_of(case: Case, mode: WriteMode, run: str = "run1") -> Job:
     """The delivery of a trial; a rollback is kept ready."""
-    return job(case, PEOPLE, mode, undo=1)
+    return job(case, PEOPLE, mode, run, undo=1)
 
 
-def deliver(case: Case, work: Job) -> None:
+def deliver(case: Case, work: Job, parts: Sequence[Any] = PARTS) -> None:
     """One delivery in one process, read back."""
     with Delivery(case.destination, work, retry=PATIENT, chunk_rows=4) as delivery:
         if delivery.open().published is None:
-            delivery.load(enumerate(PARTS, 1), lambda _: None)
+            delivery.load(enumerate(parts, 1), lambda _: None)
         delivery.publish()
         if not delivery.verify().equal:
             raise AssertionError("the read-back differs")

@@ -149,8 +149,8 @@ def _until_killed(target: Any, name: str, when: str, place: int) -> None:
 def control(service: SheetsEmulator, folder: Path) -> tuple[int, int]:
     """The common practice, watched by the same reader: clear, then write in chunks. Samples and torn states."""
     desk = Desk(service, folder, ACTS[0])
-    service.share(desk.sheet, OTHER, "writer")
-    base = f"{service.url}/v4/spreadsheets/{desk.sheet}/values/{TITLE}"
+    service.share(desk.sheets[0], OTHER, "writer")
+    base = f"{service.url}/v4/spreadsheets/{desk.sheets[0]}/values/{TITLE}"
 
     def common() -> None:
         with session(service, OTHER) as http:
