@@ -27,7 +27,7 @@ from loadlock.delivery.base import (
 from loadlock.delivery.destinations._sheets_back import BatchKeys
 from loadlock.delivery.destinations._sheets_session import PROOF, SheetsSession
 from loadlock.delivery.destinations._sheets_survey import table_keys
-from loadlock.errors import BalanceError, RefusedError, UsageError
+from loadlock.errors import BalanceError, RefusedError, UnavailableError, UsageError
 from loadlock.model import Chunk, VerifyLevel, WriteMode
 
 if TYPE_CHECKING:
@@ -193,14 +193,25 @@ class PartitionedSession(Session):
         return VerifyLevel.COUNT, iter([pa.table({"count": pa.array([sum(counts)], pa.int64())})])
 
     def written(self, sent: Callable[[], Iterable[pa.Table]]) -> Written:
-        found = [part.written(sent) for place, part in enumerate(self._parts) if place not in self._undone]
+        found = list(self._written(sent))
         before = sum(rows.num_rows for rows in self._of_undone(sent))
         return Written(
             expected=sum(one.expected for one in found) + before,
-            rows=chain(self._of_undone(sent), chain.from_iterable(one.rows for one in found)),
+            rows=chain(self._of_undone(sent), chain.from_iterable(_not_late(one.rows) for one in found)),
             all_sent=all(one.all_sent for one in found),
             untouched=True if all(one.untouched for one in found) else None,
         )
+
+    def _written(self, sent: Callable[[], Iterable[pa.Table]]) -> Iterator[Written]:
+        """Of the parts that are not taken back yet: the request that did it may have come late."""
+        for place, part in enumerate(self._parts):
+            if place not in self._undone:
+                try:
+                    yield part.written(sent)
+                except UndoneError as error:
+                    self._undone[place] = error
+        if len(self._undone) == len(self._parts):
+            raise self._undone[0]
 
     def _of_undone(self, sent: Callable[[], Iterable[pa.Table]]) -> Iterator[pa.Table]:
         """The rows of parts that were taken back before: nobody needs to look for them again."""
@@ -231,3 +242,11 @@ class PartitionedSession(Session):
     def close(self) -> None:
         for part in self._parts:
             part.close()
+
+
+def _not_late(rows: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """The rows of one part; what a late request does to it meanwhile is no end of the whole."""
+    try:
+        yield from rows
+    except UndoneError as error:
+        raise UnavailableError("a request without an answer was carried out late", wait_seconds=0.0) from error
