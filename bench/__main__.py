@@ -21,8 +21,9 @@ import loadlock
 from bench import contestants as who
 from bench.alone import memory_of, same_everywhere
 from bench.arena import start_servers
+from bench.errors import BenchError
 from bench.job import Job, make_job
-from bench.judge import BenchError, is_right
+from bench.judge import is_right
 from bench.machine import machine, versions
 from bench.page import markdown, put_between_markers
 from bench.rounds import run_rounds, say
@@ -31,7 +32,7 @@ from loadlock import LoadlockError
 DOCS = Path(__file__).parent.parent / "docs" / "performance.md"
 QUICK = {"rows": 50_000, "rounds": 1, "memory_rows": 0, "demo_records": 5_000}
 FULL = {"rows": 1_000_000, "rounds": 3, "memory_rows": 5_000_000, "demo_records": 900_000}
-DESTINATIONS = ("postgres", "mariadb", "duckdb")
+DESTINATIONS = ("postgres", "mariadb", "mysql", "duckdb")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -139,9 +140,15 @@ def contestants(options: argparse.Namespace, job: Job, destinations: Sequence[st
         for name in options.peers:
             if missing := who.missing_packages(name):
                 say(f"{name} is left out: {', '.join(missing)} not installed")
-        chosen += [who.copy_baseline(job), who.loadlock(job, "postgres"), *who.peers(job, options.peers)]
-    if "mariadb" in destinations:
-        chosen += [who.load_data_baseline(job), who.loadlock(job, "mariadb")]
+        chosen += [
+            who.copy_baseline(job),
+            who.loadlock(job, "postgres"),
+            who.upsert(job),
+            *who.peers(job, options.peers),
+        ]
+    for name in ("mariadb", "mysql"):
+        if name in destinations:
+            chosen += [who.load_data_baseline(job, name), who.loadlock(job, name)]
     if "duckdb" in destinations:
         chosen.append(who.loadlock(job, "duckdb"))
     return chosen
@@ -149,7 +156,7 @@ def contestants(options: argparse.Namespace, job: Job, destinations: Sequence[st
 
 def all_right(results: dict[str, Any]) -> bool:
     """Whether Loadlock's tables and rejects equal the truth everywhere, with one digest for one batch."""
-    mine = [record for record in results["records"] if record["name"] == who.LOADLOCK]
+    mine = [record for record in results["records"] if record["name"] in who.OURS]
     verdicts = [record["verdict"] for record in mine]
     digests = [{digest for record in mine for digest in record["digests"]}]
     if everywhere := results["everywhere"]:

@@ -10,8 +10,9 @@ from typing import Any
 
 from bench.arena import arena
 from bench.contestants import Arena, loadlock, run_command
+from bench.errors import BenchError
 from bench.job import make_job
-from bench.judge import BenchError, judge
+from bench.judge import judge
 from bench.measure import measure
 from bench.rounds import Record, digests, read_document, run_once, say
 

@@ -12,15 +12,15 @@ from pathlib import Path
 import psycopg
 
 from bench.contestants import Arena
-from bench.job import mariadb_table, postgres_table
+from bench.job import mysql_table, postgres_table
 from loadlock.testing.databases import connect_mysql, fresh_mysql, fresh_postgres
-from loadlock.testing.servers import MissingServerError, start_mariadb, start_postgres
+from loadlock.testing.servers import MissingServerError, start_mariadb, start_mysql, start_postgres
 
 
 def start_servers(destinations: Sequence[str], stack: ExitStack) -> dict[str, str]:
     """URL of each destination's server; one that isn't installed is said and left out. `stack` stops them."""
     urls: dict[str, str] = {}
-    for name, start in (("postgres", start_postgres), ("mariadb", start_mariadb)):
+    for name, start in (("postgres", start_postgres), ("mariadb", start_mariadb), ("mysql", start_mysql)):
         if name not in destinations:
             continue
         try:
@@ -48,11 +48,11 @@ def arena(servers: Mapping[str, str], destination: str, folder: Path, *, with_ta
                 if with_table:
                     connection.execute(postgres_table().encode())
                 connection.execute("checkpoint")
-        elif destination == "mariadb":
+        elif destination in ("mariadb", "mysql"):
             url = stack.enter_context(fresh_mysql(servers[destination]))
             if with_table:
                 with closing(connect_mysql(url)) as mysql, mysql.cursor() as cursor:
-                    cursor.execute(mariadb_table())
+                    cursor.execute(mysql_table())
         else:
             url = f"duckdb:///{(folder / 'orders.duckdb').resolve()}"
         os.sync()

@@ -10,10 +10,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from bench.filling import Filling
 from bench.job import TABLE, Job, write_clean, write_parseable
 
 PEERS = Path(__file__).parent / "peers"
 LOADLOCK, COPY, LOAD_DATA = "Loadlock", "psql \\copy of the clean file", "LOAD DATA LOCAL of the clean file"
+UPSERT = "Loadlock, upsert"
+OURS = (LOADLOCK, UPSERT)
+DOES = "survey, raw rows kept, cleanup, rules, rejects with reasons, load, publish, read-back"
 PEER_NEEDS = {
     "polars": ("polars", "adbc_driver_postgresql"),
     "duckdb": ("duckdb", "psycopg"),
@@ -35,17 +39,21 @@ class Contestant:
 
     name: str
     destination: str
-    """`postgres`, `mariadb` or `duckdb`."""
+    """`postgres`, `mariadb`, `mysql` or `duckdb`."""
     does: str
     """What it does of the job, for the table."""
     errs: str
     """What it gets wrong, for the table."""
     command: Callable[[Arena], Sequence[str]]
     exit_codes: Sequence[int] = (0,)
+    prepare: Callable[[Arena], None] | None = None
+    """Makes and fills the table, outside the timing; without it the table is there and empty."""
+    tidy: Callable[[Arena], None] | None = None
+    """Takes away what the run had to leave alone, before the rows are compared; a BenchError where it did not."""
 
     @property
     def is_loadlock(self) -> bool:
-        return self.name == LOADLOCK
+        return self.name in OURS
 
 
 def loadlock(job: Job, destination: str) -> Contestant:
@@ -57,10 +65,30 @@ def loadlock(job: Job, destination: str) -> Contestant:
     return Contestant(
         name=LOADLOCK,
         destination=destination,
-        does="survey, raw rows kept, cleanup, rules, rejects with reasons, load, publish, read-back",
+        does=DOES,
         errs="",
         command=command,
         exit_codes=(0, 3),
+    )
+
+
+def upsert(job: Job) -> Contestant:
+    """The whole job merged by key into a table of as many rows, half of which the batch changes."""
+    filling = Filling(job)
+
+    def command(arena: Arena) -> list[str]:
+        pipeline = job.pipeline("orders-upsert", [arena.url], mode="upsert, key: [order_id]")
+        return run_command(pipeline, arena.folder / "workspace")
+
+    return Contestant(
+        name=UPSERT,
+        destination="postgres",
+        does=f"{DOES}; into a table with a primary key and {filling.rows:,} rows, of which it changes {filling.changed:,}",
+        errs="",
+        command=command,
+        exit_codes=(0, 3),
+        prepare=lambda arena: filling.fill(arena.url),
+        tidy=lambda arena: filling.take_out(arena.url),
     )
 
 
@@ -94,10 +122,11 @@ def psql() -> str:
     return str(found[-1]) if found else (shutil.which("psql") or "psql")
 
 
-def load_data_baseline(job: Job) -> Contestant:
-    """What MariaDB can take at best: its own LOAD DATA of a file that is clean already."""
-    clean = job.folder / "clean-mariadb.csv"
-    write_clean(job, clean, null="NULL", words=("1", "0"))
+def load_data_baseline(job: Job, destination: str) -> Contestant:
+    """What MariaDB or MySQL can take at best: its own LOAD DATA of a file that is clean already."""
+    clean = job.folder / "clean-mysql.csv"
+    if not clean.exists():
+        write_clean(job, clean, null="NULL", words=("1", "0"))
     script = (
         f"load data local infile '{clean}' into table {TABLE} character set utf8mb4"
         " fields terminated by ',' optionally enclosed by '\"' escaped by ''"
@@ -109,7 +138,7 @@ def load_data_baseline(job: Job) -> Contestant:
         words = [client, "--no-defaults", "--local-infile=1", "--protocol=tcp", f"--host={parts.hostname}"]
         return [*words, f"--port={parts.port}", f"--user={parts.username}", parts.path.lstrip("/"), "-e", script]
 
-    return Contestant(name=LOAD_DATA, destination="mariadb", does="load only", errs="", command=command)
+    return Contestant(name=LOAD_DATA, destination=destination, does="load only", errs="", command=command)
 
 
 def peers(job: Job, names: Sequence[str]) -> list[Contestant]:

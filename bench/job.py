@@ -17,7 +17,7 @@ UNPARSEABLE = ("stray_quote", "open_quote")
 """Codes of the rows that Polars' reader refuses a whole file for."""
 _DUCKDB_TYPES = {"integer": "bigint", "float": "double", "text": "varchar"}
 _POSTGRES_TYPES = {"integer": "bigint", "float": "double precision"}
-_MARIADB_TYPES = {"integer": "bigint", "float": "double", "text": "varchar(200)"}
+_MYSQL_TYPES = {"integer": "bigint", "float": "double", "text": "varchar(200)"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,9 +30,9 @@ class Job:
     settings: str
     counts: Mapping[str, Any]
 
-    def pipeline(self, name: str, urls: Sequence[str]) -> Path:
-        """Write a pipeline that replaces the table `orders` at each URL."""
-        items = "".join(f"  - {{url: '{url}', table: {TABLE}, mode: replace}}\n" for url in urls)
+    def pipeline(self, name: str, urls: Sequence[str], mode: str = "replace") -> Path:
+        """Write a pipeline that delivers into the table `orders` at each URL; `mode` may be followed by `, key: [...]`."""
+        items = "".join(f"  - {{url: '{url}', table: {TABLE}, mode: {mode}}}\n" for url in urls)
         path = self.folder / f"{name}.yaml"
         path.write_text(f"{self.settings}destinations:\n{items}", encoding="utf-8")
         return path
@@ -47,21 +47,21 @@ def make_job(folder: Path, *, records: int, seed: int, shape: str = "bench") -> 
     return Job(folder=folder, source=made.files[0], truth=made.truth, settings=settings, counts=made.counts)
 
 
-def postgres_table() -> str:
+def postgres_table(key: str | None = None) -> str:
     """SQL that makes the empty table with the right types."""
-    columns = ", ".join(f"{name} {_POSTGRES_TYPES.get(kind, kind)}" for name, kind in BENCH_TYPES.items())
-    return f"create table {TABLE} ({columns})"
+    columns = [f"{name} {_POSTGRES_TYPES.get(kind, kind)}" for name, kind in BENCH_TYPES.items()]
+    return f"create table {TABLE} ({', '.join(columns if key is None else [*columns, f'primary key ({key})'])})"
 
 
-def mariadb_table() -> str:
+def mysql_table() -> str:
     """SQL that makes the empty table with the right types."""
-    columns = ", ".join(f"{name} {_MARIADB_TYPES.get(kind, kind)}" for name, kind in BENCH_TYPES.items())
+    columns = ", ".join(f"{name} {_MYSQL_TYPES.get(kind, kind)}" for name, kind in BENCH_TYPES.items())
     return f"create table {TABLE} ({columns}) character set utf8mb4"
 
 
 def write_clean(job: Job, path: Path, *, null: str, words: tuple[str, str] = ("true", "false")) -> None:
     """The rows that should load, in their types, as CSV without header; nulls stand unquoted as `null`."""
-    values = ", ".join(_written(name, kind, words) for name, kind in BENCH_TYPES.items())
+    values = ", ".join(written(name, kind, words) for name, kind in BENCH_TYPES.items())
     with duckdb.connect() as connection:
         connection.execute("set enable_progress_bar = false").fetchall()
         connection.execute(
@@ -70,7 +70,8 @@ def write_clean(job: Job, path: Path, *, null: str, words: tuple[str, str] = ("t
         ).fetchall()
 
 
-def _written(name: str, kind: str, words: tuple[str, str]) -> str:
+def written(name: str, kind: str, words: tuple[str, str] = ("true", "false")) -> str:
+    """SQL over the truth: a column's value in its type, as CSV takes it."""
     if kind == "boolean":
         return f"case {name}::boolean when true then '{words[0]}' when false then '{words[1]}' end"
     return f"{name}::{_DUCKDB_TYPES.get(kind, kind)}"

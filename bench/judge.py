@@ -9,14 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from bench.contestants import Arena, program
+from bench.errors import BenchError
 from bench.job import TABLE
 from loadlock.testing import compare
 
-_FLAGS = {"postgres": "--postgres", "mariadb": "--mysql", "duckdb": "--duckdb"}
-
-
-class BenchError(Exception):
-    """A program that the benchmark runs failed."""
+_FLAGS = {"postgres": "--postgres", "mariadb": "--mysql", "mysql": "--mysql", "duckdb": "--duckdb"}
 
 
 def judge(truth: Path, arena: Arena, destination: str, batch: str | None = None) -> dict[str, Any]:

@@ -46,8 +46,9 @@ def versions(servers: Mapping[str, str]) -> dict[str, str]:
         with psycopg.connect(url) as connection:
             number = connection.info.server_version
         found["postgresql"] = f"{number // 10000}.{number % 10000}"
-    if url := servers.get("mariadb"):
-        with closing(connect_mysql(url)) as mysql, mysql.cursor() as cursor:
-            cursor.execute("select version()")
-            found["mariadb"] = str(cursor.fetchall()[0][0]).split("-")[0]
+    for name in ("mariadb", "mysql"):
+        if url := servers.get(name):
+            with closing(connect_mysql(url)) as mysql, mysql.cursor() as cursor:
+                cursor.execute("select version()")
+                found[name] = str(cursor.fetchall()[0][0]).split("-")[0]
     return found

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,9 +12,10 @@ from statistics import median
 from typing import Any
 
 from bench.arena import arena
-from bench.contestants import Arena, Contestant
+from bench.contestants import Arena, Contestant, program
+from bench.errors import BenchError
 from bench.job import Job
-from bench.judge import BenchError, is_right, judge
+from bench.judge import is_right, judge
 from bench.measure import Measured, measure
 
 
@@ -25,11 +28,17 @@ class Record:
     baseline: list[float] = field(default_factory=list)
     verdict: dict[str, Any] = field(default_factory=dict)
     documents: list[dict[str, Any]] = field(default_factory=list)
+    read_back: list[float] = field(default_factory=list)
+    """Seconds from the commit to the end of each run of Loadlock: read-back, statistics, report."""
 
     @property
     def ratios(self) -> list[float]:
         """Seconds over those of the baseline, round by round."""
         return [run.seconds / base for run, base in zip(self.runs, self.baseline, strict=False)]
+
+    @property
+    def _read_back_ratios(self) -> list[float]:
+        return [seconds / base for seconds, base in zip(self.read_back, self.baseline, strict=False)]
 
     def to_json(self) -> dict[str, Any]:
         """For the results; medians over the rounds, the peak over all."""
@@ -45,6 +54,7 @@ class Record:
             "peak_mib": max(run.peak_mib for run in self.runs),
             "all_seconds": [run.seconds for run in self.runs],
             "all_ratios": self.ratios,
+            "read_back": median(self._read_back_ratios) if self._read_back_ratios else None,
             "verdict": self.verdict,
             "digests": sorted({digest for document in self.documents for digest in digests(document)}),
         }
@@ -64,10 +74,15 @@ def run_rounds(contestants: Sequence[Contestant], job: Job, servers: Mapping[str
     for number in range(1, rounds + 1):
         base: dict[str, float] = {}
         for record in records:
-            destination = record.contestant.destination
-            with arena(servers, destination, job.folder / "arena") as place:
+            one = record.contestant
+            destination = one.destination
+            with arena(servers, destination, job.folder / "arena", with_table=one.prepare is None) as place:
+                if one.prepare is not None:
+                    one.prepare(place)
                 measured = run_once(record, place, job)
                 say(f"round {number}: {destination}: {record.contestant.name}: {_said(measured)}")
+                if one.is_loadlock:
+                    record.read_back.append(read_back_seconds(place, record.documents[-1]["run"]))
                 if number == 1:
                     _judge(record, place, job)
             if destination != "duckdb":  # that has no baseline of its own
@@ -96,7 +111,18 @@ def read_document(measured: Measured) -> dict[str, Any]:
     return document
 
 
+def read_back_seconds(place: Arena, run: str) -> float:
+    """Seconds between the events `published` and `run_finished` of a run, as the ledger has them."""
+    command = [program(), "show", run, "--workspace", str(place.folder / "workspace"), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    at = {event["data"].get("to", event["kind"]): event["at"] for event in json.loads(done.stdout)["events"]}
+    begun, ended = (dt.datetime.fromisoformat(at[name]) for name in ("published", "run_finished"))
+    return (ended - begun).total_seconds()
+
+
 def _judge(record: Record, place: Arena, job: Job) -> None:
+    if record.contestant.tidy is not None:
+        record.contestant.tidy(place)
     batch = record.documents[-1]["batch"] if record.documents else None
     record.verdict = judge(job.truth, place, record.contestant.destination, batch)
     counts = {name: value for name, value in record.verdict.items() if name != "examples"}

@@ -128,6 +128,7 @@ def record(destination: str, **changes: Any) -> dict[str, Any]:
         "peak_mib": 300.0,
         "all_seconds": [2.5],
         "all_ratios": [2.5],
+        "read_back": 0.4,
         "verdict": verdict(),
         "digests": ["ab"],
     }
@@ -173,13 +174,18 @@ def test_one_wrong_row_reject_or_digest_is_not_all_right(spoil: Any) -> None:
 def test_targets_are_said_to_be_met_only_where_they_are() -> None:
     found = results()
     assert "| whole job ≤ 3.0 x bare COPY | 2.50 x | yes |" in markdown(found)
+    assert "| whole job ≤ 2.0 x bare COPY | 2.50 x | **no** |" in markdown(found)
+    assert "| read-back ≤ 0.5 x bare COPY | 0.40 x | yes |" in markdown(found)
     assert "| peak memory ≤ 400 MiB at 500 rows, postgres | 401 MiB | **no** |" in markdown(found)
 
     slow = copy.deepcopy(found)
-    slow["records"][0]["ratio"] = 3.01
+    slow["records"][0] |= {"ratio": 3.01, "read_back": 0.51}
+    slow["records"].append(record("postgres", name="Loadlock, upsert", ratio=3.5))
     slow["records"][1]["digests"] = ["ef"]
     assert "| whole job ≤ 3.0 x bare COPY | 3.01 x | **no** |" in markdown(slow)
-    assert "| equal digests in postgres, mariadb | ab, ef | **no** |" in markdown(slow)
+    assert "| read-back ≤ 0.5 x bare COPY | 0.51 x | **no** |" in markdown(slow)
+    assert "| upsert, half of the rows updates, ≤ 3.0 x bare COPY | 3.50 x | **no** |" in markdown(slow)
+    assert "| equal digests in postgres, mariadb, postgres (upsert) | ab, ef | **no** |" in markdown(slow)
 
 
 def test_results_replace_what_stands_between_the_markers(tmp_path: Path) -> None:
@@ -229,11 +235,14 @@ def test_a_quick_benchmark_measures_everyone_and_finds_loadlock_right(tmp_path: 
     found = json.loads((tmp_path / "results.json").read_text())
     names = [(one["destination"], one["name"]) for one in found["records"]]
     scripts = [name for _, name in names if "script" in name]
-    assert [name for name in names if name[1] == "Loadlock"] == [
+    ours = [name for name in names if name[1].startswith("Loadlock")]
+    assert [name for name in ours if name[0] != "mysql"] == [
         ("postgres", "Loadlock"),
+        ("postgres", "Loadlock, upsert"),
         ("mariadb", "Loadlock"),
         ("duckdb", "Loadlock"),
     ]
+    assert all(one["read_back"] > 0 for one in found["records"] if (one["destination"], one["name"]) in ours[:3])
     assert [name.split()[0] for name in scripts] == ["Polars", "DuckDB", "pandas"]
     for one in found["records"]:
         perfect = one["verdict"]["right"] == found["counts"]["load"]

@@ -126,8 +126,9 @@ def start_mariadb(*, durable: bool = False, settings: dict[str, str] | None = No
     return _start(command, folder, f"mysql://root@127.0.0.1:{port}/mysql", port, signal.SIGTERM)
 
 
-def start_mysql(*, settings: dict[str, str] | None = None) -> Server:
+def start_mysql(*, durable: bool = False, settings: dict[str, str] | None = None) -> Server:
     """A MySQL server (not MariaDB) whose user `root` has no password; its programs are fetched where they are not installed.
+    `durable` = each commit is flushed (for benchmarks).
 
     Raises MissingServerError where they can't be had.
     """
@@ -150,8 +151,8 @@ def start_mysql(*, settings: dict[str, str] | None = None) -> Server:
         "pid-file": str(folder / "m.pid"),
         "local-infile": "ON",
         "disable-log-bin": "1",
-        "innodb-buffer-pool-size": "128M",
-        "innodb-flush-log-at-trx-commit": "0",
+        "innodb-buffer-pool-size": "1G" if durable else "128M",
+        "innodb-flush-log-at-trx-commit": "1" if durable else "0",
         "secure-file-priv": "",
         **(settings or {}),
     }
