@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from loadlock.delivery.base import DeliveryColumn
 from loadlock.delivery.destinations._mysql_types import INTEGERS, TEXTS, CatalogColumn, CatalogTable
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 BETWEEN, NULL = 28, 29
 """Control characters, file and group separator: texts hold them most rarely. Where one does, nothing is proved."""
+_WAITING = 2
+"""Pieces whose rows wait in memory to be hashed: the server is as quick as the hashing at most."""
 _MOST_PLAIN = 1e15
 _LEAST_PLAIN = 1e-4
 _FIXED_DIGITS = 15
@@ -91,6 +93,8 @@ class Proof:
         self._sums: list[Future[Answer | None]] = []
         self._sound = len(self._shown) == len(columns)
         self._thread: ThreadPoolExecutor | None = None
+        self._duckdb: Any = None
+        """Used in that thread only."""
 
     @contextmanager
     def sending(self, rows: pa.Table) -> Iterator[None]:
@@ -100,6 +104,7 @@ class Proof:
             return
         if self._thread is None:
             self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="loadlock-hash")
+        wait(self._sums[-_WAITING:][:1])
         found = self._thread.submit(self._sum, rows.select(self._names))
         yield
         self._sums.append(found)
@@ -109,6 +114,9 @@ class Proof:
         if self._thread is not None:
             self._thread.shutdown(cancel_futures=True)
             self._thread = None
+        if self._duckdb is not None:
+            self._duckdb.close()
+            self._duckdb = None
 
     def wanted(self) -> Answer | None:
         """What the server answers if it holds the rows and no others; None where that is not known."""
@@ -153,13 +161,15 @@ class Proof:
                 texts.append(one.here.format(f"c{index}"))
         parts = ", ".join(f"coalesce({text}, chr({NULL}))" for text in texts)
         row = f"sha256(concat_ws(chr({BETWEEN}), {parts}))"
-        with duckdb.connect() as connection:
-            connection.execute("set threads = 1")
-            connection.register("sent", plain)
-            try:
-                hashes = connection.sql(f"select sum(('0x' || left({row}, 16))::ubigint) from sent").fetchall()[0][0]
-            except (duckdb.Error, pa.ArrowInvalid):
-                return None
+        if self._duckdb is None:
+            self._duckdb = duckdb.connect(config={"threads": 1})
+        self._duckdb.register("sent", plain)
+        try:
+            hashes = self._duckdb.sql(f"select sum(('0x' || left({row}, 16))::ubigint) from sent").fetchall()[0][0]
+        except (duckdb.Error, pa.ArrowInvalid):
+            return None
+        finally:
+            self._duckdb.unregister("sent")
         given = [rows.num_rows - rows.column(index).null_count for index in self._counted]
         return (rows.num_rows, int(hashes or 0), *given)
 
