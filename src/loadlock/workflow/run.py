@@ -21,6 +21,7 @@ from loadlock.model import Balance, BatchStatus, PartKind, RunStatus, Severity, 
 from loadlock.workflow import cleaning
 from loadlock.workflow.amended import Amended, standing_counts, take_up
 from loadlock.workflow.children import ChildDeliveries
+from loadlock.workflow.decided import decided
 from loadlock.workflow.delivering import Deliveries, DeliveryWork
 from loadlock.workflow.document import (
     cleanup_balance,
@@ -151,9 +152,9 @@ class Runner:
         plan = plan_of(self.staged, task.pipeline, task.record, self._surveying.plan())
         known = self._surveying.counts(plan)
         if plan.needs_survey and "decisions" not in state:
-            plan, decisions = cleaning.decide_all(task.workspace, task.engine, self.raw, plan, known)
-            self.decisions = [vars(decision) for decision in decisions]
-            self.ledger.save_state(self.run, {"decisions": plan.decisions, "decided": self.decisions})
+            plan, decisions, found = decided(task, self.raw, plan, known)
+            self.decisions = found["decided"]
+            self.ledger.save_state(self.run, found)
             point("cleanup.decided")
             for decision in decisions:
                 self.progress.say(f"{decision.column}: {decision.reason}")

@@ -16,6 +16,7 @@ from loadlock.ledger.states import DELIVERED
 from loadlock.model import WriteMode
 from loadlock.pipeline.codec import from_json
 from loadlock.pipeline.model import Pipeline
+from loadlock.workflow.coming_again import all_come_again
 from loadlock.workflow.delivering import Deliveries, DeliveryWork, Outcome
 from loadlock.workflow.earlier import earlier_work
 from loadlock.workflow.keys import Keys
@@ -45,6 +46,8 @@ def _take_back(work: DeliveryWork, record: RunRecord, outcome: Outcome) -> None:
 
     key = outcome.bound.spec.key
     runs = _delivered_runs(work, record)
+    if all_come_again(work, outcome, runs):
+        return
     with Keys() as kept:
         for table in _to_deliver(work, outcome):
             kept.add(key, table)
