@@ -18,6 +18,7 @@ from loadlock.testing.breaking.page import page
 from loadlock.testing.breaking.proxy import Proxy
 from loadlock.testing.breaking.soak import Soak, apply, make_batches, soaking
 from loadlock.testing.breaking.trial import Result
+from loadlock.testing.command import CommandLine
 
 Trial = tuple[WriteMode, str, str]
 APPEND, REPLACE, UPSERT, SCD2 = WriteMode.APPEND, WriteMode.REPLACE, WriteMode.UPSERT, WriteMode.SCD2
@@ -155,6 +156,16 @@ def test_a_stalled_connection_goes_on_when_it_is_released(wires: tuple[Proxy, so
     proxy.release()
     server.settimeout(5)
     assert server.recv(4) == b"held"
+
+
+def test_a_command_that_is_killed_before_it_prints_has_said_nothing(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    started = CommandLine(folder=work).start("--version", fault="")
+    started.process.kill()
+    for name in ("out", "err"):
+        assert (started.printed / name).exists()
+    assert started.wait().code in (-9, 0)
 
 
 def test_the_model_of_the_soak_knows_each_mode() -> None:

@@ -110,7 +110,8 @@ class CommandLine:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("LOADLOCK")}
         environment |= {**self.environment, **variables}
         printed = Path(tempfile.mkdtemp(prefix="printed-", dir=self.folder.parent))
-        (printed / "in").write_bytes(stdin)
+        for name, content in (("in", stdin), ("out", b""), ("err", b"")):
+            (printed / name).write_bytes(content)  # there, too, where the process is killed before it opens them
         if self.fresh:
             return Started(
                 process=self._spawn(words, {**environment, "LOADLOCK_FAULT": fault}, printed), printed=printed

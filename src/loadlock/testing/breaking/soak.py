@@ -132,6 +132,8 @@ class Soak:
     kills: int = 0
     resumes: int = 0
     seconds: float = 0.0
+    say: Callable[[str], None] = lambda line: None
+    """Takes what is told on the way."""
     sizes: list[tuple[int, int, int, int]] = field(default_factory=list)
     """(batches, ledger's bytes, workspace's bytes, database's bytes)"""
     models: dict[str, dict[int, Row]] = field(default_factory=lambda: {table: {} for table in TABLES})
@@ -155,6 +157,7 @@ class Soak:
                     apply(self.models[batch.table], batch)
                     if queue.finished % report_every == 0:
                         self.sizes.append((queue.finished, *self._sizes()))
+                        self.say(f"{queue.finished} batches, {time.monotonic() - begun:.0f} seconds")
 
         with ThreadPoolExecutor(PROCESSES) as pool:
             for ended in [pool.submit(work, worker) for worker in range(PROCESSES)]:
@@ -299,7 +302,10 @@ def soak_through(
     folder: Path, *, count: int, rows: int, seed: int, url: str | None, say: Callable[[str], None]
 ) -> tuple[str, list[str]]:
     """Do a soak; its page, and what differs from the model."""
-    with soaking(folder, seed, url) as soak:
+    work = folder / "work"
+    work.mkdir()
+    with soaking(work, seed, url) as soak:
+        soak.say = say
         batches = make_batches(count, rows, seed, soak.place.modes)
         soak.run(batches, report_every=max(1, count // 10))
         differences = soak.differences()
