@@ -26,9 +26,11 @@ _SCRIPT = """
 import sys, json, time
 from datetime import UTC, datetime
 from pathlib import Path
-from loadlock.engines.memory import choose_allocator, keep_small
+from loadlock.engines.memory import choose_allocator, collect_seldom, keep_small, spare_pandas
 choose_allocator()
 keep_small()
+spare_pandas()
+collect_seldom()
 from loadlock.engines.local import LocalEngine
 from loadlock.intake.files import open_sources
 from loadlock.model import PartKind

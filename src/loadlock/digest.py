@@ -53,10 +53,19 @@ def canonical_sql(value: str, kind: ColumnType) -> str:
 def doubtful(columns: Sequence[tuple[str, ColumnType]], *, values: Sequence[str]) -> list[str]:
     """SQL conditions, one a text column: the value needs the form with lengths."""
     return [
-        f"(contains({value}, chr(31)) or {value} = '\\N')"
+        doubt(value)
         for (name, kind), value in zip(columns, values, strict=True)
         if not name.startswith("_") and kind.kind in ("text", "json")
     ]
+
+
+DOUBTED = (b"\x1f", b"\\N")
+"""A text without these bytes is not in doubt."""
+
+
+def doubt(value: str) -> str:
+    """SQL condition: this text needs the form with lengths."""
+    return f"(contains({value}, chr(31)) or {value} = '\\N')"
 
 
 def row_hash_sql(

@@ -31,6 +31,8 @@ SUB = "_sub"
 IDENTITY = (FILE, ROW, SUB)
 JSON_RECORD = "_json"
 """The one value column of a raw part of a JSON format: the record's own text."""
+SOUND = {b"loadlock.sound": b"1"}
+"""Metadata of a raw part of JSON records that were all found to be valid JSON: nobody need look again."""
 HIDDEN = "***"
 """Stands for a value that must not be shown."""
 RAW_LIMIT = 64 * 1024

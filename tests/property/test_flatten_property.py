@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from loadlock.cleanup import _flatten_slices
 from loadlock.cleanup._flatten_alike import find_alike
-from loadlock.cleanup._flatten_sound import joined_text
+from loadlock.cleanup._flatten_sound import adjacent_text
 from loadlock.cleanup.flatten import child_tables, column_names, flatten
 from loadlock.pipeline.model import Flatten
 from loadlock.rows import JSON_RECORD, PROVENANCE, SUB, provenance_fields
@@ -264,7 +264,7 @@ def test_records_written_alike_are_as_records_read_by_themselves(
 def test_most_records_of_one_program_are_read_as_alike() -> None:
     texts = [json.dumps({"id": number, "o": {"tags": ["a"] * (number % 3), "x": None}}) for number in range(100)]
     texts[7:9] = ['{"id": 7, "o": {"x": 1}}', '{"id":8,"o":{"tags":[],"x":"y"}}']
-    found = find_alike(*joined_text(pa.array(texts)), Flatten())
+    found = find_alike(*adjacent_text(pa.array(texts)), Flatten())
     assert found is not None
     assert found.records.tolist() == [*range(7), *range(9, 100)]
     assert flatten(raw(texts), Flatten()).table["o.x"].to_pylist()[6:10] == [None, "1", "y", None]
@@ -272,5 +272,5 @@ def test_most_records_of_one_program_are_read_as_alike() -> None:
 
 def test_records_of_many_kinds_are_not_read_as_alike() -> None:
     texts = [json.dumps({f"k{key}": 1 for key in range(number % 7)}) for number in range(100)]
-    assert find_alike(*joined_text(pa.array(texts)), Flatten()) is None
-    assert find_alike(*joined_text(pa.array(["1", "2"])), Flatten()) is None
+    assert find_alike(*adjacent_text(pa.array(texts)), Flatten()) is None
+    assert find_alike(*adjacent_text(pa.array(["1", "2"])), Flatten()) is None

@@ -131,6 +131,15 @@ def test_the_digest_is_that_of_the_clean_rows_and_adds_up_over_any_cut() -> None
     assert sum(cut.digest for cut in cuts) % 2**128 == part.digest
 
 
+def test_texts_that_look_like_null_or_hold_the_separator_are_hashed_in_their_own_form_also_where_a_rule_made_them() -> (
+    None
+):
+    plan = plan_of(column("t", rules=(rule("replace", old="X", new="N"),)), column("u"))
+    for texts in (["a", "b"], ["\\X", "b"], ["a", "\\N"], ["a\x1fb", None]):
+        part = clean(raw_part({"t": texts, "u": ["\\", "N"]}), plan, file_index=0)
+        assert part.digest == digest_table(part.clean.select(["t", "u"]), plan.columns) != 0
+
+
 def test_a_typed_column_trims_and_takes_empty_as_null_and_counts_both() -> None:
     plan = plan_of(column("id", "integer"), column("t"))
     part = clean(raw_part({"id": [" 1", "", "  ", "2"], "t": [" ", "", None, "x"]}), plan, file_index=0)

@@ -131,16 +131,17 @@ class Alike:
         columns = {}
         if chosen:
             texts = Texts(self._spans(chosen), self._null_text)
-            numbers = np.arange(count * len(chosen)).reshape(count, len(chosen)).T.ravel()
-            made = texts.columns(len(chosen), count, np.arange(len(numbers)), numbers)
+            made = texts.transposed(len(chosen), count)
             columns = dict(zip([names[place] for place in chosen], made, strict=True))
         columns[rows.ROW] = pa.array(np.arange(count))
         columns[rows.SUB] = pa.array(np.zeros(count, dtype=np.int32))
         return pa.table(columns)
 
     def _spans(self, chosen: list[int]) -> Spans:
-        starts, ends = self._starts[:, chosen].ravel(), self._ends[:, chosen].ravel()
-        first = self._first[:, chosen].ravel()
+        starts, ends, first = self._starts, self._ends, self._first
+        if len(chosen) < len(self._template.names):
+            starts, ends, first = starts[:, chosen], ends[:, chosen], first[:, chosen]
+        starts, ends, first = starts.ravel(), ends.ravel(), first.ravel()
         with_escapes = np.empty(0, dtype=np.int64)
         if b"\\" in self._text:
             slashes = np.flatnonzero(np.frombuffer(self._text, dtype=np.uint8) == BACKSLASH)
@@ -151,14 +152,13 @@ class Alike:
         return Spans(text=self._text, starts=starts, ends=ends, first=first, escaped=with_escapes)
 
 
-def find_alike(text: bytes, starts: Positions, spec: Flatten) -> Alike | None:
+def find_alike(text: bytes, starts: Positions, ends: Positions, spec: Flatten) -> Alike | None:
     """The records that are written as most are; None where too few are.
 
-    `text`: sound records between brackets and commas, padded; each starts at one of these places.
+    `text`: sound records, one right behind the other, padded; where each starts and ends.
     """
     if spec.explode or spec.children or spec.arrays == "explode" or not len(starts):
         return None
-    ends = np.append(starts[1:] - 1, len(text) - len(PAD) - 1)
     key_ends = _key_ends(text)
     upto = np.searchsorted(key_ends, ends)
     counts = np.diff(upto, prepend=0)

@@ -64,10 +64,17 @@ class Texts:
 
     def columns(self, columns: int, rows: int, places: Positions, values: Positions | slice) -> list[pa.Array]:
         """So many columns of so many rows: the values at these places (column by column), null elsewhere."""
-        import pyarrow as pa
-
         numbers = np.full(columns * rows, -1, dtype=np.int64)
         numbers[places] = self._numbers[values]
+        return self._taken(numbers, columns, rows)
+
+    def transposed(self, columns: int, rows: int) -> list[pa.Array]:
+        """So many columns of so many rows, of values that lie row by row."""
+        return self._taken(self._numbers.reshape(rows, columns).T.ravel(), columns, rows)
+
+    def _taken(self, numbers: Positions, columns: int, rows: int) -> list[pa.Array]:
+        import pyarrow as pa
+
         # all at once, then cut: a call for each column would cost as much as its values
         made = self._array.take(pa.array(numbers, mask=numbers < 0))
         return [made.slice(column * rows, rows) for column in range(columns)]

@@ -15,7 +15,7 @@ from loadlock.cleanup._flatten_alike import Alike, find_alike
 from loadlock.cleanup._flatten_columns import text_column
 from loadlock.cleanup._flatten_fast import Fast
 from loadlock.cleanup._flatten_scan import Positions
-from loadlock.cleanup._flatten_sound import all_sound, joined_text, sound_records
+from loadlock.cleanup._flatten_sound import adjacent_text, all_sound, are_sound, joined_text, sound_records
 from loadlock.cleanup._flatten_tree import (
     Node,
     Reader,
@@ -153,29 +153,28 @@ class Slices:
     def _groups(self, raw: pa.Table, begin: int, end: int) -> tuple[_Texts, list[_Group]]:
         """The slice's texts, and the records that are read at once: those that are written alike, and others."""
         texts = raw[rows.JSON_RECORD].slice(begin, end - begin).combine_chunks()
-        chosen = np.arange(len(texts))
-        text, starts = (b"", chosen) if texts.null_count else joined_text(texts)
-        if texts.null_count or not all_sound(text, texts):
+        rest, chosen = texts, np.arange(len(texts))
+        if texts.null_count or not (are_sound(raw) or all_sound(texts)):
             chosen = sound_records(texts)
-            text, starts = joined_text(texts.take(chosen))
+            rest = texts.take(chosen)
         groups = []
-        if len(chosen) and (alike := self._alike(text, starts)):
+        if len(chosen) and (alike := self._alike(rest)):
             groups.append(_Group(chosen[alike.records] + begin, alike))
             chosen = np.delete(chosen, alike.records)
-            text, starts = joined_text(texts.take(chosen))
+            rest = texts.take(chosen)
         while len(chosen):
-            fast = Fast(text, starts, self.spec)
+            fast = Fast(*joined_text(rest), self.spec)
             left_out = fast.odd if len(fast.odd) else self._refuse(fast, chosen + begin)
             if not len(left_out):
                 groups.append(_Group(chosen + begin, fast))
                 break
             chosen = np.delete(chosen, left_out)
-            text, starts = joined_text(texts.take(chosen))
+            rest = texts.take(chosen)
         return _Texts(texts), groups
 
-    def _alike(self, text: bytes, starts: Positions) -> Alike | None:
+    def _alike(self, texts: pa.Array) -> Alike | None:
         """The records that are written alike. Where few of a slice are, the later ones are not looked at."""
-        found = find_alike(text, starts, self.spec) if self._may_be_alike else None
+        found = find_alike(*adjacent_text(texts), self.spec) if self._may_be_alike else None
         self._may_be_alike = found is not None
         return None if found is None or (self._strict and not found.columns <= (self.wanted or set())) else found
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from loadlock import rows
 from loadlock.cleanup._flatten_scan import PAD, Positions
 
 if TYPE_CHECKING:
@@ -28,8 +29,25 @@ def joined_text(texts: pa.Array) -> tuple[bytes, Positions]:
     return text, np.cumsum(_sizes(texts) + 1) - _sizes(texts)
 
 
-def all_sound(text: bytes, texts: pa.Array) -> bool:
-    """Whether the joined records are valid JSON, and each of them one value."""
+def adjacent_text(texts: pa.Array) -> tuple[bytes, Positions, Positions]:
+    """The records (none of them null) one right behind the other, padded, and where each starts and ends in it."""
+    ends = np.cumsum(_sizes(texts))
+    _, bounds, data = texts.buffers()
+    first = int(np.frombuffer(bounds, dtype=np.int32)[texts.offset]) if len(texts) else 0
+    size = int(ends[-1]) if len(texts) else 0
+    text = b"".join((memoryview(data)[first : first + size], PAD)) if size else PAD
+    return text, ends - _sizes(texts), ends
+
+
+def are_sound(raw: pa.Table) -> bool:
+    """Whether intake says so of the records of this raw part."""
+    metadata = raw.schema.metadata or {}
+    return rows.SOUND.items() <= metadata.items()
+
+
+def all_sound(texts: pa.Array) -> bool:
+    """Whether each of the records (none of them null) is one valid JSON value."""
+    text, _ = joined_text(texts)
     try:
         found = _values(memoryview(text)[: -len(PAD)])
     except (msgspec.MsgspecError, RecursionError):

@@ -7,15 +7,19 @@ row reads it like any other column of the part.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from loadlock.cleanup.building import Building
 from loadlock.cleanup.known import results_of
 from loadlock.cleanup.prepared import query
 from loadlock.cleanup.shapes import ShapeStep
 from loadlock.cleanup.steps import SqlStep, Step, repeats, whole
+from loadlock.digest import DOUBTED, doubt
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,13 +48,24 @@ class DistinctStep:
 
     root: str
     sql: str
+    rare: tuple[str, ...] = ()
+    """All that is worked out, where that is flags which are 0 in a column without the bytes `DOUBTED`."""
 
     def run(self, part: pa.Table) -> pa.Table:
         column = whole(part[self.root])
+        if self.rare and not _holds(column, DOUBTED):
+            return self._without_flags(part)
         found, places = self._found(column)
         for name in found.column_names:
             values = whole(found[name])
             part = part.append_column(name, values if places is None else values.take(places))
+        return part
+
+    def _without_flags(self, part: pa.Table) -> pa.Table:
+        import pyarrow as pa
+
+        for name in self.rare:
+            part = part.append_column(name, pa.array(np.zeros(part.num_rows, dtype=np.uint64)))
         return part
 
     def _found(self, column: pa.Array) -> tuple[pa.Table, pa.Array | None]:
@@ -64,6 +79,16 @@ class DistinctStep:
                 found, places = results_of(self.sql, self.root, coded.dictionary)
                 return found, pc.fill_null(places.take(coded.indices), 0)
         return query(self.sql, pa.table({self.root: column})), None
+
+
+def _holds(column: pa.Array, texts: Sequence[bytes]) -> bool:
+    """Whether the bytes of a text column hold one of these texts; also, sometimes, where two values only touch."""
+    _, ends, data = column.buffers()
+    if data is None or not len(column):
+        return False
+    bounds = np.frombuffer(ends, dtype=np.int32)[[column.offset, column.offset + len(column)]].tolist()
+    octets = memoryview(data)[bounds[0] : bounds[1]]
+    return any(re.search(re.escape(text), octets) for text in texts)
 
 
 @dataclass(kw_only=True)
@@ -101,8 +126,11 @@ def localized(build: Building, names: Sequence[str], conditions: Sequence[str]) 
         packed = words(group.conditions, f"d{number}_")
         listed = [*group.names, *(f"{sql} as {name}" for name, sql in packed)]
         relation = build.relation([*group.names, *group.conditions])
-        steps.append(DistinctStep(root=root, sql=f"select {', '.join(listed)} from {relation}"))
-        given += [*group.names, *(name for name, _ in packed)]
+        flags = tuple(name for name, _ in packed)
+        are_rare = not group.names and group.conditions == [doubt(root)]
+        sql = f"select {', '.join(listed)} from {relation}"
+        steps.append(DistinctStep(root=root, sql=sql, rare=flags if are_rare else ()))
+        given += [*group.names, *flags]
         for place, condition in enumerate(group.conditions):
             places[condition] = (f"d{number}_{place // BITS}", place % BITS)
     return Local(steps=tuple(steps), build=build.with_given(given), places=places)

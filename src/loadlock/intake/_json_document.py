@@ -40,7 +40,7 @@ class DocumentReader:
             self._notes.append("a GeoJSON feature collection: its features are the records")
         self._stream = TextStream(source, self._found)
         self._window = TextWindow(self._stream)
-        self._out = PartBuilder(source.file, options.part_bytes)
+        self._out = PartBuilder(source.file, options.part_bytes, sound="nan" not in options.tolerate)
         judge = Judge(options, self._found.fallback, self._found.name)
         self._sink = RecordSink(self._window, self._out, judge, options.record_limit)
         self._elements = Elements(self._window, self._sink, options)

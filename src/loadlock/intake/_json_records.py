@@ -72,8 +72,10 @@ _NUMBERS = ("rows", "lines", "offsets", "lengths")
 class PartBuilder:
     """Takes records and rejects in file order, gives parts."""
 
-    def __init__(self, file: SourceFile, part_bytes: int) -> None:
+    def __init__(self, file: SourceFile, part_bytes: int, *, sound: bool) -> None:
+        """`sound`: every record that will be added is valid JSON, without NaN and the like."""
         self._file = file
+        self._sound = sound
         # half of a record are its names: a part of as many bytes as others would hold too few rows for what each part costs
         self._part_bytes = part_bytes * 3 // 2
         self._records: list[Records] = []
@@ -125,7 +127,8 @@ class PartBuilder:
         records, rejects = self._records, self._rejects
         self._records, self._rejects, self._pending_bytes = [], [], 0
         if records or rejects:
-            yield from _cut(_table(records, self._file.name), names.reject_table(rejects), self._part_bytes)
+            table = _table(records, self._file.name).replace_schema_metadata(names.SOUND if self._sound else None)
+            yield from _cut(table, names.reject_table(rejects), self._part_bytes)
 
 
 def _cut(rows: pa.Table, rejects: pa.Table, part_bytes: int) -> Iterator[RawPart]:

@@ -69,12 +69,17 @@ def not_utf8(data: bytes, start: int, end: int) -> Positions:
     return utf8_faults(np.frombuffer(piece, dtype=np.uint8)) + start
 
 
-def gather(data: bytes, starts: Positions, ends: Positions, others: Mapping[int, bytes]) -> tuple[pa.Buffer, Positions]:
-    """The pieces of `data` one behind the other, and their sizes; `others`: number → text that stands for the piece."""
+def gather(
+    data: bytes, starts: Positions, ends: Positions, others: Mapping[int, bytes], *, are_lines: bool = False
+) -> tuple[pa.Buffer, Positions]:
+    """The pieces of `data` one behind the other, and their sizes; `others`: number → text that stands for the piece.
+
+    `are_lines`: no piece holds a line feed.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if not others and _are_all_lines(data, starts, ends):
+    if not others and _are_all(data, starts, ends) and (are_lines or data.count(b"\n") == len(starts)):
         return pa.py_buffer(data.replace(b"\n", b"")), ends - starts
     # pieces at the even places, what lies between them at the odd ones
     bounds = np.zeros(2 * len(starts) + 1, dtype=np.int32)
@@ -90,9 +95,9 @@ def gather(data: bytes, starts: Positions, ends: Positions, others: Mapping[int,
     return taken.buffers()[2] or pa.py_buffer(b""), sizes
 
 
-def _are_all_lines(data: bytes, starts: Positions, ends: Positions) -> bool:
-    """Whether the pieces and a line feed behind each are all that there is, and no piece holds one."""
+def _are_all(data: bytes, starts: Positions, ends: Positions) -> bool:
+    """Whether the pieces and a line feed behind each are all that there is."""
     size = len(starts)
-    if not size or ends[-1] >= len(data) or int((ends - starts).sum()) + size != len(data) or data.count(b"\n") != size:
+    if not size or ends[-1] >= len(data) or int((ends - starts).sum()) + size != len(data):
         return False
     return bool((np.frombuffer(data, dtype=np.uint8)[ends] == _LINE_FEED).all())

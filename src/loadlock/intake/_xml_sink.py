@@ -19,7 +19,7 @@ class XmlSink:
 
     def __init__(self, source: ByteSource, options: SourceOptions, found: EncodingFound) -> None:
         self.stream = TextStream(source, found)
-        self.out = PartBuilder(source.file, options.part_bytes)
+        self.out = PartBuilder(source.file, options.part_bytes, sound=True)
         self._found = found
         self._limit = options.record_limit
         self._texts: list[bytes] = []

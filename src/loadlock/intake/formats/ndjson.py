@@ -78,7 +78,7 @@ class _Reader:
         self._found = detect(source, options)
         self._stream = TextStream(source, self._found)
         self._judge = Judge(options, self._found.fallback, self._found.name)
-        self._out = PartBuilder(source.file, options.part_bytes)
+        self._out = PartBuilder(source.file, options.part_bytes, sound="nan" not in options.tolerate)
         self._line = 1
         self._position = 0
         self._long: _Long | None = None
@@ -155,7 +155,7 @@ class _Reader:
         offsets = self._stream.offsets(starts)
         places = {int(number): place for place, number in enumerate(kept)} if window.encodings else {}
         others = {places[number]: text for number, text in window.texts.items()}
-        text, sizes = gather(data, starts - self._position, ends - self._position, others)
+        text, sizes = gather(data, starts - self._position, ends - self._position, others, are_lines=True)
         self._out.add(
             Records(
                 text=text,
