@@ -55,9 +55,11 @@ FILES = {
 _LOADLOCK = """
 import sys, json, time
 from pathlib import Path
-from loadlock.engines.memory import choose_allocator, keep_small
+from loadlock.engines.memory import choose_allocator, collect_seldom, keep_small, spare_pandas
 choose_allocator()
 keep_small()
+spare_pandas()
+collect_seldom()
 import pyarrow as pa, pyarrow.csv, pyarrow.compute, pyarrow.parquet
 from loadlock.intake.base import SourceOptions
 from loadlock.intake.files import open_sources

@@ -7,6 +7,8 @@ exit code is not 0. What is worth to start from the next time is kept below it, 
 from __future__ import annotations
 
 import argparse
+import importlib
+import pkgutil
 import sys
 from pathlib import Path
 
@@ -15,9 +17,11 @@ import atheris
 with atheris.instrument_imports(include=["loadlock"]):
     import readers  # type: ignore[import-not-found]  # it stands beside this script
 
-    from loadlock.registry import components
+    import loadlock.intake
 
-    components("formats")
+    # all of them here: what is imported when it is first used would not be instrumented
+    for module in pkgutil.walk_packages(loadlock.intake.__path__, "loadlock.intake."):
+        importlib.import_module(module.name)
 
 MEMORY_MB = 2048
 LARGEST_BYTES = 16 << 10
