@@ -1,7 +1,8 @@
 """What the destination relies on in the Sheets API, asked of the emulator, and with `--live` of the real service.
 
 `--live` needs LOADLOCK_SHEETS_KEY (a service account's key file) and LOADLOCK_SHEETS_SPREADSHEET (the id of a spreadsheet
-shared with it as editor, for tests alone). Each test makes a tab of its own there and deletes it.
+shared with it as editor, for tests alone). Each test makes a tab of its own there and deletes it. LOADLOCK_SHEETS_ENDPOINT stands
+for another address than Google's, so that the suite itself can be tried: see test_sheets_live.py.
 """
 
 from __future__ import annotations
@@ -18,6 +19,12 @@ from urllib.parse import quote
 import orjson
 import pytest
 
+from loadlock.delivery.base import Target
+from loadlock.delivery.destinations.gsheets import GoogleSheets
+from loadlock.delivery.undo import Undoing
+from loadlock.model import VerifyLevel, WriteMode
+from loadlock.sheets.wire import GOOGLE
+from loadlock.testing.contracts.destinations import PEOPLE, Case, deliver, job, part, person
 from loadlock.testing.sheets import Quotas, Settings, SheetsEmulator, session
 
 LOADER = "loader@tests.iam.gserviceaccount.com"
@@ -36,6 +43,8 @@ class Place:
     title: str = ""
     sheet_id: int = 0
     live: bool = False
+    key: str = ""
+    """The account's key file."""
 
     def call(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
         data = body if isinstance(body, bytes) or body is None else orjson.dumps(body)
@@ -101,11 +110,12 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def emulated() -> Iterator[Place]:
+def emulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     with SheetsEmulator(settings=Settings(quotas=NO_QUOTAS)) as emulator:
         sheet = emulator.add_spreadsheet(share={LOADER: "writer"})
+        key = emulator.write_key(tmp_path_factory.mktemp("keys") / "key.json", LOADER)
         with session(emulator, LOADER) as http:
-            yield Place(base=emulator.url, http=http, spreadsheet=sheet)
+            yield Place(base=emulator.url, http=http, spreadsheet=sheet, key=str(key))
 
 
 @pytest.fixture(scope="module")
@@ -122,8 +132,9 @@ def real(request: pytest.FixtureRequest) -> Iterator[Place | None]:
     scopes = ["https://www.googleapis.com/auth/spreadsheets"]
     make: Any = service_account.Credentials.from_service_account_file
     kind: Any = AuthorizedSession
+    base = os.environ.get("LOADLOCK_SHEETS_ENDPOINT") or GOOGLE
     with kind(make(key, scopes=scopes)) as http:
-        yield Place(base="https://sheets.googleapis.com", http=http, spreadsheet=sheet, live=True)
+        yield Place(base=base, http=http, spreadsheet=sheet, live=True, key=key)
 
 
 _numbers = itertools.count(1)
@@ -144,6 +155,7 @@ def place(real: Place | None, request: pytest.FixtureRequest) -> Iterator[Place]
         title=title,
         sheet_id=made["sheetId"],
         live=whole.live,
+        key=whole.key,
     )
     after = {sheet["properties"]["sheetId"] for sheet in whole.sheets("sheets.properties.sheetId")}
     whole.batch(*({"deleteSheet": {"sheetId": sheet_id}} for sheet_id in after - before))
@@ -545,3 +557,27 @@ def test_metadata_has_room_for_30000_characters_a_tab(place: Place) -> None:
 
     place.batch(item(fresh_number(), "x" * 29_000))
     assert place.batch_refused(item(fresh_number(), "x" * 1_000))
+
+
+# deliveries
+
+
+@pytest.mark.parametrize("mode", [WriteMode.REPLACE, WriteMode.APPEND, WriteMode.UPSERT, WriteMode.MIRROR])
+def test_a_delivery_is_published_read_back_and_taken_back(place: Place, tmp_path: Path, mode: WriteMode) -> None:
+    options = {
+        "credentials": place.key,
+        **({} if place.base == GOOGLE else {"endpoint": place.base, "requests_per_minute": 0}),
+    }
+    target = Target(url=f"gsheets://{place.spreadsheet}", table=f'"{place.title}"', options=options)
+    case = Case(destination=GoogleSheets(), target=target, count=lambda: None)
+    place.write("A1", [["id", "name", "score"], [1, "=1+2", 0.5], [2, "007", 0.5]])
+    before = place.read("A1:C20")
+    work = job(case, PEOPLE, mode, f"live-{time.time_ns()}", undo=1)
+    rows = [part(PEOPLE, [person(2, "+1"), person(3, "=1+2")])]
+    receipt = deliver(case, work, rows)
+    assert (receipt.equal, receipt.level) == (True, VerifyLevel.CONTENT)
+    with Undoing(case.destination, work, tmp_path) as undoing:
+        undoing.open()
+        assert not undoing.look(lambda: rows)
+        undoing.undo()
+    assert place.read("A1:C20") == before

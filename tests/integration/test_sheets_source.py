@@ -16,7 +16,7 @@ from loadlock.pipeline.written import WrongValueError
 from loadlock.sheets import read
 from loadlock.sheets.address import Address, canonical, parse, written
 from loadlock.testing.command import CommandLine, Ended
-from loadlock.testing.sheets import Quotas, Settings, SheetsEmulator
+from loadlock.testing.sheets import Fault, Quotas, Settings, SheetsEmulator
 
 LOADER = "loader@tests.iam.gserviceaccount.com"
 NO_QUOTAS = Quotas(reads_per_user=0, writes_per_user=0, reads_per_project=0, writes_per_project=0)
@@ -205,3 +205,37 @@ def test_rejects_are_corrected_in_a_sheet(
     with duckdb.connect(str(loadlock.folder / "people.duckdb")) as connection:
         found = connection.execute("select id, born::varchar from people order by id").fetchall()
     assert found == [(1, "1990-02-28"), (2, "1990-02-27")]
+
+
+@pytest.mark.slow
+def test_nothing_secret_is_kept_or_told_when_a_delivery_fails(
+    sheet: str, emulator: SheetsEmulator, loadlock: CommandLine, tmp_path: Path
+) -> None:
+    """A 403, an answer lost in the middle of the publish, a key that Google does not know any more."""
+    key = json.loads((tmp_path / "key.json").read_text())
+    unknown = {
+        **emulator.service_account("stranger@tests.iam.gserviceaccount.com"),
+        "client_email": "gone@nowhere.test",
+    }
+    (loadlock.folder / "loader.json").write_text(json.dumps(key))
+    (loadlock.folder / "unknown.json").write_text(json.dumps(unknown))
+    (loadlock.folder / "people.csv").write_text("id,name\n1,Ann\n")
+    closed = emulator.add_spreadsheet()
+    told = ""
+    for name, found, credentials, code in (
+        ("closed", closed, "loader.json", 1), ("unknown", sheet, "unknown.json", 1), ("lost", sheet, "loader.json", 0),
+    ):  # fmt: skip
+        (loadlock.folder / f"{name}.yaml").write_text(
+            f"pipeline: {name}\nsource: people.csv\ncolumns: {{id: {{type: integer}}, name: {{}}}}\n"
+            f"destination: {{url: 'gsheets://{found}/New', credentials: {credentials}, endpoint: '{emulator.url}'}}\n"
+        )
+        if name == "lost":
+            emulator.fault(Fault(do="reset", when="after", match="spreadsheets.batchUpdate", contains="deleteSheet"))
+        ended = loadlock("run", f"{name}.yaml", "-v")
+        assert ended.code == code, (name, ended.said)
+        told += ended.out + ended.said
+    kept = b"".join(file.read_bytes() for file in (loadlock.folder / ".loadlock").rglob("*") if file.is_file())
+    secrets = [key["refresh_token"], unknown["private_key_id"]]
+    secrets += [*unknown["private_key"].splitlines()[1:-1], *emulator.service.accounts._tokens]
+    assert len(secrets) > 25
+    assert [secret for secret in secrets if secret.encode() in kept or secret in told] == []
