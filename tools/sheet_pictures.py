@@ -39,6 +39,10 @@ destination:
   key: order_id
   credentials: keys/loader.json
 """
+BIG = """pipeline: years
+source: years.csv
+destination: {url: "gsheets://1aBcD_the_long_id_in_the_address/Years", mode: replace, credentials: keys/loader.json}
+"""
 STYLE = """
 * { box-sizing: border-box; } body { margin: 0; padding: 16px; background: #fff; font: 14px/1.45 system-ui, sans-serif; }
 pre { background: #16202b; color: #e6edf3; padding: 16px; margin: 0; border-radius: 8px; white-space: pre-wrap;
@@ -74,9 +78,9 @@ class Desk:
             if not line.endswith(" done") and "report:" not in line
         )
         said = said.replace(str(self.folder), "/home/ann/shop")
-        return (
-            f"<b>$ loadlock {html.escape(' '.join(words))}</b>\n{html.escape(said)}\n<i>exit code {done.returncode}</i>"
-        )
+        code = f"exit code {done.returncode}"
+        end = code if done.returncode == 0 else f"<i>{code}</i>"
+        return f"<b>$ loadlock {html.escape(' '.join(words))}</b>\n{html.escape(said)}\n{end}"
 
     def sheet(self, title: str, own: Sequence[int] = ()) -> str:
         """A sheet as people see it; columns of theirs are coloured."""
@@ -120,9 +124,10 @@ def story(desk: Desk) -> dict[str, tuple[str, int]]:
     desk.command("run", "orders.yaml")
     note = "<p>The next day: order 1 was changed, order 4 is new. Column E is the operator's.</p>"
     found["sheets-operator"] = (note + desk.sheet("Orders", own=(4,)), 290)
-    big = PIPELINE.replace("orders.csv", "later.csv") + "  max_cells: 26000\n"
-    (desk.folder / "big.yaml").write_text(big)
-    (desk.folder / "later.csv").write_text(orders + "5,Ed,1.00,2024-03-06\n")
+    (desk.folder / "big.yaml").write_text(BIG)
+    with (desk.folder / "years.csv").open("w") as file:
+        file.write(",".join(["order_id", *(f"c{place}" for place in range(1, 12))]) + "\n")
+        file.writelines(f"{number},a,b,c,d,e,f,g,h,i,j,k\n" for number in range(900_000))
     found["sheets-refused"] = (f"<pre>{desk.command('run', 'big.yaml')}</pre>", 240)
     return found
 
