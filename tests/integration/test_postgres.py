@@ -471,7 +471,10 @@ def void(value: object) -> None:
 
 
 def _cut(base: Base) -> None:
-    base.sql("select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name like 'loadlock%'")
+    base.sql(
+        "select pg_terminate_backend(pid, 5000) from pg_stat_activity"
+        " where application_name like 'loadlock%' and datname = current_database()"
+    )
 
 
 def _left_behind(base: Base) -> list[tuple[Any, ...]]:

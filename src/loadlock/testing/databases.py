@@ -58,6 +58,7 @@ def connect_mysql(url: str) -> pymysql.connections.Connection[pymysql.cursors.Cu
         database=unquote(parts.path.lstrip("/")) or None,
         charset="utf8mb4",
         autocommit=True,
+        ssl_disabled=True,  # a context for TLS costs thirty milliseconds
     )
 
 

@@ -93,7 +93,10 @@ def _end_sessions(stage: Stage, held: ExitStack) -> None:
     """End them over a connection that stays until `held` is closed."""
     execute = _database(stage).session(held)
     if _is_postgres(stage):
-        execute("select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'loadlock%'")
+        execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where application_name like 'loadlock%' and datname = current_database()"
+        )
         return
     for (number,) in execute(
         "select id from information_schema.processlist where db = database() and id <> connection_id()"
