@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Iterator
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 
 from loadlock.errors import SourceError
+from loadlock.intake._arrow_claims import StreamWatch, block_too_much, file_blocks
 from loadlock.intake._arrow_options import BinaryOptions
 from loadlock.intake._arrow_rows import FAULTS, ArrowRows, words
 from loadlock.intake._options import own_options
@@ -55,18 +57,20 @@ class ArrowReader:
     def _file(self) -> Iterator[RawPart]:
         with spooled(self._source) as file:
             try:
+                blocks = _sound_blocks(file)
                 opened = pa.ipc.open_file(file)
                 rows, batches = self._begin(opened.schema), opened.num_record_batches
-            except FAULTS as error:
+            except (*FAULTS, struct.error) as error:
                 raise _damaged(self._source.file.path, error) from error
             self._form = {"form": "file", "record_batches": batches}
             first = 1
             for number in range(batches):
                 try:
+                    refuse(block_too_much(file, *blocks[number]))
                     batch = opened.get_batch(number)
                     count = batch.num_rows
                     yield from rows.take(batch, first)
-                except FAULTS as error:
+                except (*FAULTS, struct.error) as error:
                     message = f"record batch {number + 1} of {batches} can't be read: {words(error)}"
                     problem = Problem(code="unreadable_range", message=message)
                     rows.out.reject(problem, line=first)
@@ -108,6 +112,21 @@ class ArrowReader:
             rows.out.reject(problem, line=first, offset=rest, length=length, raw=blocks.marked())
 
 
+def _sound_blocks(file: IO[bytes]) -> list[tuple[int, int]]:
+    """Where the batches of rows stand. ValueError where a dictionary claims too much: Arrow reads them all at once."""
+    dictionaries, records = file_blocks(file)
+    for block in dictionaries:
+        refuse(block_too_much(file, *block))
+    file.seek(0)
+    return records
+
+
+def refuse(reason: str | None) -> None:
+    """ValueError where there is a reason."""
+    if reason is not None:
+        raise ValueError(reason)
+
+
 class _Blocks(io.RawIOBase):
     """Blocks of bytes as a file that is read in order; the first bytes since a mark are kept."""
 
@@ -116,6 +135,7 @@ class _Blocks(io.RawIOBase):
         self._buffer = b""
         self._at = 0
         self._kept = bytearray()
+        self._watch: StreamWatch | None = StreamWatch()
         self.position = 0
         self.last = b""
         """The last eight bytes read."""
@@ -141,10 +161,23 @@ class _Blocks(io.RawIOBase):
             wanted -= len(piece)
         data = b"".join(pieces)
         self.position += len(data)
+        self._look(data)
         self.last = (self.last + data[-len(_END) :])[-len(_END) :]
         if len(self._kept) < RAW_LIMIT:
             self._kept += data[: RAW_LIMIT - len(self._kept)]
         return data
+
+    def _look(self, data: bytes) -> None:
+        """ValueError where these bytes end a message that must not be unpacked."""
+        if self._watch is None:
+            return
+        try:
+            reason = self._watch.feed(data)
+        except (struct.error, ValueError):
+            # damaged: Arrow says what is wrong with it
+            self._watch = None
+            return
+        refuse(reason)
 
     def mark(self) -> None:
         """Forget the bytes kept so far."""
@@ -156,6 +189,7 @@ class _Blocks(io.RawIOBase):
 
     def drain(self) -> None:
         """Read to the end: the source notices then whether the file changed."""
+        self._watch = None
         while self.read(1 << 20):
             pass
 
