@@ -23,6 +23,8 @@ _SETTINGS = {
     "client_encoding": "UTF8",
     "timezone": "UTC",
     "datestyle": "ISO, YMD",
+    "intervalstyle": "postgres",
+    "bytea_output": "hex",
     "extra_float_digits": "1",
     "idle_in_transaction_session_timeout": "0",
     # the other way round: a client that is gone without a word must not keep its locks for hours

@@ -1,4 +1,4 @@
-"""Rows into PostgreSQL by binary COPY from Arrow, and out of it by COPY in CSV."""
+"""Rows into PostgreSQL by binary COPY from Arrow, or COPY in text for types that only the server can read; out of it in CSV."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from loadlock.delivery.ahead import ahead
 from loadlock.delivery.destinations._postgres_types import Wire
-from loadlock.delivery.tabtext import parse_csv
+from loadlock.delivery.tabtext import TextColumn, encode_lines, parse_csv
+from loadlock.types import ColumnType
 
 if TYPE_CHECKING:
     import psycopg
@@ -29,18 +30,46 @@ def send(
     wires: Sequence[Wire],
     watch: Callable[[Sequence[pa.Array]], None] | None = None,
 ) -> int:
-    """Send a table's columns, in order, by `COPY ... FROM STDIN (FORMAT BINARY)`; rows the server took.
+    """Send a table's columns, in order, by `COPY ... FROM STDIN`, its `statement`; rows the server took.
 
-    `watch` is given each block of columns as they are encoded, in a thread that works ahead of the wire.
+    `watch` is given each block of columns as they are encoded, in a thread that works ahead of the wire; not where they go as
+    text.
     """
+    if any(one.written for one in wires):
+        return _send_text(connection, statement, rows)
     encoder, encode = _encoder(wires, watch)
     with connection.cursor() as cursor:
-        with cursor.copy(statement.encode()) as copy, closing(ahead(_blocks(rows), encode)) as blocks:
+        binary = f"{statement} (format binary)".encode()
+        with cursor.copy(binary) as copy, closing(ahead(_blocks(rows), encode)) as blocks:
             copy.write(encoder.write_header())
             for block in blocks:
                 copy.write(block)
             copy.write(encoder.finish())
         return cursor.rowcount
+
+
+def _send_text(connection: psycopg.Connection[Any], statement: str, rows: pa.Table) -> int:
+    import duckdb
+    import pyarrow as pa
+
+    columns = [_as_text(kind) for kind in rows.schema.types]
+    with duckdb.connect() as encoder, connection.cursor() as cursor:
+        with cursor.copy(statement.encode()) as copy:
+            for block in _blocks(rows):
+                for lines in encode_lines(pa.Table.from_batches([block]), columns, encoder):
+                    copy.write(lines)
+        return cursor.rowcount
+
+
+def _as_text(kind: pa.DataType) -> TextColumn:
+    """How values of an Arrow type are written for COPY in text."""
+    import pyarrow as pa
+
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return TextColumn(type=ColumnType(kind="text"))
+    if pa.types.is_timestamp(kind) and kind.tz is not None:
+        return TextColumn(type=ColumnType(kind="timestamptz"), as_text=True)
+    return TextColumn(type=ColumnType(kind="integer"))
 
 
 def _blocks(rows: pa.Table) -> Iterator[pa.RecordBatch]:

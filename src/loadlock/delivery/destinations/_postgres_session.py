@@ -25,6 +25,7 @@ from loadlock.delivery.destinations._postgres_sieve import PostgresSieve
 from loadlock.delivery.destinations._postgres_types import CatalogTable, Wire, created_type, wire_of
 from loadlock.delivery.destinations._postgres_values import rows_of
 from loadlock.delivery.destinations._postgres_watch import Watch
+from loadlock.delivery.destinations._postgres_written import refuse_unlike
 from loadlock.delivery.destinations._server_rehearsal import ServerRehearsal
 from loadlock.delivery.destinations._server_sieve import Desk
 from loadlock.delivery.destinations._server_target import LOCK_POLL_SECONDS
@@ -164,7 +165,8 @@ class PostgresSession(ServerRehearsal[CatalogTable, "Connection"]):
 
     def _notes(self) -> Iterator[str]:
         way = "through a staging table, published in one transaction" if self._staged else "in one transaction"
-        yield f"binary COPY {way}"
+        written = any(self._found.column(column.name).is_written for column in self._job.columns)
+        yield f"{'COPY in text' if written else 'binary COPY'} {way}"
         yield from self._slow_merge()
 
     def _make_child(self, job: Job, name: TableName, label: str) -> PostgresSession:
@@ -200,7 +202,8 @@ class PostgresSession(ServerRehearsal[CatalogTable, "Connection"]):
         else:
             rows = rows.drop_columns(["_file"])
             self._piece, self._span = rows, self._watch.span(rows)
-        statement = f"copy {table} ({', '.join(map(quote, names))}) from stdin (format binary)"
+        statement = f"copy {table} ({', '.join(map(quote, names))}) from stdin"
+        refuse_unlike(self._connection, [self._found.column(name) for name in names if name != FILE_COLUMN], rows)
         watch = None if self._span is None else self._span.update
         taken = wire.send(self._connection, statement, rows, wires, watch)
         if taken != rows.num_rows:
@@ -315,9 +318,7 @@ class PostgresSession(ServerRehearsal[CatalogTable, "Connection"]):
             for name, kind in zip(rows.column_names, rows.schema.types, strict=True)
         ]
         names = ", ".join(map(quote, rows.column_names))
-        wire.send(
-            self._connection, f"copy {table or self._keys_table} ({names}) from stdin (format binary)", rows, wires
-        )
+        wire.send(self._connection, f"copy {table or self._keys_table} ({names}) from stdin", rows, wires)
 
     # -- taking back --------------------------------------------------------------------------------------------------
 

@@ -92,12 +92,17 @@ class CatalogColumn:
     def _forbids(self) -> str:
         if self.type == "bpchar":
             return "nul trailing_space"
-        return "nul" if self.type in TEXTS or self.is_enum else ""
+        return "nul" if self.type in TEXTS or self.is_enum or self.is_written else ""
 
     def _accepts(self) -> tuple[str, ...] | None:
         if self.type in TEXTS:
             return None
-        return ("text",) if self.is_enum else _ACCEPTS.get(self.type, ())
+        return ("text",) if self.is_enum else _ACCEPTS.get(self.type, ("text",))
+
+    @property
+    def is_written(self) -> bool:
+        """Whether it takes text in the form in which the server shows its values: intervals, arrays, addresses, bytes ..."""
+        return not (self.type in TEXTS or self.is_enum or self.type in _ACCEPTS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,13 +124,16 @@ def compared(column: CatalogColumn, sql: str) -> str:
     """An expression by which two values of a column are told apart exactly as the digest does."""
     if column.type in TEXTS:
         return f'{sql}::text collate "C"'
-    return f"{sql}::text" if column.type in ("json", "xml") else sql
+    return f"{sql}::text" if column.type == "json" or column.is_written else sql
 
 
 def read_sql(column: CatalogColumn, kind: ColumnType, sql: str) -> tuple[str, pa.DataType]:
     """The expression that COPY sends for a column, and the Arrow type its CSV text is read as."""
     import pyarrow as pa
 
+    if column.is_written:
+        # as COPY shows it: a cast shows 10.0.0.1 as 10.0.0.1/32
+        return sql, pa.string()
     if kind.kind in ("text", "json", "uuid"):
         return f"{sql}::text", pa.string()
     if kind.kind == "timestamptz" and column.type == "timestamptz":
@@ -140,19 +148,21 @@ Convert = Callable[["pa.Array"], "pa.Array"]
 
 @dataclass(frozen=True, kw_only=True)
 class Wire:
-    """How a column's values go into binary COPY: converted to `type`, then encoded (`jsonb` with its version byte)."""
+    """How a column's values go into binary COPY: converted to `type`, then encoded (`jsonb` with its version byte).
+    `written` = only COPY in text can send them."""
 
     type: pa.DataType
     convert: Convert
     jsonb: bool = False
+    written: bool = False
 
 
 def wire_of(column: CatalogColumn, kind: ColumnType) -> Wire:
     """The wire format of one delivered column; the contract check has made sure that there is one."""
     import pyarrow as pa
 
-    if column.type in TEXTS or column.is_enum:
-        return Wire(type=pa.string(), convert=_to(pa.string()))
+    if column.type in TEXTS or column.is_enum or column.is_written:
+        return Wire(type=pa.string(), convert=_to(pa.string()), written=column.is_written)
     if column.type == "uuid":
         return Wire(type=pa.binary(16), convert=uuid_bytes)
     if column.type == "numeric":
