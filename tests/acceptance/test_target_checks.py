@@ -191,3 +191,27 @@ def test_of_an_exploded_record_only_the_rows_that_are_rivals_are_rejected(loadlo
         (loadlock.folder / "in.json").write_text(f'[{{"nr": {number}, "items": [{items}]}}]', encoding="utf-8")
         loadlock.json("run", "p.yaml", codes=[code])
     assert ask(base, "select nr, sku from items order by sku") == [(1, "A"), (2, "B"), (2, "C")]
+
+
+def test_of_versions_only_the_current_ones_are_rivals(loadlock: CommandLine, url: str) -> None:
+    way = "mode: scd2, key: [id]"
+    run(loadlock, url, FIRST, way, towns="")
+    run(loadlock, url, HEAD + "1,new@x.org,10,2026-01-01\n", way, towns="")
+    batch = run(loadlock, url, HEAD + "8,ann@x.org,10,\n9,bo@x.org,10,\n", way, 3, towns="")["batch"]
+    assert [(row, value) for row, _, _, value in found(loadlock, batch)] == [(2, "bo@x.org")]
+
+
+def test_versions_that_end_with_this_batch_are_no_rivals(loadlock: CommandLine, base: str) -> None:
+    way = "mode: scd2, key: [id], missing: close, max_delete_percent: 100"
+    run(loadlock, base, FIRST, way, towns="")
+    run(loadlock, base, HEAD + "7,ann@x.org,10,\n", way, towns="")
+    assert ids(base) == [1, 2, 7]
+
+
+def test_rows_that_a_filter_leaves_out_are_not_looked_up_and_free_nothing(loadlock: CommandLine, base: str) -> None:
+    run(loadlock, base, FIRST, "mode: append", towns="")
+    way = "mode: upsert, key: [id], filter: id <> 3 and id <> 2"
+    rows = HEAD + "2,free@x.org,20,\n3,ann@x.org,10,\n4,bo@x.org,10,\n1,moved@x.org,10,\n"
+    batch = run(loadlock, base, rows, way, 3, towns="")["batch"]
+    assert [(row, value) for row, _, _, value in found(loadlock, batch)] == [(3, "bo@x.org")]
+    assert ids(base) == [1, 2]

@@ -22,6 +22,7 @@ from loadlock.ledger.base import RunRecord
 from loadlock.ledger.states import DELIVERED
 from loadlock.model import PartKind, Problem, Severity, WriteMode
 from loadlock.rows import FILE, IDENTITY, ROW, SUB
+from loadlock.types import ColumnType
 from loadlock.workflow.cleaning import QUERY_MEMORY, Cleaned, batch_scope
 from loadlock.workflow.delivering import DeliveryWork, Outcome
 from loadlock.workflow.stale import is_published
@@ -90,8 +91,8 @@ def _said(check: TargetCheck, outcome: Outcome) -> str:
 
 
 def _takes_all(outcome: Outcome) -> bool:
-    """Whether no row of the target remains beside the batch's own."""
-    return outcome.bound.mode.takes_all
+    """Whether no row of the target remains, or remains valid, beside the batch's own."""
+    return outcome.bound.mode.takes_all or outcome.bound.spec.ends_missing
 
 
 def _reads(outcome: Outcome) -> ReadsColumns | None:
@@ -120,8 +121,13 @@ class _Batch:
         names = (*check.columns, *key)
         labels = [*(f"c{n}" for n in range(len(check.columns))), *(f"k{n}" for n in range(len(key)))]
         fields = ", ".join(f"{quote(name)} as {label}" for name, label in zip(names, labels, strict=True))
+        wanted = self._typed(names, names)
+        if validity := self.outcome.bound.spec.validity:
+            wanted.append(DeliveryColumn(name=validity.until, type=ColumnType(kind="timestamptz")))
+            labels.append("until")
+            kept += " where t.until is null"
         return self._found(
-            self.outcome.bound.target, names, names, labels,
+            self.outcome.bound.target, wanted, labels,
             f"select distinct w.* from (select t.* from streamed t {kept}) t"
             f" join (select {', '.join(IDENTITY)}, {fields}, {_shown(check)} as value from rows"
             f" where {_asked(check)}) w on {same}{other}",
@@ -143,7 +149,7 @@ class _Batch:
             f"t.c{n}::{kind} = w.{quote(column)}::{kind}" for n, (column, kind) in enumerate(self._kinds(check))
         )
         return self._found(
-            target, check.columns, check.names, labels,
+            target, self._typed(check.columns, check.names), labels,
             f"select {', '.join(IDENTITY)}, {_shown(check)} as value from rows w anti join ({there}) t on {same}"
             f" where {_asked(check)}",
         )  # fmt: skip
@@ -152,17 +158,18 @@ class _Batch:
         types = dict(self.work.plan.columns)
         return [(name, types[name].duckdb) for name in check.columns]
 
-    def _found(
-        self, target: Target, columns: Sequence[str], names: Sequence[str], labels: Sequence[str], query: str
-    ) -> pa.Table:
-        """The query's rows; `streamed` holds the `names` of the target, typed as our `columns`, under the `labels`."""
+    def _typed(self, columns: Sequence[str], names: Sequence[str]) -> list[DeliveryColumn]:
+        """The `names` of a table, typed as our `columns`."""
+        types = dict(self.work.plan.columns)
+        return [DeliveryColumn(name=name, type=types[own]) for name, own in zip(names, columns, strict=True)]
+
+    def _found(self, target: Target, wanted: Sequence[DeliveryColumn], labels: Sequence[str], query: str) -> pa.Table:
+        """The query's rows; `streamed` holds the wanted columns of the target under the `labels`."""
         import duckdb
         import pyarrow as pa
 
-        reader = None if self._is_absent(target, names) else _reads(self.outcome)
-        types = dict(self.work.plan.columns)
-        wanted = [DeliveryColumn(name=name, type=types[own]) for name, own in zip(names, columns, strict=True)]
-        schema = pa.schema([(label, types[own].arrow()) for label, own in zip(labels, columns, strict=True)])
+        reader = None if self._is_absent(target, [column.name for column in wanted]) else _reads(self.outcome)
+        schema = pa.schema([(label, column.type.arrow()) for label, column in zip(labels, wanted, strict=True)])
 
         def attempt() -> pa.Table:
             faults: list[LoadlockError] = []
