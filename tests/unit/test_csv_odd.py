@@ -102,3 +102,35 @@ def test_names_of_groups_above_the_names_of_columns_are_joined() -> None:
 def test_a_byte_order_mark_that_was_encoded_twice_is_no_part_of_a_name() -> None:
     _, report = read("\u00ef\u00bb\u00bfid,name\n" + rows("{n},A\n"))
     assert (report.header, report.header_found) == (["id", "name"], ["\u00ef\u00bb\u00bfid", "name"])
+
+
+def thorns(*values: str, end: str = "\n") -> str:
+    return "\x14".join(f"þ{value}þ" for value in values) + end
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "utf-16"])
+def test_a_load_file_for_document_review_loses_the_thorns_around_its_values(encoding: str) -> None:
+    lines = [thorns("BEGDOC", "TITLE", "TEXT", end="\r\n")]
+    lines += [thorns(f"A{n}", "" if n % 2 else 'a, "b"', f"þing® {n}", end="\r\n") for n in range(40)]
+    values, report = read("".join(lines).encode(encoding))
+    assert (report.header, values[0], values[1]) == (
+        ["BEGDOC", "TITLE", "TEXT"],
+        ["A0", 'a, "b"', "þing® 0"],
+        ["A1", "", "þing® 1"],
+    )
+    assert report.dialect is not None
+    assert (report.dialect["delimiter"], report.dialect["quote"]) == ("\x14", "þ")
+
+
+def test_an_escaped_delimiter_is_found_where_each_line_with_one_fits_only_so() -> None:
+    values, report = read("id,name,note\n" + rows("{n},Smith\\, John,a\\\\b\n{n},Ann,x\n"))
+    assert values[:2] == [["1", "Smith, John", "a\\b"], ["1", "Ann", "x"]]
+    assert report.dialect is not None
+    assert report.dialect["escape"] == "\\"
+
+
+def test_a_backslash_at_the_end_of_a_path_escapes_nothing() -> None:
+    values, report = read("id,path,note\n" + rows("{n},C:\\tmp\\,x\n{n},\\\\server\\share,y\n"))
+    assert values[:2] == [["1", "C:\\tmp\\", "x"], ["1", "\\\\server\\share", "y"]]
+    assert report.dialect is not None
+    assert report.dialect["escape"] is None

@@ -222,3 +222,33 @@ def test_what_was_written_is_read_back(rows: list[list[str]], pad: Any) -> None:
     wanted = [[cell or None for cell in row] for row in rows if any(row)]
     assert [[row[f"column_{place}"] for place in (1, 2, 3)] for row in read.rows] == wanted
     assert read.rejects == []
+
+
+RULED = """id     name            amount
+-----  --------------  ------
+1      Ann, Smith       12.50
+2      Bob               3.00
+
+id     name            amount
+-----  --------------  ------
+3      Carla  Bruni     7.25
+(3 rows affected)
+"""
+
+
+def test_a_ruler_of_dashes_below_the_header_says_where_columns_are() -> None:
+    source = BytesSource(RULED.encode(), "result.txt")
+    assert choose_format(source, SourceOptions()).name == "fixed"
+    read = Reading(RULED)
+    assert read.values == [
+        {"id": "1", "name": "Ann, Smith", "amount": "12.50"},
+        {"id": "2", "name": "Bob", "amount": "3.00"},
+        {"id": "3", "name": "Carla  Bruni", "amount": "7.25"},
+    ]
+    assert (read.codes, read.rejects[0]["raw"]) == (["field_count"], b"(3 rows affected)")
+    assert read.report.counts["repeated_headers"] == 2
+
+
+def test_dashes_that_are_no_ruler_are_data() -> None:
+    read = Reading("id  name\n1   Ann \n--- ----\n2   Bo  \n", header=1)
+    assert [row["id"] for row in read.values] == ["1", "---", "2"]

@@ -163,4 +163,4 @@ def _quote_reason(entry: Score, pinned: bytes | None) -> str:
 def _escape_reason(entry: Score, pinned: bool | None) -> list[str]:
     if not entry.shape.escape:
         return []
-    return ["escape pinned" if pinned else "backslash escapes quotes: fewer faults than with doubled quotes"]
+    return ["escape pinned" if pinned else "a backslash escapes quotes and delimiters: fewer faults so"]

@@ -14,7 +14,7 @@ from loadlock.intake._csv_pieces import SAMPLE_BYTES
 from loadlock.intake._csv_reader import CsvReader
 from loadlock.intake._csv_spread import Spread
 from loadlock.intake._csv_stream import open_stream
-from loadlock.intake._csv_table import Batch, Layout, TableMaker
+from loadlock.intake._csv_table import Batch, Layout, TableMaker, opened
 from loadlock.intake.base import ByteSource, RawPart, SourceOptions
 from loadlock.intake.dialect import Dialect, find_dialect
 from loadlock.intake.encoding import EncodingFound, detect
@@ -49,6 +49,7 @@ class CsvFile:
             names=tuple(self._naming.names),
             shape=self._dialect.shape,
             encoding=self._stream_encoding,
+            enclosed=self._dialect.enclosed,
         )
         maker = TableMaker(layout)
         empty = (maker.schema.empty_table(), rows.reject_schema().empty_table())
@@ -80,6 +81,8 @@ class CsvFile:
         """Read the header; returns the number of columns, 0 for a file without records."""
         reader = self._reader
         header = reader.open_table()
+        if self._dialect.enclosed:
+            header = [opened(pa.array(names), self._dialect.enclosed).to_pylist() for names in header]
         if header:
             self._header_found = join_header_rows(header) if len(header) > 1 else header[0]
             self._naming = name_columns(self._header_found)

@@ -18,6 +18,8 @@ CELL_RECORDS = 100
 FAULT_RECORDS = 200
 UNQUOTED_SHARE, UNQUOTED_RECORDS = 0.02, 3
 """Quotes that are misplaced in at least so many records may be text in a file without quoting."""
+ESCAPING_LINES, ESCAPING_SHARE = 2, 0.9
+"""Lines with an escaped delimiter from which on escapes are tried, and how many of these must be right then."""
 _NUMBER = re.compile(rb"[-+(]?[^\w\s]{0,3}\s?\d[\d.,' ]*[^\w\s]{0,3}\)?")
 
 
@@ -119,7 +121,18 @@ def _with_escape(pieces: Sequence[bytes], shape: Shape, pinned: bool | None) -> 
         escaped = score_shape(pieces, replace(shape, escape=True))
         if escaped.faulty < score.faulty or escaped.share > score.share:
             return escaped
+    if pinned is None and shape.delimiter and (lines := _escaping(pieces, shape.delimiter)) >= ESCAPING_LINES:
+        escaped = score_shape(pieces, replace(shape, escape=True))
+        # each line with one must be right so and wrong otherwise: a path may end with a backslash, too
+        if escaped.share * escaped.records >= score.share * score.records + ESCAPING_SHARE * lines:
+            return escaped
     return score
+
+
+def _escaping(pieces: Sequence[bytes], delimiter: bytes) -> int:
+    """Number of lines with a delimiter behind a backslash that is not escaped itself."""
+    found = re.compile(rb"(?m)^(?:[^\\\r\n]|\\(?!" + re.escape(delimiter) + rb").)*+\\" + re.escape(delimiter))
+    return sum(len(found.findall(piece)) for piece in pieces)
 
 
 def _uses_apostrophes(pieces: Sequence[bytes], delimiter: bytes) -> bool:

@@ -62,6 +62,8 @@ class Layout:
     shape: Shape
     encoding: str
     """Of the bytes in `Batch.data`."""
+    enclosed: str = ""
+    """A letter around values, to be taken away."""
 
 
 class TableMaker:
@@ -104,6 +106,8 @@ class TableMaker:
             parsed = self._columns_parsed(batch, chosen)
             flags = _flags(len(chosen), by_value)
             columns = [pc.replace_with_mask(old, flags, new) for old, new in zip(parsed, values, strict=True)]
+        if self._layout.enclosed:
+            columns = [opened(column, self._layout.enclosed) for column in columns]
         return pa.table([*columns, *self._provenance(batch, chosen)], schema=self.schema)
 
     def _writes_back(self, batch: Batch) -> bool:
@@ -259,6 +263,13 @@ class TableMaker:
         codes = pa.array([CODES[status] for status, _ in found], pa.string())
         messages = pa.array([_message(status, number, names) for status, number in found], pa.string())
         return codes.take(pa.array(which)), messages.take(pa.array(which))
+
+
+def opened(column: pa.Array, mark: str) -> pa.Array:
+    """The values without the letter on both sides; those without it as they are."""
+    inner = pc.utf8_slice_codeunits(column, 1, -1)
+    around = pc.binary_join_element_wise(mark, inner, mark, "")
+    return pc.if_else(pc.equal(around, column), inner, column)
 
 
 def _row_numbers(batch: Batch) -> Positions:

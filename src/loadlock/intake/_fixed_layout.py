@@ -16,6 +16,7 @@ from loadlock.intake.headers import Naming, name_columns, numbered_columns
 LOOK_LINES = 10_000
 _WIDEST = 10_000
 """Characters of a line that are looked at."""
+_RULER = re.compile(r" *-{2,}(?: +-+)+ *")
 _NUMBER = re.compile(r"[-+]?[\d.,:/ -]*\d[\d.,:/ -]*")
 
 
@@ -33,6 +34,8 @@ class Layout:
     stripped: bool
     """Whether lines come without the spaces at their ends: then a short line lacks only empty values."""
     reasons: list[str]
+    again: frozenset[bytes] = frozenset()
+    """Lines of the header above a ruler, and the ruler: where they come again, as at the top of a page, they are no rows."""
 
 
 def find_layout(lines: Sequence[str], own: FixedOptions, options: SourceOptions, path: str) -> Layout:
@@ -40,7 +43,12 @@ def find_layout(lines: Sequence[str], own: FixedOptions, options: SourceOptions,
     reasons: list[str] = []
     spans = own.spans()
     found = not spans
-    if found:
+    ruler = ruler_in(lines) if found and options.header is None and not own.names else 0
+    if ruler:
+        spans = [match.span() for match in re.finditer(r"-+", lines[ruler])]
+        counted = ", ".join(f"{start + 1}-{end}" for start, end in spans)
+        reasons.append(f"positions: {counted}, by the ruler of dashes below the header")
+    elif found:
         spans = _gaps(lines)
         if options.header != 0 and not own.names:
             spans = _named(spans, lines[0] if lines else "")
@@ -52,7 +60,7 @@ def find_layout(lines: Sequence[str], own: FixedOptions, options: SourceOptions,
         counted = ", ".join(f"{start + 1}-{end}" for start, end in spans)
         reasons.append(f"positions: {counted}; between them {len(lines):,} lines hold spaces")
     cells = [[line[start:end].strip() for start, end in spans] for line in lines[:100]]
-    header = _header(cells, own, options, reasons)
+    header = ruler or _header(cells, own, options, reasons)
     names = list(own.names)
     if own.names and len(names) != len(spans):
         raise SourceError(
@@ -72,10 +80,16 @@ def find_layout(lines: Sequence[str], own: FixedOptions, options: SourceOptions,
         found=found,
         naming=naming,
         header_found=header_found,
-        header=header,
+        header=header + bool(ruler),
         stripped=stripped,
         reasons=reasons,
+        again=frozenset(line.encode() for line in lines[: ruler + 1]) if ruler else frozenset(),
     )
+
+
+def ruler_in(lines: Sequence[str]) -> int:
+    """The number of header lines above a ruler (`-----  ------  ---`), as SQL clients print it; 0 where there is none."""
+    return next((place for place, line in enumerate(lines[:3]) if place and _RULER.fullmatch(line)), 0)
 
 
 def _gaps(lines: Sequence[str]) -> list[tuple[int, int]]:

@@ -129,6 +129,9 @@ class FixedReader:
                 kinds[number] = _BLANK
             elif self._comment and line.startswith(self._comment):
                 kinds[number] = _COMMENT
+            elif line in self._layout.again:
+                kinds[number] = _HEADER
+                self._counts["repeated_headers"] += 1
         self._long_line(lines, kinds, starts)
         self._rows(lines, kinds, starts)
         ends = starts + widths

@@ -19,6 +19,7 @@ from loadlock.intake._csv_torn import Edge
 from loadlock.intake.base import ByteSource, SourceOptions
 from loadlock.intake.decode import codec_name, is_ascii_compatible
 
+_ENCLOSING, _ENCLOSED_DELIMITER = "þ", b"\x14"
 _WORDS = {
     "tab": "\t",
     "comma": ",",
@@ -55,6 +56,8 @@ class Dialect:
     fields: int
     """Usual number of fields."""
     shape: Shape
+    enclosed: str = ""
+    """The letter around each value of a load file for document review (Concordance: `þ`), which is taken away."""
     comment: str = ""
     footer: int = 0
     edges: tuple[Edge, Edge] = (Edge(), Edge())
@@ -72,7 +75,7 @@ class Dialect:
         """As stored in `FileReport.dialect`."""
         return {
             "delimiter": self.delimiter,
-            "quote": self.quote,
+            "quote": self.quote or self.enclosed,
             "escape": self.escape,
             "record_end": self.record_end,
             "header": self.header,
@@ -105,6 +108,9 @@ def _dialect(pieces: Pieces, options: SourceOptions, *, name: str, encoding: str
         pieces, named = without_named_delimiter(pieces)
     if named is not None:
         wanted = replace(wanted, delimiter=named)
+    enclosed = _enclosed(pieces.head, wanted)
+    if enclosed:
+        wanted = replace(wanted, delimiter=_ENCLOSED_DELIMITER, quote=b"")
     choice = choose(pieces.all, wanted)
     shape = choice.best.shape
     place = find_place(pieces.head, choice.best, options, whole=pieces.whole, end=pieces.end)
@@ -114,6 +120,7 @@ def _dialect(pieces: Pieces, options: SourceOptions, *, name: str, encoding: str
         delimiter=shape.delimiter.decode(encoding),
         quote=shape.quote.decode(),
         escape="\\" if shape.escape else None,
+        enclosed=enclosed,
         record_end=choice.shown_end,
         header=place.header,
         preamble=place.preamble,
@@ -130,6 +137,14 @@ def _dialect(pieces: Pieces, options: SourceOptions, *, name: str, encoding: str
             _alternative(entry, encoding) for entry in choice.scores if entry.shape != shape and entry.score > 0
         )[:3],
     )
+
+
+def _enclosed(head: bytes, wanted: Wanted) -> str:
+    """The letter that encloses the values of the first line, where that is told by the delimiter between them."""
+    mark = _ENCLOSING.encode(wanted.encoding, "ignore")
+    delimiter = wanted.delimiter in (None, _ENCLOSED_DELIMITER) and not wanted.quote
+    is_so = delimiter and mark and head.startswith(mark) and mark + _ENCLOSED_DELIMITER + mark in head.splitlines()[0]
+    return _ENCLOSING if is_so else ""
 
 
 def _wanted(options: SourceOptions, name: str, encoding: str) -> Wanted:

@@ -9,6 +9,8 @@ from loadlock.intake._fixed_options import FixedOptions
 from loadlock.intake.base import ByteSource, ReadResult, SourceOptions
 
 _MARKS = re.compile(rb"[,;|\t{}<>\"]")
+_RULER = re.compile(rb"\n *-{2,}(?: +-+)+ *(?:\n|\Z)")
+"""Dashes below a header, as SQL clients print them."""
 _GAPS = re.compile(rb"\S {2,}\S")
 
 
@@ -31,6 +33,8 @@ class FixedFormat:
             lines = lines[:-1]
         if name.lower().endswith(self.extensions):
             return 0.95 if lines and b"\0" not in head[:65536] else 0.0
+        if _RULER.search(b"\n".join(lines[:3])) and b"\0" not in head[:65536]:
+            return 0.97
         if len(lines) < 2 or any(_MARKS.search(line) for line in lines) or b"\0" in head[:65536]:
             return 0.0
         gaps = sum(bool(_GAPS.search(line)) for line in lines) / len(lines)
