@@ -3,11 +3,16 @@
 The servers start when the first test asks for one. `LOADLOCK_TEST_POSTGRES`, `LOADLOCK_TEST_MYSQL` and
 `LOADLOCK_TEST_MYSQL_LTS` name others. Where none can be had the test is skipped, and with `CI` set it fails, but for MySQL's
 own server, which is fetched over the network.
+
+The tests' folders are in memory where there is room (`--basetemp` and `PYTEST_DEBUG_TEMPROOT` name another place): no test is
+about a disk that loses power, and a load waits for a disk a dozen times.
 """
 
 from __future__ import annotations
 
 import os
+import re
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +22,9 @@ from loadlock.testing.command import CommandLine
 from loadlock.testing.databases import fresh_mysql, fresh_postgres
 from loadlock.testing.servers import MissingServerError, Server, start_mariadb, start_mysql, start_postgres
 
+MEMORY = Path("/dev/shm")
+_FREE_BYTES, _AVAILABLE_BYTES = 4 << 30, 8 << 30
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--full-faults`: each way to go wrong at each request to a sheet, and the long forms of bad input (an hour)."""
@@ -24,6 +32,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--live", action="store_true", help="ask the real Google Sheets; see tests/contract/test_sheets_service.py"
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Temporary folders in memory."""
+    if config.option.basetemp is None and _memory_has_room():
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+def _memory_has_room() -> bool:
+    """Room for folders, and memory left for what is tested."""
+    if not os.access(MEMORY, os.W_OK | os.X_OK):
+        return False
+    available = re.search(r"MemAvailable: *(\d+) kB", Path("/proc/meminfo").read_text(encoding="ascii"))
+    enough = available is not None and int(available[1]) << 10 >= _AVAILABLE_BYTES
+    return enough and shutil.disk_usage(MEMORY).free >= _FREE_BYTES
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow tests first, in their random order: none of them is left to one process at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture

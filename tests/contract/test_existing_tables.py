@@ -99,8 +99,8 @@ class Base:
         target = Target(url=url, table="people")
         self.case = Case(destination=destination_for(url)(), target=target, count=lambda: None)
 
-    def ask(self, sql: str) -> list[tuple[Any, ...]]:
-        return ask(self.url, sql)
+    def ask(self, *statements: str) -> list[tuple[Any, ...]]:
+        return ask(self.url, *statements)
 
     def make(self, mode: WriteMode) -> None:
         """The tables anew, for a mode."""
@@ -108,7 +108,7 @@ class Base:
         if mode == WriteMode.SCD2:
             versions = f" valid_from {words.moment} not null, valid_to {words.moment} null,"
             key += ", valid_from"
-        for sql in (
+        self.ask(
             "drop view if exists cheap",
             "drop table if exists people",
             "drop table if exists shops",
@@ -124,8 +124,7 @@ class Base:
             ),
             *words.after,
             "create view cheap as select id, twice from people where price < 100",
-        ):
-            self.ask(sql)
+        )
 
     def job(self, mode: WriteMode, run: str) -> Job:
         key = "shop" if mode == WriteMode.DELETE_INSERT else "id"

@@ -67,13 +67,13 @@ def quick() -> RetryPolicy:
 @pytest.mark.parametrize("mode", [WriteMode.APPEND, WriteMode.REPLACE, WriteMode.UPSERT])
 def test_refused_rows_are_found_and_the_rest_goes_on(base: Base, mode: WriteMode) -> None:
     base.sql("create table t (id bigint primary key, name text check (name <> 'bad'), score numeric(10,2))")
-    rows = [person(number, "bad" if number % 500 == 7 else "ok") for number in range(3000)]
-    delivery, receipt = base.load(base.job(PEOPLE, mode), [part(PEOPLE, rows)], chunk_rows=1000)
-    assert [row.row - 1 for row in delivery.refused] == [7, 507, 1007, 1507, 2007, 2507]
+    rows = [person(number, "bad" if number in (7, 507, 508) else "ok") for number in range(900)]
+    delivery, receipt = base.load(base.job(PEOPLE, mode), [part(PEOPLE, rows)], chunk_rows=300)
+    assert [row.row - 1 for row in delivery.refused] == [7, 507, 508]
     problem = delivery.refused[0].problem
     assert (problem.code, "t_name_check" in problem.message, "23514" in problem.message) == ("refused", True, True)
-    assert (receipt.inserted, receipt.equal, receipt.rejected) == (2994, True, 6)
-    assert base.sql("select count(*) from t") == [(2994,)]
+    assert (receipt.inserted, receipt.equal, receipt.rejected) == (897, True, 3)
+    assert base.sql("select count(*) from t") == [(897,)]
 
 
 @pytest.mark.parametrize("mode", [WriteMode.APPEND, WriteMode.UPSERT])

@@ -62,26 +62,36 @@ def connect_mysql(url: str) -> pymysql.connections.Connection[pymysql.cursors.Cu
     )
 
 
-def ask(url: str, sql: str) -> list[tuple[Any, ...]]:
-    """The rows of one statement by others (none for one without rows), on a connection of its own; for any SQL destination."""
+def ask(url: str, *statements: str) -> list[tuple[Any, ...]]:
+    """Run statements by others on one connection of their own, for any SQL destination; the rows of the last one (none for
+    one without rows)."""
     kind, path = url.partition(":")[0], url.partition(":///")[2]
+    rows: list[tuple[Any, ...]] = []
     if kind == "duckdb":
         import duckdb
 
         with duckdb.connect(path) as base:
-            return [tuple(row) for row in base.execute(sql).fetchall()]
+            for sql in statements:
+                rows = [tuple(row) for row in base.execute(sql).fetchall()]
+        return rows
     if kind == "sqlite":
         with closing(sqlite3.connect(path, isolation_level=None)) as file:
-            return file.execute(sql).fetchall()
+            for sql in statements:
+                rows = file.execute(sql).fetchall()
+        return rows
     if kind in ("mysql", "mariadb"):
         with closing(connect_mysql(url)) as link, link.cursor() as cursor:
-            cursor.execute(sql)
-            return [tuple(row) for row in cursor.fetchall()]
+            for sql in statements:
+                cursor.execute(sql)
+                rows = [tuple(row) for row in cursor.fetchall()]
+        return rows
     import psycopg
 
     with psycopg.connect(url, autocommit=True) as server:
-        found = server.execute(sql.encode())
-        return [] if found.description is None else found.fetchall()
+        for sql in statements:
+            found = server.execute(sql.encode())
+            rows = [] if found.description is None else found.fetchall()
+    return rows
 
 
 def _name() -> str:

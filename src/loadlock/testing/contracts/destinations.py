@@ -220,16 +220,16 @@ class DestinationContract(WriteModeContract):
         self._need(case, mode)
         check = "name varchar(20) check (name <> 'bad')"
         case.execute(f"create table {case.target.table} (id bigint primary key, {check}, score decimal(10,2))")
-        rows = [person(number, "bad" if number % 500 == 7 else "ok") for number in range(3000)]
-        with Delivery(case.destination, job(case, PEOPLE, mode), chunk_rows=1000) as delivery:
+        rows = [person(number, "bad" if number in (7, 507, 508) else "ok") for number in range(900)]
+        with Delivery(case.destination, job(case, PEOPLE, mode), chunk_rows=300) as delivery:
             delivery.open()
             delivery.load([(1, part(PEOPLE, rows))], ignore)
             delivery.publish()
             receipt = delivery.verify()
-        assert [row.row - 1 for row in delivery.refused] == [7, 507, 1007, 1507, 2007, 2507]
+        assert [row.row - 1 for row in delivery.refused] == [7, 507, 508]
         assert {row.problem.code for row in delivery.refused} == {"refused"}
-        assert (receipt.inserted, receipt.equal, receipt.rejected) == (2994, True, 6)
-        assert case.count() == 2994
+        assert (receipt.inserted, receipt.equal, receipt.rejected) == (897, True, 3)
+        assert case.count() == 897
 
     @pytest.mark.parametrize("change", ["update {} set name = 'o' where id = 2", "delete from {} where id = 2"])
     def test_one_change_by_others_makes_the_read_back_unequal(self, case: Case, change: str) -> None:
