@@ -246,6 +246,18 @@ def test_resuming_a_run_that_came_to_its_end_does_nothing(loadlock: CommandLine)
     assert len(plain.rows()) == document["balance"]["inserted"]
 
 
+@pytest.mark.parametrize("again", ["resume", "run"])
+def test_a_run_killed_behind_its_last_record_leaves_nothing_beside_its_file(again: str, loadlock: CommandLine) -> None:
+    plain = Place("out.ndjson", table=False, rows=list, create=lambda: None)
+    prepare(loadlock, plain)
+    assert loadlock("run", "orders.yaml", fault="end.recorded=kill").code == -signal.SIGKILL
+    left = loadlock.folder / ".out.ndjson.loadlock-done"
+    assert left.exists()
+    words = ["run", "orders.yaml"] if again == "run" else ["resume", str(only_run(loadlock)["run"])]
+    assert loadlock.json(*words)["noop"] is True
+    assert not left.exists()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kept", [True, False])
 def test_a_source_that_changed_after_the_kill_is_read_from_the_kept_bytes_or_refused(

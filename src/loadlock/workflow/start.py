@@ -5,14 +5,14 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from loadlock.engines.base import Engine
 from loadlock.engines.local import LocalEngine
-from loadlock.errors import UsageError
+from loadlock.errors import LoadlockError, UsageError
 from loadlock.faults import point
 from loadlock.intake.base import ByteSource
 from loadlock.intake.files import Keep, Patience
@@ -101,6 +101,7 @@ def run_pipeline(pipeline: Pipeline, options: Options, *, path: str | None = Non
         received = receive(workspace.ledger, pipeline, wish, keep)
         if received.noop is not None:
             keep.discard(cached=pipeline.source.keep)
+            _settle(bound, received.noop.run)
             return RunResult(document=noop_document(whole_run(workspace, received.noop)), workspace=workspace.root)
         assert received.batch is not None
         batch = received.batch.batch
@@ -155,6 +156,8 @@ def resume(run: str, options: Options, *, to: str | None = None) -> RunResult:
     with Workspace.open(root, create=False) as workspace:
         record = whole_run(workspace, workspace.ledger.find_run(run))
         if record.status in ENDED:
+            with suppress(LoadlockError):  # an address that needs a secret is none of a file
+                _settle(bind_destinations(pipeline_of(record, to=to), environment=options.environment), record.run)
             return RunResult(document=noop_document(record), workspace=workspace.root)
         pipeline = pipeline_of(record, to=to)
         bound = bind_destinations(pipeline, environment=options.environment)
@@ -299,10 +302,15 @@ def go(
         Later(partial(warm, task.bound, report=task.settings.report))
         runner = Planner if options.plan else Replayer if is_replay(record) else Runner
         document = runner(task, options.progress).go()
-    for target in all_targets(task.bound):
-        if (settled := getattr(target.destination, "settled", None)) is not None:
-            settled(target.target, record.run)
+    _settle(task.bound, record.run)
     return RunResult(document=document, workspace=workspace.root)
+
+
+def _settle(bound: Sequence[BoundDestination], run: str) -> None:
+    """The run's end is in the ledger: tell the destinations that keep a record of its publish until then."""
+    for target in all_targets(bound):
+        if (settled := getattr(target.destination, "settled", None)) is not None:
+            settled(target.target, run)
 
 
 @contextmanager
