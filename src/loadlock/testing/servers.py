@@ -20,6 +20,7 @@ from pathlib import Path
 from loadlock.errors import LoadlockError
 
 START_SECONDS = 60
+_NO_SYNC = {"innodb-flush-method": "nosync"}
 _POSTGRES_FOLDERS = ("/usr/lib/postgresql", "/usr/pgsql", "/opt/homebrew/opt/postgresql/bin")
 
 
@@ -117,10 +118,10 @@ def start_mariadb(*, durable: bool = False, settings: dict[str, str] | None = No
         "tmpdir": str(folder),  # a server that starts deletes what looks like its own in a shared one
         "innodb-buffer-pool-size": "1G" if durable else "64M",
         "innodb-flush-log-at-trx-commit": "1" if durable else "0",
-        **({} if durable else {"innodb-flush-method": "nosync", "innodb-doublewrite": "0", "sync-frm": "0"}),
+        **({} if durable else {**_NO_SYNC, "innodb-doublewrite": "0", "sync-frm": "0"}),
         **(settings or {}),
     }
-    options = [f"--{name}={value}" for name, value in chosen.items()]
+    options = _words(chosen)
     prefix = _as_user("mysql", signal.SIGTERM)
     command = [*prefix, server, "--no-defaults", f"--datadir={data}", *options]
     return _start(command, folder, f"mysql://root@127.0.0.1:{port}/mysql", port, signal.SIGTERM)
@@ -141,7 +142,7 @@ def start_mysql(*, durable: bool = False, settings: dict[str, str] | None = None
     folder = _folder("loadlock-mysql-", "nobody")
     prefix = _as_user("nobody", signal.SIGTERM)
     base = [*prefix, *program.command, "--no-defaults", *program.options, f"--datadir={folder / 'data'}"]
-    _run([*base, "--initialize-insecure", f"--log-error={folder / 'init.log'}"], folder)
+    _run([*base, "--initialize-insecure", *_words(_NO_SYNC), f"--log-error={folder / 'init.log'}"], folder)
     port = _free_port()
     chosen = {
         "port": str(port),
@@ -154,10 +155,15 @@ def start_mysql(*, durable: bool = False, settings: dict[str, str] | None = None
         "innodb-buffer-pool-size": "1G" if durable else "128M",
         "innodb-flush-log-at-trx-commit": "1" if durable else "0",
         "secure-file-priv": "",
+        **({} if durable else _NO_SYNC),
         **(settings or {}),
     }
-    command = [*base, *(f"--{name}={value}" for name, value in chosen.items())]
+    command = [*base, *_words(chosen)]
     return _start(command, folder, f"mysql://root@127.0.0.1:{port}/mysql", port, signal.SIGTERM)
+
+
+def _words(options: dict[str, str]) -> list[str]:
+    return [f"--{name}={value}" for name, value in options.items()]
 
 
 def _postgres_programs() -> Path:
