@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= demo-out
 
-.PHONY: fuzz demo test check bench format docs clean setup servers faults soak dirt bench-intake encodings places corpora guesses bench-kernel bench-refused bench-rerun sheets-faults sheets-size
+.PHONY: fuzz demo test check bench format docs clean setup servers faults soak dirt bench-intake encodings places provenance corpora guesses bench-kernel bench-refused bench-rerun sheets-faults sheets-size
 
 setup: $(VENV)/.ready
 
@@ -62,6 +62,9 @@ bench-json: setup
 
 places: setup
 	$(BIN)/python tools/places.py
+
+provenance: setup
+	$(BIN)/python -m loadlock.testing.provenance
 
 encodings: setup
 	$(BIN)/python -m loadlock.testing.encoding_trial --seeds 2 4 --out docs/encodings.md

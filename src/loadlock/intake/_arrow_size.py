@@ -22,6 +22,9 @@ def text_bytes(values: pa.Array) -> int:
         return text_bytes(values.storage)
     if pt.is_dictionary(kind):
         return _referred(values)
+    if pt.is_nested(kind) or pt.is_run_end_encoded(kind):
+        # offsets outside of what they point to must not be followed: that would end the process
+        values.validate(full=True)
     if pt.is_run_end_encoded(kind):
         return _runs(values)
     if pt.is_string_view(kind) or pt.is_binary_view(kind):
@@ -43,6 +46,7 @@ def _referred(values: pa.DictionaryArray) -> int:
     if not pt.is_nested(values.type.value_type) or not len(values):
         return 0
     values.indices.validate(full=True)
+    values.dictionary.validate(full=True)
     own = values.dictionary if len(values) > 1 else values.dictionary.take(values.indices)
     return int(len(values) * max(own.nbytes, text_bytes(own)))
 
