@@ -25,7 +25,7 @@ from loadlock.delivery.base import Destination, Foreseen, Job, Opened, Published
 from loadlock.delivery.chunks import CHUNK_ROWS, Piece, cut, name_chunk
 from loadlock.delivery.digests import Digests
 from loadlock.delivery.fit import check_settings, misfits
-from loadlock.delivery.refusals import RefusedRow, text_of
+from loadlock.delivery.refusals import RefusedRow, publish_hint, text_of
 from loadlock.delivery.retry import LostTransactionError, RetryPolicy
 from loadlock.delivery.sifting import Sifter
 from loadlock.digest import MODULUS, to_hex
@@ -184,7 +184,7 @@ class Delivery:
         except RowsRefusedError as error:
             raise RefusedError(
                 f"the publish was refused, nothing was published: {error}",
-                hint="The rows contradict rows that are in the table; see the constraint named.",
+                hint=publish_hint(error.refusal),
             ) from error
         return self.published
 

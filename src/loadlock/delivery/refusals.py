@@ -5,11 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from loadlock.errors import RowsRefusedError
+from loadlock.errors import Refusal, RowsRefusedError
 from loadlock.model import Problem
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+CLASH_HINT = (
+    "A value of the batch stands in the table in a row of another key. With `unique: {against: target}` at that column (of"
+    " several columns: under `checks:`) such rows become rejects, and the others are delivered."
+)
+_CLASHES = frozenset({"23505", "1062", "1169", "SQLITE_CONSTRAINT_UNIQUE"})
+"""What servers call a value that stands twice in a unique index."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +42,15 @@ def text_of(value: pa.ChunkedArray) -> str | None:
 
     found: str | None = value.cast(pa.string())[0].as_py()
     return found
+
+
+def publish_hint(refusal: Refusal) -> str:
+    """What to do when a publish was refused."""
+    return (
+        CLASH_HINT
+        if refusal.code in _CLASHES
+        else "The rows contradict rows that are in the table; see the constraint named."
+    )
 
 
 def problem_of(error: RowsRefusedError) -> Problem:

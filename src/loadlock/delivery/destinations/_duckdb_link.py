@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 
 from loadlock.delivery.destinations._local import POLL_SECONDS, check_folder
+from loadlock.delivery.refusals import CLASH_HINT
 from loadlock.errors import LockedError, RefusedError, UnavailableError
 
 MEMORY_LIMIT = "200MB"
@@ -105,6 +106,9 @@ def mapped(label: str) -> Iterator[None]:
         raise RefusedError(
             f"{label}: out of memory: {_first_line(error)}", hint="Raise the destination's option memory_limit."
         ) from error
+    except duckdb.ConstraintException as error:
+        hint = CLASH_HINT if "Duplicate key" in str(error) else None
+        raise RefusedError(f"{label}: {_first_line(error)}", hint=hint) from error
     except duckdb.Error as error:
         raise RefusedError(f"{label}: {_first_line(error)}") from error
 
