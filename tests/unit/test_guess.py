@@ -220,3 +220,10 @@ def test_no_name_or_value_can_break_out_of_its_place(evil: str) -> None:
     assert (pipeline.name, pipeline.source.files) == (evil, (evil,))
     assert pipeline.columns is not None
     assert (pipeline.columns[0].source or (pipeline.columns[0].name,)) == (evil,)
+
+
+def test_a_running_index_is_a_key_and_a_telephone_number_is_none() -> None:
+    rows = [[str(n), str(2050000000 + 7919 * n)] for n in range(1, 60)]
+    proposal = propose(profile([table_of(["index", "phone_number"], rows)]), name="p", files=["f"])
+    assert [column.unique for column in proposal.columns] == [True, False]
+    assert "index can be a key" in proposal.notes[-1]

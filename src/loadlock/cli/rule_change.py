@@ -80,8 +80,8 @@ def _notes(document: Mapping[str, Any]) -> list[str]:
     notes = [f"{decision['column']}: {decision['reason']}" for decision in document["decisions"]]
     if document["withdrawn"]:
         notes.append(
-            f"{document['withdrawn']:,} rows that were clean would be so no more: replace takes them out of the destination,"
-            " upsert leaves them as they are there"
+            f"{document['withdrawn']:,} rows that were clean would be so no more: a rerun takes them out of the destination"
+            " (in upsert those that this batch put there and nobody has changed since)"
         )
     if document["refused_by_destination"]:
         notes.append(

@@ -72,10 +72,15 @@ def _masked(name: str, column: ColumnProfile, found: Extras) -> Extras:
         what = {"email": "e-mail addresses", "phone": "telephone numbers", "iban": "bank accounts"}[sure]
         said = f"personal data ({what}): mask hides the values in previews, reports and logs"
         return Extras(**{**vars(found), "mask": True, "reasons": (*found.reasons, said)})
-    if _PERSONAL.search(name) and column.values:
+    if is_personal(name) and column.values:
         said = "by its name perhaps personal data: mask: true would hide the values in previews, reports and logs"
         return Extras(**{**vars(found), "reasons": (*found.reasons, said)})
     return found
+
+
+def is_personal(name: str) -> bool:
+    """Whether a column's name speaks for personal data: such a column is no key, however different its values are."""
+    return _PERSONAL.search(name) is not None
 
 
 def _list(column: ColumnProfile, kept_words: Mapping[str, int]) -> Extras | None:

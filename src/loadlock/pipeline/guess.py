@@ -10,7 +10,7 @@ from typing import Any
 
 from loadlock.cleanup.profile import ColumnProfile, Profile, merged
 from loadlock.model import FileReport
-from loadlock.pipeline._guess_checks import Extras, extras_of
+from loadlock.pipeline._guess_checks import Extras, extras_of, is_personal
 from loadlock.pipeline._guess_types import Verdict, judge, shown, values
 
 MOST_REJECTS = 0.04
@@ -30,7 +30,7 @@ _REASON_WORDS = {
 _HOW = {"utf8": "all bytes are valid UTF-8", "bom": "a byte-order mark", "nul_pattern": "the places of NUL bytes"}
 _NOT_WORD = re.compile(r"[^a-z0-9]+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_KEY_NAME = re.compile(r"(?:^|_)(?:id|key|code|no|nr|number|uuid|guid)$")
+_KEY_NAME = re.compile(r"(?:^|_)(?:id|key|code|no|nr|number|uuid|guid|index)$")
 _LETTERS = str.maketrans({"ß": "ss", "ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ø": "o", "ł": "l",
                           "æ": "ae", "Ø": "O", "Ł": "L", "Æ": "Ae", "%": " percent ", "#": " number "})  # fmt: skip
 _MENDED = (
@@ -166,7 +166,8 @@ def _column(name: str, group: list[ColumnProfile], profile: Profile) -> Proposed
     verdict = judge(column)
     complete = column.values == profile.rows and column.values > 1
     typed = verdict.type in ("text", "integer", "uuid")
-    is_key = complete and bool(column.unique) and typed and _KEY_NAME.search(name) is not None
+    named = _KEY_NAME.search(name) is not None and not is_personal(name)
+    is_key = complete and bool(column.unique) and typed and named
     proposed = _with_rules(name, tuple(one.name for one in group), column, verdict, is_key=is_key)
     reasons = _more_reasons(name, column, group, profile)
     if is_key:

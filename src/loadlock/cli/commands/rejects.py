@@ -9,6 +9,8 @@ import click
 
 from loadlock.cli.common import looks, print_json, print_table, reject_filters
 
+_KINDS = 8
+
 
 @click.command()
 @click.argument("batch")
@@ -49,16 +51,31 @@ def command(
             print_json(list(rejects(space, batch, reject_filter(**wanted, limit=limit))))
             return 0
         shown = 20 if limit is None else limit
-        found = shown_rejects(space, batch, reject_filter(**wanted, limit=shown + 1))
-        rows = list(itertools.islice(found, shown + 1))
+        rows = list(itertools.islice(shown_rejects(space, batch, reject_filter(**wanted, limit=shown + 1)), shown + 1))
+        kinds = [] if rows else count_rejects(space, batch, reject_filter())
+    if not rows:
+        click.echo(_nothing(kinds), err=True)
+        return 0
     headers = ("file", "row", "line", "stage", "state", "problems", "raw")
     print_table(
         headers,
         ([*(row[name] for name in headers[:5]), _why(row), _raw(row)] for row in rows[:shown]),
     )
     if len(rows) > shown:
-        click.echo(f"... more; --limit, --json or --export show them (first {shown} here)", err=True)
+        said = f"... the first {shown:,}; --limit shows more, --json or --export all, --count how many there are"
+        click.echo(said, err=True)
     return 0
+
+
+def _nothing(kinds: list[dict[str, Any]]) -> str:
+    """What is said where no reject is shown; `kinds`: those that the batch has."""
+    if not kinds:
+        return "no rejects (--state resolved shows those that were delivered since)"
+    listed = ", ".join(
+        f"{' '.join(filter(None, (kind['code'], kind['column'])))} {kind['state']} {kind['rejects']:,}"
+        for kind in kinds[:_KINDS]
+    )
+    return f"no reject is like that; there are: {listed}{' ...' if len(kinds) > _KINDS else ''}"
 
 
 def _print_counts(counts: list[dict[str, Any]], *, as_json: bool) -> int:
