@@ -16,6 +16,11 @@ CLASH_HINT = (
     "A value of the batch stands in the table in a row of another key. With `unique: {against: target}` at that column (of"
     " several columns: under `checks:`) such rows become rejects, and the others are delivered."
 )
+_ORPHAN_HINT = (
+    "A row of the batch refers to one that is not there. With `references: {table: ..., column: ...}` at that column such rows"
+    " become rejects, and the others are delivered."
+)
+_ORPHANS = frozenset({"23503", "1216", "1452", "SQLITE_CONSTRAINT_FOREIGNKEY"})
 _CLASHES = frozenset({"23505", "1062", "1169", "SQLITE_CONSTRAINT_UNIQUE"})
 """What servers call a value that stands twice in a unique index."""
 
@@ -46,11 +51,11 @@ def text_of(value: pa.ChunkedArray) -> str | None:
 
 def publish_hint(refusal: Refusal) -> str:
     """What to do when a publish was refused."""
-    return (
-        CLASH_HINT
-        if refusal.code in _CLASHES
-        else "The rows contradict rows that are in the table; see the constraint named."
-    )
+    if refusal.code in _CLASHES:
+        return CLASH_HINT
+    if refusal.code in _ORPHANS:
+        return _ORPHAN_HINT
+    return "The rows contradict rows that are in the table; see the constraint named."
 
 
 def problem_of(error: RowsRefusedError) -> Problem:

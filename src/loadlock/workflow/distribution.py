@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 STATE = "spread"
 """Key of a run's state: column → its spread."""
 _FREQUENT = 200
+_LONGEST = 64
+"""Characters of a value that is written down as it is, of longer ones a hash."""
 _PARTS = 20
 _ORDERED = frozenset({"integer", "decimal", "float", "date", "timestamp", "timestamptz", "time"})
 Spread = dict[str, Any]
@@ -66,7 +68,8 @@ class Spreads:
 
     def _frequent(self, column: str) -> dict[str, float]:
         name = f"{quote(column)}::varchar"
-        shown = f"md5({name})" if column in self._masked else name
+        is_hashed = "true" if column in self._masked else f"length({name}) > {_LONGEST}"
+        shown = f"case when {is_hashed} then md5({name}) else {name} end"
         found = self._connection.execute(
             f"select value, n / sum(n) over () from (select {shown} as value, count(*) as n from rows"
             f" where {quote(column)} is not null group by 1) order by n desc, 1 limit {_FREQUENT}"
