@@ -103,6 +103,21 @@ def test_rows_of_every_broken_constraint_become_rejects(case: tuple[str, Case], 
     assert found - {100000} == set(range(ROWS)) - wanted
 
 
+def test_rows_may_point_to_others_of_the_same_batch(case: tuple[str, Case]) -> None:
+    server, place = case
+    if server != "postgres":
+        pytest.skip("InnoDB looks at each row as it is inserted; the publish is refused as a whole")
+    execute(place, "create table t (id int primary key, boss int, foreign key (boss) references t (id))")
+    given = columns("id:integer", "boss:integer", key=("id",))
+    rows = [(number, number + 1 if number < 149 else None) for number in range(150)]
+    with Delivery(place.destination, job(place, given, WriteMode.UPSERT), chunk_rows=50) as delivery:
+        delivery.open()
+        delivery.load([(1, part(given, rows, first_row=0))], ignore)
+        delivery.publish()
+        receipt = delivery.verify()
+    assert (delivery.refused, receipt.inserted, receipt.equal) == ([], 150, True)
+
+
 def test_rows_that_are_refused_by_a_trigger_alone_are_found_too(case: tuple[str, Case]) -> None:
     server, place = case
     execute(place, "create table t (id int, n int)")

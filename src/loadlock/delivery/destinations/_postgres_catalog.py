@@ -41,7 +41,8 @@ from pg_index i where i.indrelid = $1::oid and i.indisunique and i.indpred is nu
 """
 _FOREIGN_KEYS = """
 select quote_ident(conname), pg_get_constraintdef(oid), has_table_privilege(confrelid, 'REFERENCES')
-from pg_constraint where conrelid = $1::oid and contype = 'f' and confrelid is distinct from $2::oid order by conname
+from pg_constraint where conrelid = $1::oid and contype = 'f' and confrelid is distinct from $2::oid
+    and confrelid <> conrelid order by conname
 """
 
 
@@ -145,8 +146,8 @@ def create_staging(
     """An empty table like the target, with its checks, foreign keys and unique columns, so that rows are refused while they
     are loaded. The job's own key is looked at before the publish: an index on it costs more than that.
 
-    Foreign keys to `parent` are left out: its rows come in the publishing transaction. Unlogged: it is as fast as a load can
-    be, and empty after a crash of the server (the receipts then say so).
+    Foreign keys to `parent` and to the target itself are left out: their rows come in the publishing transaction. Unlogged: it is
+    as fast as a load can be, and empty after a crash of the server (the receipts then say so).
     """
     to, like = staging.sql(quote), target.sql(quote)
     delivered = {column.name for column in job.columns} | (set(LINEAGE) if job.lineage else set())
