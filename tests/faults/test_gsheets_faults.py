@@ -41,14 +41,15 @@ def emulator() -> Iterator[SheetsEmulator]:
 def test_any_request_may_go_wrong(
     emulator: SheetsEmulator, tmp_path: Path, act: Act, request: pytest.FixtureRequest
 ) -> None:
-    count = trials.requests_of(emulator, tmp_path, act)
+    requests = trials.requests_of(emulator, tmp_path, act)
+    count = len(requests)
     full = request.config.getoption("--full-faults")
     ways = tuple(trials.WAYS) if full else WORST
     thin = 2 if act.books == 1 else 6
     chosen = [
         (way, place)
         for number, way in enumerate(ways)
-        for place in trials.places(count, way)
+        for place in trials.places(requests, way)
         if full or place % (thin * len(ways)) == number + len(ways) * (ACTS.index(act) % thin)
     ]
     assert count >= 6

@@ -30,13 +30,13 @@ def main(acts: Sequence[str], ways: Sequence[str], results: Path | None, page: P
     """Let every request go wrong in every way. Ends with 1 where a trial went wrong."""
     with tempfile.TemporaryDirectory(prefix="loadlock-sheets-") as name, emulator() as service:
         folder = Path(name)
-        counts = {act.name: requests_of(service, folder, act) for act in ACTS}
+        requests = {act.name: requests_of(service, folder, act) for act in ACTS}
         trials = _kept(results)
         known = {(one.act, one.way) for one in trials}
         for act, way in chosen(acts, ways):
             if (act.name, way) in known:
                 continue
-            found = [trial(service, folder, act, way, place) for place in places(counts[act.name], way)]
+            found = [trial(service, folder, act, way, place) for place in places(requests[act.name], way)]
             trials += found
             _keep(found, results)
             wrong = [one for one in found if one.faults]
@@ -44,6 +44,7 @@ def main(acts: Sequence[str], ways: Sequence[str], results: Path | None, page: P
             for one in wrong[:5]:
                 click.echo(f"  request {one.place}: {'; '.join(one.faults)}")
         samples, torn = control(service, folder)
+    counts = {name: len(found) for name, found in requests.items()}
     text = section(trials, counts, (samples, torn))
     click.echo(text)
     if page is not None:
@@ -75,7 +76,7 @@ def section(trials: Sequence[Trial], counts: dict[str, int], control: tuple[int,
         f"| --- |{' --- |' * len(acts)}",
     ]
     for way in ways:
-        cells = (f"{wrong[act, way]} of {done[act, way]}" for act in acts)
+        cells = (f"{wrong[act, way]} of {done[act, way]}" if done[act, way] else "" for act in acts)
         lines.append(f"| {way} | {' | '.join(cells)} |")
     faults, samples, torn = len(trials), sum(one.samples for one in trials), sum(one.torn for one in trials)
     told = (

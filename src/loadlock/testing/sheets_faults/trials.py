@@ -69,17 +69,17 @@ def emulator() -> Iterator[SheetsEmulator]:
         wire.LONGEST_PAUSE_SECONDS, wire.TIMEOUT_SECONDS = kept
 
 
-def requests_of(service: SheetsEmulator, folder: Path, act: Act) -> int:
-    """Requests of an undisturbed act, tokens left out."""
+def requests_of(service: SheetsEmulator, folder: Path, act: Act) -> list[str]:
+    """The requests of an undisturbed act, tokens left out: which spreadsheet each went to."""
     desk = Desk(service, folder, act)
     before = len(service.log)
     desk.act_once()
-    return sum(entry.method != "token" for entry in service.log[before:])
+    return [entry.spreadsheet_id for entry in service.log[before:] if entry.method != "token"]
 
 
-def places(count: int, way: str, step: int = 1) -> range:
+def places(requests: Sequence[str], way: str) -> list[int]:
     """The requests at which this can go wrong: a spreadsheet that was never seen and is not found does not exist."""
-    return range(1 if way.startswith("404") else 0, count, step)
+    return [at for at, sheet in enumerate(requests) if not way.startswith("404") or sheet in requests[:at]]
 
 
 def trial(service: SheetsEmulator, folder: Path, act: Act, way: str, place: int) -> Trial:
