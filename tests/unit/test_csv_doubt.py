@@ -190,3 +190,13 @@ def test_json_lines_named_csv_are_json_lines_also_where_one_is_broken() -> None:
     assert choose_format(source, SourceOptions()).name == "ndjson"
     assert CsvFormat().sniff("\n".join(lines).encode(), "x.csv") < 0.2
     assert CsvFormat().sniff(b"{id},name\n{1},a\n", "x.csv") == 0.9
+
+
+@pytest.mark.parametrize("more", range(4))
+def test_the_end_of_a_long_last_value_is_no_footer_in_a_big_file(tmp_path: Path, more: int) -> None:
+    rows = b"".join(b"%06d,Ann,a longer text of some words\n" % number for number in range(120_000))
+    path = tmp_path / "big.csv"
+    path.write_bytes(b"id,name,note\n" + rows + b'7,%s,"two\n\nlines"\n' % (b"A" * (1 + more)))
+    [source] = open_sources([path])
+    found = CsvFormat().read(source, SourceOptions())
+    assert [sum(part.rows.num_rows for part in found.parts), found.report().rejected] == [120_001, 0]

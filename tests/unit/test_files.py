@@ -112,6 +112,16 @@ def test_a_plain_file_gives_samples_from_all_over_it(tmp_path: Path) -> None:
     assert sum(map(len, pieces)) <= 560
 
 
+@pytest.mark.parametrize("more", range(4))
+def test_a_sample_goes_to_the_end_of_a_file_of_any_size(tmp_path: Path, more: int) -> None:
+    data = bytes(range(250)) * 16 + b"x" * more
+    [source] = open_sources([write(tmp_path / "a", data)])
+    last = source.sample(560)[-1]
+    assert data.endswith(last)
+    assert 140 <= len(last) <= 143
+    assert (len(data) - len(last)) % 4 == 0
+
+
 @pytest.mark.parametrize(
     "packed",
     [

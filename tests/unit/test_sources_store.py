@@ -167,6 +167,13 @@ def test_a_sample_of_kept_bytes_is_head_middle_and_end(store: SourceStore) -> No
     assert source.sample(len(content)) == [content]
 
 
+def test_pieces_of_a_sample_of_kept_bytes_begin_at_whole_characters_and_go_to_the_end(store: SourceStore) -> None:
+    content = noise(MIB + 3)
+    pieces = store.source(kept(store, content)).sample(100_001)
+    assert [content.find(piece) % 4 for piece in pieces] == [0, 0, 0]
+    assert content.endswith(pieces[-1])
+
+
 def test_slices_come_in_the_order_asked_for(store: SourceStore) -> None:
     content = noise(12 * MIB + 5)
     file = kept(store, content, MIB, 3 * MIB, 2 * MIB)

@@ -62,7 +62,7 @@ class LocalSource:
         return blob if isinstance(blob, FileBlob) and compression_of(_first_bytes(blob)) is None else None
 
     def sample(self, size: int = 4 << 20) -> list[bytes]:
-        """Head, end and places all over a plain file, at most `size` bytes; only the head where seeking is costly."""
+        """Head, end and places all over a plain file, about `size` bytes; only the head where seeking is costly."""
         blob = self.plain()
         if blob is None or blob.size <= size:
             return [self.head(size)]
@@ -72,7 +72,8 @@ class LocalSource:
         between = [(long + number * step & ~3, short) for number in range(_PLACES)]
         with blob.path.open("rb") as stream:
             pieces = []
-            for place, length in ((0, long), *between, (blob.size - long & ~3, long)):
+            last = blob.size - long & ~3
+            for place, length in ((0, long), *between, (last, blob.size - last)):
                 stream.seek(blob.offset + place)
                 pieces.append(stream.read(length))
         return pieces

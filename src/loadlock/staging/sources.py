@@ -192,6 +192,7 @@ class _Kept:
             if reader.size <= size:
                 return [b"".join(reader.blocks(0, size))]
             third = size // 3
-            middle = (reader.size - third) // 2
-            starts = (0, middle, reader.size - third)
-            return [b"".join(reader.blocks(start, start + third)) for start in starts]
+            # characters of four bytes are not cut
+            middle, last = (reader.size - third) // 2 & ~3, reader.size - third & ~3
+            bounds = (0, third), (middle, middle + third), (last, reader.size)
+            return [b"".join(reader.blocks(*bound)) for bound in bounds]

@@ -30,5 +30,7 @@ class BytesSource:
         """Head, middle and end; the whole where it is no longer than `size`."""
         if len(self._data) <= size:
             return [self._data]
-        third, middle = size // 3, (len(self._data) - size // 3) // 2
-        return [self._data[start : start + third] for start in (0, middle, len(self._data) - third)]
+        third = size // 3
+        # characters of four bytes are not cut
+        middle, last = (len(self._data) - third) // 2 & ~3, len(self._data) - third & ~3
+        return [self._data[:third], self._data[middle : middle + third], self._data[last:]]
