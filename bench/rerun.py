@@ -22,8 +22,8 @@ import psycopg
 
 from bench.arena import arena, start_servers
 from bench.contestants import program, run_command
+from bench.errors import BenchError
 from bench.job import TABLE, Job, make_job
-from bench.judge import BenchError
 from bench.measure import Measured, measure
 from bench.page import put_between_markers
 

@@ -26,15 +26,22 @@ class Proxy:
         self._open = threading.Event()
         self._open.set()
         self._slow = False
-        threading.Thread(target=self._accept, name="proxy", daemon=True).start()
+        self._acceptor = threading.Thread(target=self._accept, name="proxy", daemon=True)
+        self._acceptor.start()
 
     def __enter__(self) -> Proxy:
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.release()
+        # closing alone doesn't wake who waits in `accept`, and what is accepted last must be closed too
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._acceptor.join()
         self._listener.close()
         self.reset()
+        for end in self._cut:
+            _close(end)
 
     def reset(self) -> None:
         """Both ends of every connection get a reset."""

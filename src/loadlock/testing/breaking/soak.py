@@ -299,8 +299,11 @@ def page(soak: Soak, batches: Sequence[SoakBatch], differences: Sequence[str]) -
         (first, _, early, _), (last, _, late, _) = soak.sizes[0], soak.sizes[-1]
         lines += [
             "",
-            f"The workspace grew by {(late - early) / (last - first) / 1e6:.2f} MB a batch: the kept sources, rows as they came and"
-            " rejects. The ledger is measured with its write-ahead log, the database with what undoes the last batch of each table.",
+            (
+                f"The workspace grew by {(late - early) / (last - first) / 1e6:.2f} MB a batch: the kept sources, rows as they"
+                " came and rejects. The ledger is measured with its write-ahead log, the database with what undoes the last batch"
+                " of each table."
+            ),
         ]
     return "\n".join(lines) + "\n"
 
