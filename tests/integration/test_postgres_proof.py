@@ -13,6 +13,7 @@ import pytest
 
 from loadlock.delivery.base import DeliveryColumn, Target
 from loadlock.delivery.deliver import PROVED, Delivery
+from loadlock.delivery.destinations import _postgres_watch
 from loadlock.delivery.destinations._postgres_proof import Span
 from loadlock.delivery.destinations._postgres_watch import Watch
 from loadlock.delivery.destinations.postgres import PostgresDestination
@@ -82,6 +83,40 @@ def test_rows_of_many_lengths_in_a_table_that_was_empty_are_proved(
     receipt = load(postgres, columns("n:integer", "a:text"), rows, chunk_rows=50)
     assert (receipt.level, receipt.equal, receipt.read_back) == (VerifyLevel.CONTENT, True, len(rows))
     assert PROVED in receipt.notes
+
+
+@pytest.mark.parametrize("altered", [False, True])
+def test_staged_rows_that_lie_away_from_their_chunk_are_proved_with_it(
+    postgres: str, server: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch, altered: bool
+) -> None:
+    monkeypatch.setattr(_postgres_watch, "_PAGES_BACK", 0)
+    server.execute("create table t (n bigint primary key, a text)")
+    noise = random.Random(1)
+    rows = [(n, noise.randbytes(noise.choice((2, 60, 300))).hex()) for n in range(6_000)]
+    given = columns("n:integer", "a:text", key=("n",))
+    case = Case(destination=PostgresDestination(), target=Target(url=postgres, table="t"), count=lambda: None)
+    watched: list[Watch] = []
+    begin = Watch.begin_staging
+
+    def note(watch: Watch, *arguments: Any) -> None:
+        watched.append(watch)
+        begin(watch, *arguments)
+
+    monkeypatch.setattr(Watch, "begin_staging", note)
+    with Delivery(case.destination, job(case, given, WriteMode.UPSERT), chunk_rows=1_000) as delivery:
+        delivery.open()
+        delivery.load(enumerate([part(given, rows)], 1), lambda chunk: None)
+        delivery.publish()
+        away = watched[0]._strays[0]["n"][0].as_py()
+        if altered:
+            (staging,) = server.execute(
+                "select tablename from pg_tables where tablename like '\\_loadlock\\_%'"
+            ).fetchall()
+            for table in (staging[0], "t"):
+                server.execute(f"update \"{table}\" set a = 'other' where n = {away}".encode())
+        receipt = delivery.verify()
+    assert (receipt.level, receipt.equal) == (VerifyLevel.CONTENT, not altered)
+    assert (PROVED in receipt.notes) == (not altered)
 
 
 @pytest.mark.parametrize("exists", [False, True])

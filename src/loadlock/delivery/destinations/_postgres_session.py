@@ -273,7 +273,9 @@ class PostgresSession(ServerRehearsal[CatalogTable, "Connection"]):
         if self._published is None or not self._is_connected():
             return None
         with translated():
-            found = self._watch.compare(self._connection, self._connector, partial(self._read, self._job.columns))
+            watched = self._staging if self._staged else self._target
+            read = partial(self._read, self._job.columns, table=watched)
+            found = self._watch.compare(self._connection, self._connector, read)
             return found if found is None or not self._staged or self._is_merged(found) else None
 
     def _is_merged(self, rows: int) -> bool:

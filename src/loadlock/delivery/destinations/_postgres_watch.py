@@ -108,7 +108,6 @@ class Watch:
         self._step_back()
         xid = str(run(connection, "select pg_current_xact_id()::xid::text")[0][0])
         self._add_in_any_order(connection, rows, xid)
-        self._broken |= bool(self._strays)
 
     @staticmethod
     def _set(connection: psycopg.Connection[Any]) -> None:
