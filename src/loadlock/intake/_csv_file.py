@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from loadlock import rows
 from loadlock.errors import UsageError
+from loadlock.intake._csv_framed import FramedMaker, without_edges
 from loadlock.intake._csv_pieces import SAMPLE_BYTES
 from loadlock.intake._csv_reader import CsvReader
 from loadlock.intake._csv_spread import Spread
@@ -51,7 +52,8 @@ class CsvFile:
             encoding=self._stream_encoding,
             enclosed=self._dialect.enclosed,
         )
-        maker = TableMaker(layout)
+        frame = self._dialect.frame
+        maker = TableMaker(layout) if frame is None else FramedMaker(layout, frame)
         empty = (maker.schema.empty_table(), rows.reject_schema().empty_table())
         group: list[_Tables] = []
         size = count = 0
@@ -65,7 +67,7 @@ class CsvFile:
         if group:
             yield _part(group, empty)
 
-    def _made(self, maker: TableMaker) -> Iterator[tuple[_Tables, int]]:
+    def _made(self, maker: TableMaker | FramedMaker) -> Iterator[tuple[_Tables, int]]:
         """Tables of each batch and its source bytes; one batch is parsed while the next one is split."""
         with ThreadPoolExecutor(1, thread_name_prefix="csv-parse") as pool:
             pending: tuple[Future[_Tables], int] | None = None
@@ -84,15 +86,20 @@ class CsvFile:
         if self._dialect.enclosed:
             header = [opened(pa.array(names), self._dialect.enclosed).to_pylist() for names in header]
         if header:
-            self._header_found = join_header_rows(header) if len(header) > 1 else header[0]
-            self._naming = name_columns(self._header_found)
-            named = [place for place, name in enumerate(self._header_found, 1) if name.strip()]
-            reader.want(len(self._header_found), max(named, default=len(self._header_found)))
+            found = join_header_rows(header) if len(header) > 1 else header[0]
+            self._name(found if self._dialect.frame is None else without_edges(found, self._dialect.frame))
+            named = [place for place, name in enumerate(found, 1) if name.strip()]
+            least = len(found) if self._dialect.frame is not None else max(named, default=len(found))
+            reader.want(len(found), least)
         elif reader.has_records():
             fields = self._dialect.fields
             self._naming = Naming(names=numbered_columns(fields), notes=[])
             reader.want(fields, fields)
         return len(self._naming.names)
+
+    def _name(self, found: list[str]) -> None:
+        self._header_found = found
+        self._naming = name_columns(found)
 
     def report(self) -> FileReport:
         """What was found and counted; raises BalanceError where the bytes' classes don't sum to what was read."""

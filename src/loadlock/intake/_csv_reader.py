@@ -19,6 +19,7 @@ from loadlock.intake._csv_records import Piece
 from loadlock.intake._csv_stream import Stream
 from loadlock.intake._csv_table import Batch
 from loadlock.intake._csv_torn import TornRows
+from loadlock.intake._printed import FrameMarks
 from loadlock.intake.base import SourceOptions
 from loadlock.intake.decode import decode_record
 from loadlock.intake.dialect import Dialect
@@ -78,6 +79,7 @@ class CsvReader:
         self._judge = EncodingJudge(stream, self._parser, fallback, 1)
         self._torn: TornRows | None = None
         self._doubts: Doubts | None = None
+        self._frame = FrameMarks(dialect.frame) if dialect.frame is not None else None
         self.further: FurtherTables | None = None
         """What looks for tables behind the first one, in a file that was not looked at as a whole."""
 
@@ -229,6 +231,8 @@ class CsvReader:
             records = self._splitter.split(data, final=final)
             if len(records):
                 piece = _Held(Piece(data, records), self._base, self._line)
+                if self._frame is not None:
+                    self._frame.mark(piece.piece, self._line)
                 if held is not None:
                     yield from self._finish(held, piece.piece)
                 held = piece

@@ -36,6 +36,8 @@ class Status(IntEnum):
     """As many fields as the header, which fits no other row."""
     OTHER_TABLE = 19
     """It stands below the header of another table."""
+    OUTSIDE = 20
+    """A value stands outside of the bars around a table."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,6 +32,7 @@ CODES = {
     Status.SHIFTED: "field_count",
     Status.MISFIT: "field_count",
     Status.OTHER_TABLE: "other_table",
+    Status.OUTSIDE: "field_count",
 }
 
 
@@ -315,6 +316,8 @@ def _message(status: Status, detail: int, names: tuple[str, ...]) -> str:
             return (
                 f"the row stands below the header of another table, at line {detail:,}; `table:` says which one is read"
             )
+        case Status.OUTSIDE:
+            return "text stands outside of the bars around the table"
         case Status.TOO_LONG:
             return "the record is longer than the record limit"
         case _:

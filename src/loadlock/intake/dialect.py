@@ -16,6 +16,7 @@ from loadlock.intake._csv_layout import Table, find_place
 from loadlock.intake._csv_pieces import Pieces, pieces_of, without_named_delimiter
 from loadlock.intake._csv_score import Score
 from loadlock.intake._csv_torn import Edge
+from loadlock.intake._printed import Frame, find_frame
 from loadlock.intake.base import ByteSource, SourceOptions
 from loadlock.intake.decode import codec_name, is_ascii_compatible
 
@@ -58,6 +59,8 @@ class Dialect:
     shape: Shape
     enclosed: str = ""
     """The letter around each value of a load file for document review (Concordance: `þ`), which is taken away."""
+    frame: Frame | None = None
+    """What is drawn around the values, in a table that was printed for people."""
     comment: str = ""
     footer: int = 0
     edges: tuple[Edge, Edge] = (Edge(), Edge())
@@ -111,9 +114,16 @@ def _dialect(pieces: Pieces, options: SourceOptions, *, name: str, encoding: str
     enclosed = _enclosed(pieces.head, wanted)
     if enclosed:
         wanted = replace(wanted, delimiter=_ENCLOSED_DELIMITER, quote=b"")
+    frame = _frame(pieces, wanted, options, encoding)
+    if frame is not None:
+        wanted = replace(wanted, delimiter=frame.bar.encode(encoding), quote=b"")
+        options = replace(options, preamble=frame.titles, header=frame.header, footer=0, comment="")
     choice = choose(pieces.all, wanted)
-    shape = choice.best.shape
-    place = find_place(pieces.head, choice.best, options, whole=pieces.whole, end=pieces.end)
+    best = choice.best if frame is None else replace(choice.best, fields=frame.fields)
+    shape = best.shape
+    place = find_place(pieces.head, best, options, whole=pieces.whole, end=pieces.end)
+    if frame is not None:
+        place = replace(place, reasons=[_frame_reason(frame)])
     if named is not None:
         place = place.below(1, "the first line names the delimiter, as Excel does (sep=)")
     return Dialect(
@@ -126,6 +136,7 @@ def _dialect(pieces: Pieces, options: SourceOptions, *, name: str, encoding: str
         preamble=place.preamble,
         fields=place.fields,
         shape=shape,
+        frame=frame,
         comment=place.comment,
         footer=place.footer,
         edges=place.edges,
@@ -145,6 +156,21 @@ def _enclosed(head: bytes, wanted: Wanted) -> str:
     delimiter = wanted.delimiter in (None, _ENCLOSED_DELIMITER) and not wanted.quote
     is_so = delimiter and mark and head.startswith(mark) and mark + _ENCLOSED_DELIMITER + mark in head.splitlines()[0]
     return _ENCLOSING if is_so else ""
+
+
+def _frame(pieces: Pieces, wanted: Wanted, options: SourceOptions, encoding: str) -> Frame | None:
+    """The frame of a printed table, unless what it says is pinned."""
+    pinned = (options.preamble, options.header, options.footer, options.comment, options.table, wanted.escape)
+    if wanted.quote or any(pin is not None for pin in pinned):
+        return None
+    head = pieces.head if encoding == "utf-8" else pieces.head.decode(encoding, "replace").encode()
+    frame = find_frame(head, wanted.delimiter)
+    return frame if frame is None or encoding == "utf-8" or frame.bar == "|" else None
+
+
+def _frame_reason(frame: Frame) -> str:
+    ends = " and at both ends" if frame.closed else ""
+    return f"a table printed for people: bars between the columns{ends}, rulers; padding around values is left out"
 
 
 def _wanted(options: SourceOptions, name: str, encoding: str) -> Wanted:
