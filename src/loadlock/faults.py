@@ -54,6 +54,8 @@ POINTS = (
 """Every place, in the order in which a run passes it; losers are written while the destination loads."""
 CHILD_POINTS = ("children.part_written", "children.part_listed", "children.loaded", "children.published")
 """Places that only a run with child tables passes."""
+EARLY_POINTS = ("early.taken_back", "early.settled")
+"""Places that only a staged load passes that began before the batch was judged: the first where a row lost that was sent."""
 REJECT_POINTS = ("edits.part_written", "replay.sent_listed", "forget.listed")
 """Places that only acts on rejects, and replays, pass."""
 CARE_POINTS = ("rollback.looked", "rollback.committed", "rollback.recorded", "gc.collected")
@@ -74,7 +76,7 @@ STEP_POINTS = (
 
 `chunk`: a chunk goes into a staging table; `target.merged`: the rows are in the target, the control row is not; for a
 destination of files, `merged` is the new file at rest, `before_commit` just before the rename."""
-ALL_POINTS = (*POINTS, *CHILD_POINTS, *REJECT_POINTS, *CARE_POINTS, *STEP_POINTS)
+ALL_POINTS = (*POINTS, *CHILD_POINTS, *EARLY_POINTS, *REJECT_POINTS, *CARE_POINTS, *STEP_POINTS)
 
 
 def _wanted(setting: str) -> tuple[str, int, int] | None:

@@ -17,7 +17,7 @@ from loadlock.errors import StoppedError
 from loadlock.ledger.base import PartRecord
 from loadlock.pipeline.read import load_pipeline
 from loadlock.testing.databases import connect_mysql
-from loadlock.workflow import cleaning, early, run
+from loadlock.workflow import cleaning, early, early_rows, run
 from loadlock.workflow.cleaning import CleanWork
 from loadlock.workflow.delivering import Deliveries, DeliveryWork
 from loadlock.workflow.result import RunResult
@@ -167,7 +167,7 @@ def test_with_too_many_rows_that_wait_the_load_begins_anew(
     tmp_path: Path, postgres: str, server: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch(tmp_path)
-    monkeypatch.setattr(early, "MOST_HELD", 3)
+    monkeypatch.setattr(early_rows, "MOST_HELD", 3)
     document = go(tmp_path, postgres).document
     assert document["receipt"]["equal"]
     assert server.execute("select count(*) from t").fetchone() == (document["balance"]["inserted"],)

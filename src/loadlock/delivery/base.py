@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from loadlock.delivery.foreseen import Foreseen
 from loadlock.errors import Refusal, RefusedError
 from loadlock.model import Chunk, Validity, VerifyLevel, WriteMode
 from loadlock.types import ColumnType
@@ -35,7 +36,8 @@ class Capabilities:
     """Rows and receipt commit together."""
     transactional_ddl: bool = False
     early: bool = False
-    """A direct load may begin before the batch is judged: of its rows nothing remains when it is given up."""
+    """A load may begin before the batch is judged: nothing of it remains when it is given up, and a staging table gives back rows
+    (`Session.take_back`)."""
     nulls: bool = True
     """Null and empty text are told apart on reading back."""
     joint_children: bool = False
@@ -259,38 +261,6 @@ class UndoneError(RefusedError):
     """This delivery was taken back before."""
 
 
-SAMPLES = 5
-"""Rows that a plan shows of each kind."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sample:
-    """One row that a publish would touch, its values as text. `kind`: insert, update or delete."""
-
-    kind: str
-    key: dict[str, str | None]
-    before: dict[str, str | None] | None = None
-    """For an update: the columns that change, as they are."""
-    after: dict[str, str | None] | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Foreseen:
-    """What a publish would do, counted by the destination."""
-
-    inserted: int
-    updated: int = 0
-    unchanged: int = 0
-    deleted: int = 0
-    rows_before: int | None = None
-    """Rows in the target, where they had to be counted."""
-    columns: dict[str, int] = field(default_factory=dict)
-    """Column → rows in which an update changes it."""
-    samples: tuple[Sample, ...] = ()
-    stop: str | None = None
-    """Why the publish would be stopped."""
-
-
 class Session(Protocol):
     """One open delivery. Not thread-safe. Always closed, also after errors; `close` undoes what is not published
     (a staging table with receipts stays for `resume` unless `abandon` was called).
@@ -331,6 +301,15 @@ class Session(Protocol):
         kept and the session can go on (savepoints inside a direct transaction).
         """
         ...
+
+    def take_back(self, chunk: Chunk, rows: pa.Table) -> None:
+        """Of a staged load that began early (`Capabilities.early`): take these rows, sent before, out of the staging table, by
+        the job's key, with a receipt of a negative number of rows. Again it changes nothing."""
+        raise RefusedError("rows that were sent can't be taken back here")
+
+    def settle(self, chunks: Sequence[Chunk]) -> None:
+        """The receipts of a staged load are those of these chunks from now on: in them the rows lie that were sent."""
+        return
 
     def foretells(self) -> bool:
         """Whether `suspects` knows of rows that the publish will refuse though `load` takes them: then it is asked first."""

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 CHUNK_ROWS = 100_000
 """A part of up to 1.5 times as many rows is sent whole."""
 _SMALLEST_WINDOW = 256
+EARLY = "early-"
+"""So the ids of chunks begin that were cut before the batch was judged: of no use to a load that begins later."""
 
 
 def cut(rows: pa.Table, chunk_rows: int = CHUNK_ROWS) -> Iterator[pa.Table]:

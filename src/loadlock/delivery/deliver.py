@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from loadlock import rows as names
 from loadlock.delivery.ahead import ahead
-from loadlock.delivery.base import Destination, Foreseen, Job, Opened, Published, Session
+from loadlock.delivery.base import Destination, Job, Opened, Published, Session
 from loadlock.delivery.chunks import CHUNK_ROWS, Piece, cut, name_chunk
 from loadlock.delivery.digests import Digests
 from loadlock.delivery.fit import check_settings, misfits
+from loadlock.delivery.foreseen import Foreseen
 from loadlock.delivery.refusals import RefusedRow, publish_hint, text_of
 from loadlock.delivery.retry import LostTransactionError, RetryPolicy
 from loadlock.delivery.sifting import Sifter
@@ -311,8 +312,11 @@ class Delivery:
             rows, digest = rows.filter(pa.array(mask)), None
         if digest is None:
             digest = self._digests.of(rows) if rows.num_rows else 0
-        chunk = name_chunk(self.job.delivery_id, seq, index, rows.num_rows, digest)
+        chunk = self._named(name_chunk(self.job.delivery_id, seq, index, rows.num_rows, digest))
         return _Prepared(chunk=chunk, rows=rows, unfit=unfit)
+
+    def _named(self, chunk: Chunk) -> Chunk:
+        return chunk
 
     def _load_chunk(self, opened: Opened, prepared: _Prepared, done: Callable[[Chunk], None]) -> None:
         for row, problems in prepared.unfit:

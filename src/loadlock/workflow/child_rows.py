@@ -16,8 +16,9 @@ from loadlock.model import PartKey, PartKind
 from loadlock.rows import FILE, IDENTITY, JSON_RECORD, PROVENANCE, ROW, SUB
 from loadlock.types import TEXT, ColumnType
 from loadlock.workflow.cleaning import CleanWork, without
-from loadlock.workflow.delivering import DeliveryWork, delivered_names, matching
+from loadlock.workflow.delivering import DeliveryWork, delivered_names
 from loadlock.workflow.destinations import BoundDestination
+from loadlock.workflow.some_rows import matching
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -252,7 +252,7 @@ def _cleaned(
     digests = {record.ref.key.seq: int(record.info["digest"], 16) for record in parts}
     if losers is not None:
         if lost_digests is None:
-            lost_digests = dict(engine.map(partial(_lost_digest, work, losers), _touched(raw, parts, losers)))
+            lost_digests = dict(engine.map(partial(_lost_digest, work, losers), touched(raw, parts, losers)))
         for seq, lost in lost_digests.items():
             digests[seq] = (digests[seq] - lost) % MODULUS
     tallies = Tallies()
@@ -324,9 +324,9 @@ def _loser_parts(
     import pyarrow.compute as pc
 
     unique = losers.filter(pc.equal(losers["reason"], "not_unique"))
-    touched = _touched(raw, raw, unique)
+    near = touched(raw, raw, unique)
     reject = partial(_loser_part, work, unique)
-    made = map(reject, touched) if engine is None else engine.map(reject, touched)
+    made = map(reject, near) if engine is None else engine.map(reject, near)
     return [record for record in made if record is not None]
 
 
@@ -340,7 +340,7 @@ def _loser_part(work: CleanWork, losers: pa.Table, record: PartRecord) -> PartRe
     return _write_rejects(verdicts, record.ref.key.seq, fill_raw(rejects, work.store, work.files), index)
 
 
-def _touched(raw: Sequence[PartRecord], records: Sequence[PartRecord], losers: pa.Table) -> list[PartRecord]:
+def touched(raw: Sequence[PartRecord], records: Sequence[PartRecord], losers: pa.Table) -> list[PartRecord]:
     """Those of the records (raw or clean parts) in whose range of rows a row lost."""
     import numpy as np
 

@@ -9,8 +9,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from loadlock.cleanup.plan import Plan
-from loadlock.delivery.base import DeliveryColumn, Foreseen, Job, Opened, Published
+from loadlock.delivery.base import DeliveryColumn, Job, Opened, Published
 from loadlock.delivery.deliver import DEFAULT_RETRY, Delivery
+from loadlock.delivery.early import EarlyDelivery
+from loadlock.delivery.foreseen import Foreseen
 from loadlock.delivery.retry import LostTransactionError
 from loadlock.engines.base import Engine
 from loadlock.errors import LoadlockError, Mistake, PipelineError, StoppedError, UsageError
@@ -21,16 +23,17 @@ from loadlock.rows import IDENTITY
 from loadlock.workflow.cleaning import Cleaned, CleanWork, without
 from loadlock.workflow.comparing import check_equal, compared, published_of
 from loadlock.workflow.destinations import BoundDestination
+from loadlock.workflow.early_rows import EarlyRows, send_rest
 from loadlock.workflow.left import is_unknown, keep_left, left_scope, without_left
 from loadlock.workflow.overtaken import Overtaken
 from loadlock.workflow.refused import refused_rows, write_refused
+from loadlock.workflow.some_rows import leave_out, matching
 from loadlock.workflow.workspace import Workspace
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from loadlock.workflow.children import ChildOutcome
-    from loadlock.workflow.early import EarlyRows
 
 T = TypeVar("T")
 AS_WRITTEN = ("create", "lineage", "evolve", "update", "validity", "before", "after", "analyze")
@@ -145,6 +148,11 @@ class Deliveries:
         for delivery in self._open.values():
             delivery.close()
 
+    @property
+    def is_staged(self) -> bool:
+        """Whether rows of an early load went to a staging table."""
+        return self.early is not None and self.early.staged
+
     def load(self, *, refused_limit: int | None = None) -> bool:
         """Open every destination and send it its rows. True if some rows went to staging tables (status `loaded`).
 
@@ -188,7 +196,8 @@ class Deliveries:
         job = job_of(self.work, outcome.bound)
         rows = self._row_count(outcome) if create else None
         job = replace(job, rows=rows, retired=outcome.retired) if create else replace(job, create=False)
-        delivery = Delivery(outcome.bound.destination, job, on_rows=self._advance, refused_limit=refused_limit)
+        kind = EarlyDelivery if self.is_staged else Delivery
+        delivery = kind(outcome.bound.destination, job, on_rows=self._advance, refused_limit=refused_limit)
         self._open[outcome.bound.index] = delivery
         return delivery
 
@@ -233,7 +242,10 @@ class Deliveries:
             spec = outcome.bound.spec
             whole = spec.columns is None and spec.filter is None and not outcome.unwanted
             digests = self.early.digests if self.early else work.cleaned.digests if whole else {}
-            delivery.load(self._wanted(outcome, delivery), done=partial(self._acknowledged, index), digests=digests)
+            done = partial(self._acknowledged, index)
+            delivery.load(self._wanted(outcome, delivery), done, digests=digests)
+            if self.early is not None:
+                send_rest(self.early, delivery, delivered_names(work, outcome.bound), done)
             point("delivery.loaded")
             work.workspace.ledger.drop_parts(work.batch, scope)
             if delivery.refused:
@@ -427,24 +439,3 @@ def _destination_part(
     if condition is not None:
         table = matching(table, condition)
     return table.select([*columns, *IDENTITY]), before - table.num_rows
-
-
-def leave_out(table: pa.Table, rows: Sequence[int]) -> pa.Table:
-    """The table without the rows at these places."""
-    import numpy as np
-    import pyarrow as pa
-
-    if not rows:
-        return table
-    kept = np.ones(table.num_rows, bool)
-    kept[list(rows)] = False
-    return table.filter(pa.array(kept))
-
-
-def matching(table: pa.Table, condition: str) -> pa.Table:
-    """The rows for which a destination's filter holds."""
-    import duckdb
-
-    with duckdb.connect(config={"threads": "1", "enable_external_access": "false"}) as connection:
-        connection.register("rows", table)
-        return connection.sql(f"select * from rows where ({condition})").to_arrow_table()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from loadlock.delivery.base import Foreseen, Sample
+from loadlock.delivery.foreseen import Foreseen, Sample
 from loadlock.errors import StoppedError
 from loadlock.model import WriteMode
 from loadlock.pipeline.model import Pipeline

@@ -313,7 +313,7 @@ class Runner:
             children.check()
             if early is None:
                 self._mark(self.deliveries)
-            if early is None and self.deliveries.load(refused_limit=self._refusable()):
+            if self.deliveries.load(refused_limit=self._refusable()) if early is None else early.is_staged:
                 self._become(RunStatus.LOADED)
             for outcome in self.deliveries.outcomes:
                 self.balance = self.balance.with_(rejected_delivery=outcome.refused)

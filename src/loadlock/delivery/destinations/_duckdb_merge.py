@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from loadlock.delivery.base import DeliveryColumn, Foreseen
+from loadlock.delivery.base import DeliveryColumn
 from loadlock.delivery.destinations._duckdb_checks import Chunked
 from loadlock.delivery.destinations._foresee import foresee
 from loadlock.delivery.destinations._local import Spool, short_hash
 from loadlock.delivery.destinations._merge import Counts, Merge
+from loadlock.delivery.foreseen import Foreseen
 from loadlock.delivery.names import quote_ansi as quote
 from loadlock.delivery.sqltext import FILE_COLUMN
 from loadlock.model import WriteMode

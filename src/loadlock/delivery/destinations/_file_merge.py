@@ -9,10 +9,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from loadlock.delivery.base import DeliveryColumn, Foreseen, Published
+from loadlock.delivery.base import DeliveryColumn, Published
 from loadlock.delivery.destinations._duckdb_merge import DuckDBMerge
 from loadlock.delivery.destinations._foresee import foresee
 from loadlock.delivery.destinations._local import Spool
+from loadlock.delivery.foreseen import Foreseen
 from loadlock.delivery.names import quote_ansi
 from loadlock.delivery.sqltext import FILE_COLUMN
 from loadlock.errors import Refusal, RefusedError

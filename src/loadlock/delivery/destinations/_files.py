@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from loadlock.delivery.base import (
     DeliveryColumn,
-    Foreseen,
     Job,
     Opened,
     Published,
@@ -46,6 +45,7 @@ from loadlock.delivery.destinations._local import (
     sync_file,
 )
 from loadlock.delivery.fit import check_contract
+from loadlock.delivery.foreseen import Foreseen
 from loadlock.delivery.names import check_names
 from loadlock.delivery.sqltext import delivery_row, inserted_by_file, published_from
 from loadlock.errors import BalanceError, RefusedError, RowsRefusedError

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from loadlock.delivery.base import SAMPLES, Foreseen, Sample
 from loadlock.delivery.destinations._merge import Merge
+from loadlock.delivery.foreseen import SAMPLES, Foreseen, Sample
 from loadlock.errors import RowsRefusedError
 from loadlock.model import WriteMode
 

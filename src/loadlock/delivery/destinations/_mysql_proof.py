@@ -114,6 +114,15 @@ class Proof:
             raise
         self._sums.append(found)
 
+    def forget(self, rows: pa.Table) -> None:
+        """These rows, which were sent, are gone again."""
+        if self._thread is not None:
+            self._sums.append(self._thread.submit(self._try_less, rows.select(self._names)))
+
+    def _try_less(self, rows: pa.Table) -> Answer | None:
+        answer = self._try_sum(rows)
+        return None if answer is None else tuple(-number for number in answer)
+
     def close(self) -> None:
         """End the thread."""
         if self._thread is not None:

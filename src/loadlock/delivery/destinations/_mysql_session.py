@@ -272,6 +272,10 @@ class MysqlSession(ServerRehearsal[CatalogTable, WireConnection]):
             family=family,
         )
 
+    def _forget(self, rows: pa.Table) -> None:
+        if self._proof is not None:
+            self._proof.forget(rows)
+
     def _sent(self) -> None:
         """Nothing to note: InnoDB doesn't say which transaction wrote a row."""
 

@@ -218,6 +218,9 @@ class PostgresSession(ServerRehearsal[CatalogTable, "Connection"]):
             self._watches_staging = True
             self._watch.begin_staging(self._connection, self._staging, self._found, self._job.columns)
 
+    def _forget(self, rows: pa.Table) -> None:
+        self._watch.give_up()
+
     def _sent(self) -> None:
         if self._job.mode == WriteMode.APPEND:
             self._xids.append(self._subtransaction())

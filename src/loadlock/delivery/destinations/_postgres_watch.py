@@ -203,6 +203,10 @@ class Watch:
         span.behind, span.last, span.xid = place
         return span if span.sound else None
 
+    def give_up(self) -> None:
+        """Rows went that were sent: nothing is proved any more."""
+        self._broken = True
+
     def due(self, target: str) -> None:
         """The rows are visible: statistics are due."""
         self._due = target

@@ -10,11 +10,12 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from loadlock.delivery.base import Foreseen, Opened
+from loadlock.delivery.base import Opened
 from loadlock.delivery.destinations._foresee import foresee
-from loadlock.delivery.destinations._server_session import ServerSession
+from loadlock.delivery.destinations._server_early import ServerEarly
 from loadlock.delivery.destinations._server_target import ConnectionT, TableT
 from loadlock.delivery.evolve import Change, without
+from loadlock.delivery.foreseen import Foreseen
 from loadlock.delivery.retry import LostTransactionError
 from loadlock.model import Chunk, WriteMode
 from loadlock.rows import FILE
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class ServerRehearsal(ServerSession[TableT, ConnectionT]):
+class ServerRehearsal(ServerEarly[TableT, ConnectionT]):
     """A session that can also play its delivery through (`Job.trial`)."""
 
     @abstractmethod

@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from loadlock.delivery.base import CHUNK_TABLE, CONTROL_TABLE, DeliveryColumn, Job, Published, TableInfo
+from loadlock.delivery.chunks import EARLY
 from loadlock.delivery.destinations._server_options import ServerOptions
 from loadlock.delivery.destinations._versions import Versions, validity_columns, versions_of
 from loadlock.delivery.evolve import Change, Dialect, changes
@@ -287,13 +288,15 @@ class ServerTarget(ABC, Generic[TableT, ConnectionT]):
         """How the target is changed."""
 
     def _prepare_staging(self) -> frozenset[str]:
-        """The ids of the chunks in the staging table, which is made where it is absent or lost rows in a crash."""
+        """The ids of the chunks in the staging table, which is made where it is absent, lost rows in a crash, or was filled
+        before the batch was judged."""
         if self._created:
             self._create_target()
         receipts, staging = self._receipts(), self._find(self._staging_name)
         # without its last column it was cut off while it was made
         is_whole = staging is not None and staging.info().column(FILE_COLUMN) is not None
-        if is_whole and self._count(self._staging) == sum(receipts.values()):
+        begun_early = any(chunk.startswith(EARLY) for chunk in receipts)
+        if is_whole and not begun_early and self._count(self._staging) == sum(receipts.values()):
             return frozenset(receipts)
         self._drop_staging()
         self._create_staging()

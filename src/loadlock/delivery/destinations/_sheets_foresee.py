@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import orjson
 
-from loadlock.delivery.base import SAMPLES, DeliveryColumn, Foreseen, Job, Sample
+from loadlock.delivery.base import DeliveryColumn, Job
 from loadlock.delivery.destinations._sheets_aim import Aim
 from loadlock.delivery.destinations._sheets_cells import Encoder, decode
 from loadlock.delivery.destinations._sheets_drift import Guard
@@ -20,6 +20,7 @@ from loadlock.delivery.destinations._sheets_stage import Stage
 from loadlock.delivery.destinations._sheets_survey import Keyed, Survey, joined, keyed
 from loadlock.delivery.destinations._sheets_turn import too_much
 from loadlock.delivery.destinations._texts import to_text
+from loadlock.delivery.foreseen import SAMPLES, Foreseen, Sample
 from loadlock.model import WriteMode
 from loadlock.rows import FILE
 from loadlock.sheets.wire import Wire

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from loadlock.delivery.base import (
     DeliveryColumn,
-    Foreseen,
     Job,
     Opened,
     Published,
@@ -27,6 +26,7 @@ from loadlock.delivery.base import (
 from loadlock.delivery.destinations._sheets_back import BatchKeys
 from loadlock.delivery.destinations._sheets_session import PROOF, SheetsSession
 from loadlock.delivery.destinations._sheets_survey import table_keys
+from loadlock.delivery.foreseen import Foreseen
 from loadlock.errors import BalanceError, RefusedError, UnavailableError, UsageError
 from loadlock.model import Chunk, VerifyLevel, WriteMode
 

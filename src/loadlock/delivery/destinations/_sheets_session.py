@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from loadlock.delivery.base import (
     DeliveryColumn,
-    Foreseen,
     Job,
     Opened,
     Published,
@@ -39,6 +38,7 @@ from loadlock.delivery.destinations._sheets_survey import Survey, check_keys, jo
 from loadlock.delivery.destinations._sheets_sweep import Sweep
 from loadlock.delivery.destinations._sheets_turn import ADDING, Turn, Way, turn
 from loadlock.delivery.destinations._sheets_ways import Ways
+from loadlock.delivery.foreseen import Foreseen
 from loadlock.delivery.sqltext import published_from
 from loadlock.errors import BalanceError, LoadlockError, RefusedError, StoppedError, UnavailableError
 from loadlock.model import Chunk, VerifyLevel, WriteMode

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from loadlock.delivery.base import Foreseen, Job, Published
+from loadlock.delivery.base import Job, Published
 from loadlock.delivery.destinations import _sqlite_shape as shapes
 from loadlock.delivery.destinations._foresee import foresee
 from loadlock.delivery.destinations._local import delivered_columns, short_hash
@@ -17,6 +17,7 @@ from loadlock.delivery.destinations._local_undo import and_current, rowid_marks,
 from loadlock.delivery.destinations._sqlite_merge import SQLiteMerge, make_stage
 from loadlock.delivery.destinations._sqlite_undo import SQLiteUndo
 from loadlock.delivery.destinations._versions import Versions
+from loadlock.delivery.foreseen import Foreseen
 from loadlock.delivery.names import TableName, quote_ansi
 from loadlock.delivery.sqltext import FILE_COLUMN, inserted_by_file
 from loadlock.errors import BalanceError, Refusal, RowsRefusedError

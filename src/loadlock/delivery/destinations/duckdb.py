@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from loadlock.delivery.base import (
     Capabilities,
     DeliveryColumn,
-    Foreseen,
     Job,
     Opened,
     Published,
@@ -50,6 +49,7 @@ from loadlock.delivery.destinations._local import (
 from loadlock.delivery.destinations._local_undo import and_current, marks_of, rowid_marks, rowids_of
 from loadlock.delivery.destinations._versions import versions_of
 from loadlock.delivery.fit import check_contract
+from loadlock.delivery.foreseen import Foreseen
 from loadlock.delivery.hooks import run_hooks
 from loadlock.delivery.names import check_names, parse_table, quote_ansi
 from loadlock.delivery.sqltext import delivery_row, published_from

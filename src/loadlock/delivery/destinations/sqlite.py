@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from loadlock.delivery.base import (
     Capabilities,
     DeliveryColumn,
-    Foreseen,
     Job,
     Opened,
     Published,
@@ -42,6 +41,7 @@ from loadlock.delivery.destinations._sqlite_undo import SQLiteUndo
 from loadlock.delivery.destinations._sqlite_values import SQLiteValues
 from loadlock.delivery.destinations._versions import versions_of
 from loadlock.delivery.fit import check_contract
+from loadlock.delivery.foreseen import Foreseen
 from loadlock.delivery.hooks import run_hooks
 from loadlock.delivery.names import TableName, check_names, parse_table, quote_ansi
 from loadlock.delivery.sqltext import delivery_row, published_from

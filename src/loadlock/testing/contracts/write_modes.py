@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from loadlock.delivery.base import Foreseen, Job, Opened, Undone
+from loadlock.delivery.base import Job, Opened, Undone
 from loadlock.delivery.deliver import Delivery
+from loadlock.delivery.foreseen import Foreseen
 from loadlock.delivery.undo import Undoing
 from loadlock.errors import DoesNotFitError, RefusedError, StoppedError
 from loadlock.model import VerifyLevel, WriteMode
