@@ -134,3 +134,50 @@ def test_a_backslash_at_the_end_of_a_path_escapes_nothing() -> None:
     assert values[:2] == [["1", "C:\\tmp\\", "x"], ["1", "\\\\server\\share", "y"]]
     assert report.dialect is not None
     assert report.dialect["escape"] is None
+
+
+@pytest.mark.parametrize("blank", ["", "\n", '""\n'])
+def test_facts_above_a_short_table_are_no_rows_of_it(blank: str) -> None:
+    facts = '"Konto";"DE12"\n"Inhaber";"Max Müller"\n"Zeitraum";"01.01.2024 - 31.01.2024"\n"Stand";"1.234,56 EUR"\n'
+    table = '"Tag";"Text";"Betrag";"Währung"\n"02.01.2024";"Miete; Januar";"-850,00";"EUR"\n"15.01.2024";"Lohn";"25,00";"EUR"\n'
+    values, report = read(facts + blank + table)
+    assert (report.header, len(values)) == (["Tag", "Text", "Betrag", "Währung"], 2)
+    assert any("name one fact each" in note for note in report.notes)
+
+
+def test_a_small_table_above_another_one_is_no_list_of_facts() -> None:
+    result = CsvFormat().read(BytesSource(b"code,count\na,1\nb,2\nc,3\n\nid,name,qty\n1,x,2\n2,y,3\n"), SourceOptions())
+    values = [row["code"] for part in result.parts for row in part.rows.to_pylist()]
+    assert values == ["a", "b", "c"]
+    assert any("2 tables" in note for note in result.report().notes)
+
+
+@pytest.mark.parametrize("years", ["2019,2020", "2021,2020,2019"])
+def test_years_above_numbers_that_are_none_are_a_header(years: str) -> None:
+    count = len(years.split(","))
+    values, report = read(f"Country,{years}\n" + rows("C{n}" + ",{n}00" * count + "\n"))
+    assert (report.header, len(values)) == (["Country", *years.split(",")], 12)
+
+
+def test_years_above_years_may_be_a_row() -> None:
+    values, _ = read("Lima,2019,2020\n" + rows("C{n},2{n:03d},19{n:02d}\n"))
+    assert len(values) == 13
+
+
+@pytest.mark.parametrize("mark", ["#", "# ", "##f=4\n##s=x\n#"])
+def test_the_mark_of_a_comment_before_a_header_is_no_part_of_a_name(mark: str) -> None:
+    _, report = read(mark + "CHROM\tPOS\tREF\n" + rows("20\t{n}\tA\n"))
+    assert (report.header, report.header_found[1:]) == (["CHROM", "POS", "REF"], ["POS", "REF"])
+    assert any("is staged as 'CHROM'" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("name", ["#", "# of orders", "#1"])
+def test_a_number_sign_that_means_number_stays(name: str) -> None:
+    assert read(f"{name},name\n" + rows("{n},a\n"))[1].header[0] == name
+
+
+def test_a_total_below_the_rows_is_told_and_kept() -> None:
+    values, report = read("Datum;Text;Betrag\n" + rows("{n:02d}.01.2024;B{n};{n},00\n") + "Summe;;78,00\n")
+    assert values[-1] == ["Summe", "", "78,00"]
+    assert any("line 14 seems to hold a total ('Summe')" in note for note in report.notes)
+    assert not read("id;text\n" + rows("{n};Total\n"))[1].notes

@@ -16,10 +16,11 @@ from loadlock.intake._csv_reader import CsvReader
 from loadlock.intake._csv_spread import Spread
 from loadlock.intake._csv_stream import open_stream
 from loadlock.intake._csv_table import Batch, Layout, TableMaker, opened
+from loadlock.intake._totals import Totals
 from loadlock.intake.base import ByteSource, RawPart, SourceOptions
 from loadlock.intake.dialect import Dialect, find_dialect
 from loadlock.intake.encoding import EncodingFound, detect
-from loadlock.intake.headers import Naming, join_header_rows, name_columns, numbered_columns
+from loadlock.intake.headers import Naming, join_header_rows, name_columns, numbered_columns, without_comment_mark
 from loadlock.model import ByteCount, FileReport
 
 PART_ROWS = 200_000
@@ -39,6 +40,7 @@ class CsvFile:
         self._stream_encoding = stream.encoding
         self._header_found: list[str] = []
         self._naming = Naming(names=[], notes=[])
+        self._totals = Totals()
 
     def parts(self) -> Iterator[RawPart]:
         """The file's parts in order. Closing the iterator early ends the helper thread."""
@@ -58,6 +60,7 @@ class CsvFile:
         group: list[_Tables] = []
         size = count = 0
         for tables, taken in self._made(maker):
+            self._totals.look(tables[0])
             group.append(tables)
             size += taken
             count += sum(table.num_rows for table in tables)
@@ -99,7 +102,9 @@ class CsvFile:
 
     def _name(self, found: list[str]) -> None:
         self._header_found = found
-        self._naming = name_columns(found)
+        names, notes = without_comment_mark(found)
+        self._naming = name_columns(names)
+        self._naming = replace(self._naming, notes=[*notes, *self._naming.notes])
 
     def report(self) -> FileReport:
         """What was found and counted; raises BalanceError where the bytes' classes don't sum to what was read."""
@@ -128,6 +133,8 @@ class CsvFile:
             notes.append("the file holds no record")
         if self._dialect.tables:
             notes.append(next(reason for reason in self._dialect.reasons if reason.startswith("the file holds")))
+        notes += [reason for reason in self._dialect.reasons if "name one fact each" in reason]
+        notes += self._totals.notes()
         if tally.rejected > tally.staged and tally.staged + tally.rejected > 10:
             notes.append(self._why_rejected())
         return notes

@@ -13,6 +13,7 @@ from loadlock.errors import UsageError
 from loadlock.intake import _csv_top as top
 from loadlock.intake._csv_doubt import Sample
 from loadlock.intake._csv_exact import Shape
+from loadlock.intake._csv_facts import MOST_LINES, facts_above
 from loadlock.intake._csv_score import Score
 from loadlock.intake._csv_torn import Edge, edge_of
 from loadlock.intake.base import SourceOptions
@@ -82,6 +83,10 @@ def find_place(head: bytes, chosen: Score, options: SourceOptions, *, whole: byt
     cutter, reasons = _Cutter(chosen.shape), []
     comment, why = _comment(head, chosen, options, cutter)
     reasons += why
+    if facts := _facts(cutter.lines(head, comment), options):
+        line, fields = facts
+        chosen, options = replace(chosen, fields=fields), replace(options, preamble=line)
+        reasons.append(f"{line} lines above the table name one fact each: skipped; pin `preamble: 0` if they are rows")
     tables = _tables(cutter.lines(whole, comment)) if whole is not None and options.preamble is None else ()
     if len(tables) > 1:
         return _of_table(cutter.lines(whole or b"", comment), tables, comment, options)
@@ -94,12 +99,23 @@ def find_place(head: bytes, chosen: Score, options: SourceOptions, *, whole: byt
     return replace(place, footer=footer, reasons=[*reasons, *place.reasons, *told])
 
 
+def _facts(lines: _Lines, options: SourceOptions) -> tuple[int, int] | None:
+    """The line below facts above the table, and the fields of the row there."""
+    if options.preamble is not None or options.header is not None or options.table is not None:
+        return None
+    widths = lines.records.fields[lines.kept].tolist()
+    rows = [lines.cells(index) for index in range(min(len(lines.kept), MOST_LINES + top.LOOK_ROWS))]
+    blank = next((place for place, index in enumerate(lines.kept) if index != place), 0)
+    count = facts_above(widths, rows, blank_below=blank)
+    return (lines.line(count), widths[count]) if count else None
+
+
 def _single(head: bytes, chosen: Score, options: SourceOptions, comment: bytes, cutter: _Cutter) -> Place:
     """The place of the only table."""
     skipped, reasons = options.preamble or 0, []
     if options.preamble is not None:
         head = _skip_lines(head, options.preamble, chosen.shape)
-        reasons.append(f"preamble of {options.preamble} lines pinned")
+        reasons.append(f"preamble of {options.preamble} lines left out")
     lines = cutter.lines(head, comment)
     rows = [lines.cells(index) for index in range(min(len(lines.kept), top.LOOK_ROWS + top.PREAMBLE_ROWS))]
     touching = len(lines.kept) > 1 and lines.line(1) == lines.line(0) + 1

@@ -15,6 +15,7 @@ _NOTHING = frozenset({"", "-", "--", "?", "n/a", "na", "nan", "null", "none", "n
 """Words in a column of numbers that make no header of a row."""
 _NUMBER = re.compile(r"[-+(]?[$€£¥]?\s?\d[\d.,'  ]*%?\)?")
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T]\d.*)?|\d{1,2}:\d\d(:\d\d)?")
+_YEAR = re.compile(r"(?:19|20)\d\d")
 _INTEGER = re.compile(r"\d{1,6}")
 
 
@@ -44,6 +45,11 @@ def find_top(rows: Sequence[Sequence[str]], fields: int, *, touching: bool = Fal
         header += more
         reason += f"; {more} more of the kind: names over {header} rows"
     return Top(skipped=skipped, header=header, reason=reason)
+
+
+def is_word(cell: str) -> bool:
+    """Whether a cell is a text, neither empty nor a number or date."""
+    return _kind(cell) == "text"
 
 
 def is_clear_header(rows: Sequence[Sequence[str]]) -> bool:
@@ -144,7 +150,7 @@ def _further_header_rows(rows: Sequence[Sequence[str]]) -> int:
 
 def _votes(first: Sequence[str], rest: Sequence[Sequence[str]]) -> tuple[int, int]:
     """Columns of numbers or dates whose first cell is text, and those whose first cell is of the same kind."""
-    series = _is_series(first)
+    series = _is_series(first) or _are_years(first, rest)
     spoken_for = against = 0
     for place, cell in enumerate(first):
         kind = _kind(cell)
@@ -169,6 +175,17 @@ def _is_series(cells: Sequence[str]) -> bool:
     steps = {after - before for before, after in pairwise(numbers)}
     years = all(1800 <= number <= 2100 for number in numbers) and all(step > 0 for step in steps)
     return len(numbers) >= 3 and (years or (len(steps) == 1 and min(steps) > 0))
+
+
+def _are_years(first: Sequence[str], rest: Sequence[Sequence[str]]) -> bool:
+    """Whether numbers behind a word are years one after the other, above columns whose values are mostly none."""
+    places = [place for place, cell in enumerate(first) if _YEAR.fullmatch(cell.strip())]
+    numbers = [cell for cell in first if _kind(cell) == "number"]
+    steps = {int(first[after]) - int(first[before]) for before, after in pairwise(places)}
+    if len(places) < 2 or len(places) < len(numbers) or 0 in places or steps not in ({1}, {-1}):
+        return False
+    below = [row[place].strip() for row in rest for place in places if place < len(row)]
+    return sum(bool(_YEAR.fullmatch(cell)) for cell in below) * 2 <= len(below) and is_word(first[0])
 
 
 def _repeated(first: Sequence[str], rest: Sequence[Sequence[str]]) -> int:

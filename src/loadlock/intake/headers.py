@@ -17,6 +17,7 @@ _VALUE = re.compile(
     r"[-+]?\d[\d.,'/:-]*%?|\d{4}-\d\d-\d\d[ T][\d:.]+|[^@\s]+@[^@\s]+\.\w+|true|false|null|n/a|nan", re.IGNORECASE
 )
 _YEAR = re.compile(r"(?:1[89]|20)\d\d|\d{1,2}")
+_MARKED = re.compile(r"#+\s*((?!of\b)[^\W\d].*)")
 _WRONG_MARK = "\u00ef\u00bb\u00bf"
 """A byte order mark that was read as cp1252 and written again."""
 _INVISIBLE = " \t\r\n\x0b\x0c\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
@@ -53,6 +54,15 @@ def name_columns(found: Sequence[str]) -> Naming:
         used.add(chosen)
         names.append(chosen)
     return Naming(names=names, notes=_shorten(notes) + _likeness(names) + _value_like(trimmed))
+
+
+def without_comment_mark(found: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The names without a `#` before the first one (`#CHROM`), by which a header is hidden as a comment; and a note of it."""
+    match = _MARKED.fullmatch(found[0].strip()) if len(found) > 1 else None
+    if match is None or any(name.strip().startswith("#") for name in found[1:]):
+        return [*found], []
+    said = f"column 1 {found[0]!r} is staged as {match[1]!r}: the mark before it makes the header a comment"
+    return [match[1], *found[1:]], [said]
 
 
 def numbered_columns(count: int) -> list[str]:
