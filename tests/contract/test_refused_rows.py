@@ -12,6 +12,7 @@ from loadlock.delivery.base import DeliveryColumn, Destination, Target
 from loadlock.delivery.deliver import Delivery
 from loadlock.delivery.destinations.mysql import MysqlDestination
 from loadlock.delivery.destinations.postgres import PostgresDestination
+from loadlock.delivery.staged import StagedDelivery
 from loadlock.model import WriteMode
 from loadlock.testing.contracts.cases import Case, columns, ignore, job, part
 from loadlock.testing.databases import connect_mysql
@@ -116,6 +117,73 @@ def test_rows_may_point_to_others_of_the_same_batch(case: tuple[str, Case]) -> N
         delivery.publish()
         receipt = delivery.verify()
     assert (delivery.refused, receipt.inserted, receipt.equal) == ([], 150, True)
+
+
+CLASHING = {
+    # 2 changes its value to that of 50, 61 is new and has that of 51; 62 takes the one that 2 would have given up
+    WriteMode.UPSERT: {2, 61, 62},
+    # known keys are left alone
+    WriteMode.INSERT_ONLY: {61, 62},
+}
+
+
+@pytest.mark.parametrize("mode", list(CLASHING))
+def test_rows_that_clash_with_another_unique_index_are_rejects_and_the_others_are_published(
+    case: tuple[str, Case], mode: WriteMode
+) -> None:
+    server, place = case
+    execute(
+        place,
+        "create table t (id int primary key, email varchar(40), n int, constraint one_email unique (email))",
+        "insert into t values (2, 'two', 0), (3, 'three', 0), (4, 'four', 0), (50, 'fifty', 0)",
+    )
+    given = columns("id:integer", "email:text", "n:integer", key=("id",))
+    rows = [
+        (2, "fifty", 1),
+        (3, "new three", 1),
+        (4, "new four", 1),
+        (60, "sixty", 1),
+        (61, "fifty 1", 1),
+        (62, "two", 1),
+    ]
+    rows += [(number, None, 1) for number in range(100, 110)]
+    execute(place, "insert into t values (51, 'fifty 1', 0)")
+    table = part(given, rows, first_row=0)
+    with StagedDelivery(place.destination, job(place, given, mode), chunk_rows=4) as delivery:
+        delivery.open()
+        delivery.load([(1, table)], ignore)
+        delivery.reject_clashes(lambda: [(1, table)])
+        delivery.publish()
+        receipt = delivery.verify()
+    assert {rows[one.row][0] for one in delivery.refused} == CLASHING[mode]
+    assert receipt.equal
+    for one in delivery.refused:
+        assert (one.problem.code, one.problem.column) == ("refused", "email")
+        assert f"one_email) [{CODES[server]['unique']}]" in one.problem.message
+    found = dict(execute(place, "select id, email from t where id in (2, 60, 61, 62, 109)"))
+    assert found == {2: "two", 60: "sixty", 109: None}
+
+
+def test_rows_of_exchanged_keys_clash_with_rows_of_others_alone(case: tuple[str, Case]) -> None:
+    _, place = case
+    execute(
+        place,
+        "create table t (day int, email varchar(40) unique)",
+        "insert into t values (1, 'goes'), (2, 'stays'), (2, 'too')",
+    )
+    given = columns("day:integer", "email:text", key=("day",))
+    rows = [(1, "goes"), (1, "stays"), (3, "new"), (3, "too"), (3, None)]
+    table = part(given, rows, first_row=0)
+    with StagedDelivery(place.destination, job(place, given, WriteMode.DELETE_INSERT), chunk_rows=4) as delivery:
+        delivery.open()
+        delivery.load([(1, table)], ignore)
+        delivery.reject_clashes(lambda: [(1, table)])
+        delivery.publish()
+        assert delivery.verify().equal
+    assert [one.row for one in delivery.refused] == [1, 3]
+    assert execute(place, "select day, email from t order by day, email is null, email") == [
+        (1, "goes"), (2, "stays"), (2, "too"), (3, "new"), (3, None),
+    ]  # fmt: skip
 
 
 def test_rows_that_are_refused_by_a_trigger_alone_are_found_too(case: tuple[str, Case]) -> None:

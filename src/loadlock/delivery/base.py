@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from loadlock.delivery.clashes import Clash
 from loadlock.delivery.foreseen import Foreseen
 from loadlock.errors import Refusal, RefusedError
 from loadlock.model import Chunk, Validity, VerifyLevel, WriteMode
@@ -302,10 +303,14 @@ class Session(Protocol):
         """
         ...
 
-    def take_back(self, chunk: Chunk, rows: pa.Table) -> None:
-        """Of a staged load that began early (`Capabilities.early`): take these rows, sent before, out of the staging table, by
-        the job's key, with a receipt of a negative number of rows. Again it changes nothing."""
+    def take_back(self, chunk: Chunk, rows: pa.Table, by: Sequence[str]) -> None:
+        """Of a staged load (`Capabilities.early`), after the last `load`: take these rows, sent before, out of the staging table,
+        by columns that tell them apart, with a receipt of a negative number of rows. Again it changes nothing."""
         raise RefusedError("rows that were sent can't be taken back here")
+
+    def clashes(self) -> Sequence[Clash]:
+        """Of a staged load, when all is sent: the rows that the publish would be refused for."""
+        return ()
 
     def settle(self, chunks: Sequence[Chunk]) -> None:
         """The receipts of a staged load are those of these chunks from now on: in them the rows lie that were sent."""

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from loadlock import rows as names
 from loadlock.delivery.ahead import ahead
@@ -93,7 +93,7 @@ class Delivery:
         """Of the columns that are read back; `_digest_compared` sums them up where they are not all."""
         self._digest_compared: int | None = 0
 
-    def __enter__(self) -> Delivery:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -14,6 +14,7 @@ from loadlock.delivery.deliver import DEFAULT_RETRY, Delivery
 from loadlock.delivery.early import EarlyDelivery
 from loadlock.delivery.foreseen import Foreseen
 from loadlock.delivery.retry import LostTransactionError
+from loadlock.delivery.staged import StagedDelivery
 from loadlock.engines.base import Engine
 from loadlock.errors import LoadlockError, Mistake, PipelineError, StoppedError, UsageError
 from loadlock.faults import point
@@ -192,11 +193,11 @@ class Deliveries:
         rows = (without(table, refused) for _, table in self._tables(outcome))
         yield from without_left(work.workspace, work.batch, left_scope(work.run, index), outcome.bound.spec.key, rows)
 
-    def _begin(self, outcome: Outcome, refused_limit: int | None, *, create: bool = True) -> Delivery:
+    def _begin(self, outcome: Outcome, refused_limit: int | None, *, create: bool = True) -> StagedDelivery:
         job = job_of(self.work, outcome.bound)
         rows = self._row_count(outcome) if create else None
         job = replace(job, rows=rows, retired=outcome.retired) if create else replace(job, create=False)
-        kind = EarlyDelivery if self.is_staged else Delivery
+        kind = EarlyDelivery if self.is_staged else StagedDelivery
         delivery = kind(outcome.bound.destination, job, on_rows=self._advance, refused_limit=refused_limit)
         self._open[outcome.bound.index] = delivery
         return delivery
@@ -230,7 +231,7 @@ class Deliveries:
             self.companions.close(outcome)
         self._open[outcome.bound.index].close()
 
-    def _load(self, outcome: Outcome, delivery: Delivery) -> bool:
+    def _load(self, outcome: Outcome, delivery: StagedDelivery) -> bool:
         work, index = self.work, outcome.bound.index
         opened = delivery.open()
         if self.companions is not None:
@@ -246,6 +247,9 @@ class Deliveries:
             delivery.load(self._wanted(outcome, delivery), done, digests=digests)
             if self.early is not None:
                 send_rest(self.early, delivery, delivered_names(work, outcome.bound), done)
+            filtered = outcome.filtered
+            delivery.reject_clashes(partial(self._tables, outcome))
+            outcome.filtered = filtered
             point("delivery.loaded")
             work.workspace.ledger.drop_parts(work.batch, scope)
             if delivery.refused:

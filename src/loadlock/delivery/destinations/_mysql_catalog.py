@@ -64,7 +64,9 @@ def find_table(connection: WireConnection, name: TableName) -> CatalogTable | No
         )
         for row in run(connection, _COLUMNS, name.schema, name.table)
     )
-    return CatalogTable(kind=found[0][0], engine=found[0][1], columns=columns, unique=_unique(connection, name))
+    return CatalogTable(
+        kind=found[0][0], engine=found[0][1], columns=columns, unique=tuple(_unique(connection, name).values())
+    )
 
 
 def is_empty(connection: WireConnection, table: CatalogTable, name: TableName) -> bool:
@@ -78,12 +80,18 @@ def is_empty(connection: WireConnection, table: CatalogTable, name: TableName) -
         return False
 
 
-def _unique(connection: WireConnection, name: TableName) -> tuple[tuple[str, ...], ...]:
-    """Column sets with a unique index; an index over prefixes of columns is left out."""
+def _unique(connection: WireConnection, name: TableName) -> dict[str, tuple[str, ...]]:
+    """Index → its columns, of unique ones; an index over prefixes of columns is left out."""
     indexes: dict[str, list[str | None]] = {}
     for index, column, prefix in run(connection, _UNIQUE, name.schema, name.table):
         indexes.setdefault(index, []).append(None if prefix is not None else column)
-    return tuple(tuple(c for c in columns if c) for columns in indexes.values() if all(columns))
+    return {index: tuple(c for c in columns if c) for index, columns in indexes.items() if all(columns)}
+
+
+def unique_name(connection: WireConnection, name: TableName, columns: Sequence[str]) -> str | None:
+    """The name of the unique index over these columns."""
+    found = _unique(connection, name).items()
+    return next((index for index, names in found if names == tuple(columns)), None)
 
 
 def stretches(connection: WireConnection, name: TableName) -> list[str]:

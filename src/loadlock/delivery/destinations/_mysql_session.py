@@ -272,6 +272,11 @@ class MysqlSession(ServerRehearsal[CatalogTable, WireConnection]):
             family=family,
         )
 
+    clash_code = "1062"
+
+    def _index_name(self, columns: Sequence[str]) -> str | None:
+        return catalog.unique_name(self._connection, self._name, columns)
+
     def _forget(self, rows: pa.Table) -> None:
         if self._proof is not None:
             self._proof.forget(rows)

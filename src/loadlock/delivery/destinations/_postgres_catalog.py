@@ -36,7 +36,8 @@ where a.attrelid = $1::oid and a.attnum > 0 and not a.attisdropped order by a.at
 """
 _UNIQUE = """
 select (select array_agg(a.attname order by k.n) from unnest(i.indkey::int2[]) with ordinality k(attnum, n)
-    join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum)
+    join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum),
+    (select c.relname::text from pg_class c where c.oid = i.indexrelid)
 from pg_index i where i.indrelid = $1::oid and i.indisunique and i.indpred is null and i.indexprs is null
 """
 _FOREIGN_KEYS = """
@@ -110,6 +111,13 @@ def find_table(connection: psycopg.Connection[Any], name: TableName) -> CatalogT
     )
     unique = tuple(tuple(row[0]) for row in run(connection, _UNIQUE, oid))
     return CatalogTable(kind=kind, columns=columns, unique=unique)
+
+
+def unique_name(connection: psycopg.Connection[Any], name: TableName, columns: Sequence[str]) -> str | None:
+    """The name of the unique index over these columns."""
+    return next(
+        (str(row[1]) for row in run(connection, _UNIQUE, _oid(connection, name)) if row[0] == list(columns)), None
+    )
 
 
 def create_control_tables(connection: psycopg.Connection[Any], beside: TableName) -> None:

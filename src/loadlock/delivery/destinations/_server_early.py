@@ -24,7 +24,7 @@ class ServerEarly(ServerSession[TableT, ConnectionT]):
     def _forget(self, rows: pa.Table) -> None:
         """These rows are no longer in the staging table: what proves its content must know."""
 
-    def take_back(self, chunk: Chunk, rows: pa.Table) -> None:
+    def take_back(self, chunk: Chunk, rows: pa.Table, by: Sequence[str]) -> None:
         """See `Session.take_back`."""
         self._connect()
         with self._translated():
@@ -32,19 +32,19 @@ class ServerEarly(ServerSession[TableT, ConnectionT]):
             with self._transaction():
                 if self._claim(chunk):
                     taken = True
-                    self._delete_staged(rows)
+                    self._delete_staged(rows.select(list(by)))
             if taken:
                 self._forget(rows)
         self._chunks.add(chunk.id)
         point("early.taken_back")
 
     def _delete_staged(self, rows: pa.Table) -> None:
-        """By the key, which stands in the staging table once: rows that repeat one were not sent."""
-        table, key = self._retired_table, list(self._job.key)
+        """By these columns, whose values stand in the staging table once."""
+        table, key = self._retired_table, rows.column_names
         keys = ", ".join(map(self._quote, key))
         self._run(f"drop {'temporary ' if self._joins else ''}table if exists {table}")
         self._run(f"create temporary table {table} as select {keys} from {self._staging} where false")
-        self._send_keys(rows.select(key), table)
+        self._send_keys(rows, table)
         same = " and ".join(f"k.{self._quote(name)} = s.{self._quote(name)}" for name in key)
         if self._joins:
             found = self._changed(f"delete s from {self._staging} s join {table} k on {same}")
@@ -52,7 +52,7 @@ class ServerEarly(ServerSession[TableT, ConnectionT]):
             found = self._changed(f"delete from {self._staging} s where exists (select 1 from {table} k where {same})")
         if found != rows.num_rows:
             raise LostTransactionError(
-                f"{found:,} rows of the staging table have the keys of {rows.num_rows:,} rows that lost",
+                f"{found:,} rows of the staging table have the values of {rows.num_rows:,} rows that are to go",
                 hint="The run must load again.",
             )
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from loadlock.delivery.base import Opened
 from loadlock.delivery.destinations._foresee import foresee
-from loadlock.delivery.destinations._server_early import ServerEarly
+from loadlock.delivery.destinations._server_clash import ServerClash
 from loadlock.delivery.destinations._server_target import ConnectionT, TableT
 from loadlock.delivery.evolve import Change, without
 from loadlock.delivery.foreseen import Foreseen
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class ServerRehearsal(ServerEarly[TableT, ConnectionT]):
+class ServerRehearsal(ServerClash[TableT, ConnectionT]):
     """A session that can also play its delivery through (`Job.trial`)."""
 
     @abstractmethod
