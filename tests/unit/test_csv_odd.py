@@ -142,7 +142,7 @@ def test_facts_above_a_short_table_are_no_rows_of_it(blank: str) -> None:
     table = '"Tag";"Text";"Betrag";"Währung"\n"02.01.2024";"Miete; Januar";"-850,00";"EUR"\n"15.01.2024";"Lohn";"25,00";"EUR"\n'
     values, report = read(facts + blank + table)
     assert (report.header, len(values)) == (["Tag", "Text", "Betrag", "Währung"], 2)
-    assert any("name one fact each" in note for note in report.notes)
+    assert any("with facts, no rows" in note for note in report.notes)
 
 
 def test_a_small_table_above_another_one_is_no_list_of_facts() -> None:
@@ -181,3 +181,54 @@ def test_a_total_below_the_rows_is_told_and_kept() -> None:
     assert values[-1] == ["Summe", "", "78,00"]
     assert any("line 14 seems to hold a total ('Summe')" in note for note in report.notes)
     assert not read("id;text\n" + rows("{n};Total\n"))[1].notes
+
+
+def test_a_first_line_wider_than_the_table_is_no_header_where_a_clear_one_follows() -> None:
+    first = '"EXTF";700;21;"Buchungsstapel";12;20240131;;"RE";"";"";29098;55003\n'
+    values, report = read(first + '"Umsatz";"WKZ";"Konto";"Text"\n' + rows('{n},50;"EUR";440{n};"Rechnung {n}"\n'))
+    assert (report.header, values[0]) == (["Umsatz", "WKZ", "Konto", "Text"], ["1,50", "EUR", "4401", "Rechnung 1"])
+    assert any("1 line above the table" in note for note in report.notes)
+
+
+def test_units_and_kinds_of_a_logger_are_joined_to_the_names() -> None:
+    top = '"TOA5","Station","CR1000","1234","x","y"\n"TIMESTAMP","RECORD","Temp","RH"\n"TS","RN","Deg C","%"\n"","","Avg","Smp"\n'
+    values, report = read(top + rows('"2024-01-01 00:{n:02d}:00",{n},{n}.5,4{n}\n'))
+    assert (report.header[2], len(values)) == ("Temp Deg C Avg", 12)
+
+
+def test_tables_of_different_widths_under_titles_are_told_apart() -> None:
+    text = "Orders\nid,name,qty\n1,a,2\n2,b,3\n\nItems\nsku,price\nx,1.5\ny,2.5\n\nUsers\nuser,age,city,zip\nu,1,c,01\nv,2,d,02\n"
+    values, report = read(text)
+    assert (report.header, values) == (["id", "name", "qty"], [["1", "a", "2"], ["2", "b", "3"]])
+    assert any("3 tables" in note for note in report.notes)
+
+
+@pytest.mark.parametrize(
+    ("header", "line", "first"),
+    [
+        ("id,name", "{n},A &amp; B; {n}", ["1", "A &amp; B; 1"]),
+        ("id~name~q", "{n}~n|{n}~{n}", ["1", "n|1", "1"]),
+        ("id|~|name", "{n}|~|n~{n}", ["1", "n~1"]),
+        ("番号，名前", "{n}，田中{n}", ["1", "田中1"]),
+    ],
+)
+def test_the_delimiter_between_the_names_is_taken_though_others_stand_in_the_values(
+    header: str, line: str, first: list[str]
+) -> None:
+    assert read(f"{header}\n" + rows(line + "\n"))[0][0] == first
+
+
+def test_wide_commas_of_prose_make_no_columns() -> None:
+    assert read("意见\n" + rows("很好，第{n}次\n"))[0][0] == ["很好，第1次"]
+
+
+@pytest.mark.parametrize(
+    ("names", "delimiter"), [("date time c-ip", " "), ("date,time,c-ip", ","), ("date time c-ip", "\t")]
+)
+def test_a_comment_names_the_columns_of_a_log(names: str, delimiter: str) -> None:
+    line = delimiter.join(("2024-01-01", "00:00:{n:02d}", "10.0.0.{n}")) + "\n"
+    again = f"#Date: 2024-01-02\n#Fields: {names}\n"
+    values, report = read(f"#Software: IIS 10.0\n#Version: 1.0\n#Fields: {names}\n" + rows(line) + again + rows(line))
+    assert (report.header, len(values)) == (["date", "time", "c-ip"], 24)
+    assert values[0] == ["2024-01-01", "00:00:01", "10.0.0.1"]
+    assert report.counts["comments"] == 2

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from loadlock.intake._csv_score import DELIMITERS, Score
 
-_SYMBOLS = "¦§¬¶"
-"""Characters beyond ASCII that are used as delimiters."""
+_SYMBOLS, _WIDE = "¦§¬¶", "，；؛｜"
+"""Characters beyond ASCII that are used as delimiters; those that are punctuation, too."""
 _RUN = re.compile(rb"[!#$%&*+/:;<=>@\\^|~,\t\x01-\x08\x1c-\x1f-]{2,4}")
 _LOOK_BYTES = 64 << 10
 _NO_FIELDS = re.compile(rb"(?<=\d):[0-5]\d(?!\d)|://")
@@ -23,6 +23,9 @@ def candidates(pieces: Sequence[bytes], encoding: str) -> list[bytes]:
     """Delimiters that stand in at least every third line; longer ones stand for the characters they are made of."""
     lines = sum(piece.count(b"\n") or piece.count(b"\r") for piece in pieces)
     symbols = [mark for mark in (symbol.encode(encoding, "ignore") for symbol in _SYMBOLS) if mark]
+    # those of other scripts are punctuation, unless they stand between names as well
+    wide = (symbol.encode(encoding, "ignore") for symbol in _WIDE)
+    symbols += [mark for mark in wide if mark and mark in first_line(pieces)]
     found = [mark for mark in (*DELIMITERS, *symbols) if sum(piece.count(mark) for piece in pieces) > lines // 3]
     longer = _longer(pieces, lines)
     single = [mark for mark in found if not any(mark in long for long in longer)]
@@ -38,7 +41,8 @@ def _longer(pieces: Sequence[bytes], lines: int) -> list[bytes]:
         single = {
             mark: sum(piece.count(mark) for piece in pieces) for mark in {run[i : i + 1] for i in range(len(run))}
         }
-        alone = all(count * run.count(mark) >= 0.98 * number for mark, number in single.items())
+        enclosed = len(run) > 2 and run[:1] == run[-1:] and single[run[:1]] == 2 * count and run in first_line(pieces)
+        alone = enclosed or all(count * run.count(mark) >= 0.98 * number for mark, number in single.items())
         if count > lines // 3 and count > 1 and alone:
             found.append(run)
     shortest = sorted(found, key=len)[:2]

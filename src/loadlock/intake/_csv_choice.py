@@ -135,6 +135,7 @@ def _accept(scores: list[Score], pieces: Sequence[bytes], wanted: Wanted) -> tup
             return entry, f"delimiter {_shown(entry, wanted)}: {why}"
     best = scores[0] if scores else None
     best = next((entry for entry in scores if best is not None and is_doubled(entry, best)), best)
+    best = _in_header(scores, best, pieces)
     if best is not None and best.score >= 0.25:
         why = f"{best.share:.0%} of the sample have {best.fields} fields"
         return best, f"delimiter {_shown(best, wanted)}: {why}"
@@ -144,6 +145,15 @@ def _accept(scores: list[Score], pieces: Sequence[bytes], wanted: Wanted) -> tup
             why = f"in doubt, only {entry.share:.0%} of the sample have {entry.fields} fields"
             return entry, f"delimiter {_shown(entry, wanted)}: {why}"
     return None, ""
+
+
+def _in_header(scores: list[Score], best: Score | None, pieces: Sequence[bytes]) -> Score | None:
+    """The best one, or one that the first line and all others hold, where the first line has none of the best."""
+    first = first_line(pieces)
+    if best is None or best.shape.delimiter in first:
+        return best
+    whole = (entry for entry in scores if entry.share == 1 and entry.fields > 1 and entry.shape.delimiter in first)
+    return next((entry for entry in whole if best.share < 1 and not entry.faulty and entry.records > 2), best)
 
 
 def _shown(entry: Score, wanted: Wanted) -> str:

@@ -94,6 +94,9 @@ class CsvFile:
             named = [place for place, name in enumerate(found, 1) if name.strip()]
             least = len(found) if self._dialect.frame is not None else max(named, default=len(found))
             reader.want(len(found), least)
+        elif self._dialect.names:
+            self._name([*self._dialect.names])
+            reader.want(len(self._dialect.names), len(self._dialect.names))
         elif reader.has_records():
             fields = self._dialect.fields
             self._naming = Naming(names=numbered_columns(fields), notes=[])
@@ -133,7 +136,7 @@ class CsvFile:
             notes.append("the file holds no record")
         if self._dialect.tables:
             notes.append(next(reason for reason in self._dialect.reasons if reason.startswith("the file holds")))
-        notes += [reason for reason in self._dialect.reasons if "name one fact each" in reason]
+        notes += [reason for reason in self._dialect.reasons if "with facts, no rows" in reason]
         notes += self._totals.notes()
         if tally.rejected > tally.staged and tally.staged + tally.rejected > 10:
             notes.append(self._why_rejected())

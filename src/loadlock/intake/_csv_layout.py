@@ -86,7 +86,9 @@ def find_place(head: bytes, chosen: Score, options: SourceOptions, *, whole: byt
     if facts := _facts(cutter.lines(head, comment), options):
         line, fields = facts
         chosen, options = replace(chosen, fields=fields), replace(options, preamble=line)
-        reasons.append(f"{line} lines above the table name one fact each: skipped; pin `preamble: 0` if they are rows")
+        reasons.append(
+            f"{line} line{'s' * (line > 1)} above the table with facts, no rows: skipped; pin `preamble: 0` if they are rows"
+        )
     tables = _tables(cutter.lines(whole, comment)) if whole is not None and options.preamble is None else ()
     if len(tables) > 1:
         return _of_table(cutter.lines(whole or b"", comment), tables, comment, options)
@@ -119,7 +121,7 @@ def _single(head: bytes, chosen: Score, options: SourceOptions, comment: bytes, 
     lines = cutter.lines(head, comment)
     rows = [lines.cells(index) for index in range(min(len(lines.kept), top.LOOK_ROWS + top.PREAMBLE_ROWS))]
     touching = len(lines.kept) > 1 and lines.line(1) == lines.line(0) + 1
-    found = top.find_top(rows, 1 if options.preamble is not None else chosen.fields, touching=touching)
+    found = top.find_top(rows, chosen.fields, touching=touching, pinned=options.preamble is not None)
     if found.skipped and options.preamble is None:
         skipped = lines.line(found.skipped)
         reasons.append(f"{skipped} lines above the table skipped: other field counts or hardly a cell filled")
@@ -195,6 +197,11 @@ def _footer(lines: _Lines, fields: int, options: SourceOptions) -> tuple[int, li
 
 
 # ---- several tables
+
+
+def holds_tables(whole: bytes, tried: Score) -> bool:
+    """Whether a short file holds several tables, each with a clear header, where it is cut so."""
+    return tried.fields > 1 and len(_tables(_Cutter(tried.shape).lines(whole, b""))) > 1
 
 
 def _tables(lines: _Lines) -> tuple[Table, ...]:

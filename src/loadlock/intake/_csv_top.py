@@ -29,12 +29,12 @@ class Top:
     reason: str
 
 
-def find_top(rows: Sequence[Sequence[str]], fields: int, *, touching: bool = False) -> Top:
+def find_top(rows: Sequence[Sequence[str]], fields: int, *, touching: bool = False, pinned: bool = False) -> Top:
     """Look at the first rows (blank ones left out) of a table that mostly has `fields` fields.
 
-    `touching`: no blank line stands between the first two.
+    `touching`: no blank line stands between the first two; `pinned`: none of them is a title.
     """
-    skipped = _titles(rows, fields)
+    skipped = 0 if pinned else _titles(rows, fields)
     if touching and skipped == 1 and _may_be_header(rows, fields):
         reason = "the only line above the table has one field and touches it: taken as a damaged header"
         return Top(skipped=0, header=1, reason=reason + "; pin `preamble: 1` if it is a title")
@@ -139,7 +139,7 @@ def _further_header_rows(rows: Sequence[Sequence[str]]) -> int:
             against
             or spoken_for < 2
             or not plain
-            or words * 2 <= len(row)
+            or words * 2 < len(row)
             or len(row) != len(rows[0])
             or row in rows[: count + 1]
         ):

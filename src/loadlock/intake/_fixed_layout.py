@@ -69,7 +69,10 @@ def find_layout(lines: Sequence[str], own: FixedOptions, options: SourceOptions,
         )
     header_found: list[str] = []
     if header and not names:
-        header_found = [" ".join(filter(None, (row[place] for row in cells[:header]))) for place in range(len(spans))]
+        titles = sum(_crosses(line, spans) for line in lines[:header]) if ruler else 0
+        header_found = [
+            " ".join(filter(None, (row[place] for row in cells[titles:header]))) for place in range(len(spans))
+        ]
         names = header_found
     naming = name_columns(names) if names else Naming(names=numbered_columns(len(spans)), notes=[])
     stripped = not any(line.endswith(" ") for line in lines)
@@ -85,6 +88,12 @@ def find_layout(lines: Sequence[str], own: FixedOptions, options: SourceOptions,
         reasons=reasons,
         again=frozenset(line.encode() for line in lines[: ruler + 1]) if ruler else frozenset(),
     )
+
+
+def _crosses(line: str, spans: Sequence[tuple[int, int]]) -> bool:
+    """Whether a line has text between two columns: a title, no names of columns."""
+    gaps = zip((end for _, end in spans), [*(start for start, _ in spans[1:]), len(line)], strict=True)
+    return bool(line[: spans[0][0]].strip()) or any(line[start:end].strip() for start, end in gaps)
 
 
 def ruler_in(lines: Sequence[str]) -> int:

@@ -14,6 +14,7 @@ from loadlock.intake._fixed_layout import LOOK_LINES, Layout, find_layout
 from loadlock.intake._fixed_options import FixedOptions
 from loadlock.intake._json_stream import TextStream
 from loadlock.intake._options import own_options
+from loadlock.intake._printed import is_row_count
 from loadlock.intake._row_parts import Places, RowParts
 from loadlock.intake.base import ByteSource, RawPart, SourceOptions
 from loadlock.intake.decode import Positions, decode_record
@@ -127,7 +128,7 @@ class FixedReader:
             line = lines[number]
             if not line or line.isspace():
                 kinds[number] = _BLANK
-            elif self._comment and line.startswith(self._comment):
+            elif self._is_comment(line):
                 kinds[number] = _COMMENT
             elif line in self._layout.again:
                 kinds[number] = _HEADER
@@ -145,9 +146,11 @@ class FixedReader:
         self._position += len(data)
         self._line += len(lines)
 
-    @property
-    def _comment(self) -> bytes:
-        return (self._options.comment or "").encode()
+    def _is_comment(self, line: bytes) -> bool:
+        """Whether a line is a comment as told, or the number of rows that SQL clients write below them."""
+        mark = (self._options.comment or "").encode()
+        counted = bool(self._layout.again) and is_row_count(line.decode("utf-8", "replace"))
+        return counted or bool(mark and line.startswith(mark))
 
     def _top(self, lines: list[bytes], kinds: np.ndarray[tuple[int], np.dtype[np.int8]]) -> int:
         """Mark preamble and header; returns the number of lines looked at."""

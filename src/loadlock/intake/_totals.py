@@ -36,7 +36,7 @@ class Totals:
         found = []
         for row in self._last.to_pylist():
             filled = [row[name].strip() for name in names if (row[name] or "").strip()]
-            word = filled[0].rstrip(" :").strip("* ") if filled else ""
+            word = filled[0].split(":")[0].strip("* ") if filled else ""
             if len(names) > 1 and _WORD.fullmatch(word):
                 found.append(
                     f"the row of line {row['_line']:,} seems to hold a total ({filled[0]!r}): it is staged as a row;"

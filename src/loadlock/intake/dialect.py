@@ -12,7 +12,8 @@ from loadlock.errors import UsageError
 from loadlock.intake._csv_choice import Wanted, choose
 from loadlock.intake._csv_doubt import Sample
 from loadlock.intake._csv_exact import Shape
-from loadlock.intake._csv_layout import Table, find_place
+from loadlock.intake._csv_layout import Table, find_place, holds_tables
+from loadlock.intake._csv_named import named_fields
 from loadlock.intake._csv_pieces import Pieces, pieces_of, without_named_delimiter
 from loadlock.intake._csv_score import Score
 from loadlock.intake._csv_torn import Edge
@@ -59,6 +60,8 @@ class Dialect:
     shape: Shape
     enclosed: str = ""
     """The letter around each value of a load file for document review (Concordance: `þ`), which is taken away."""
+    names: tuple[str, ...] = ()
+    """Of the columns, where a comment above the rows names them."""
     frame: Frame | None = None
     """What is drawn around the values, in a table that was printed for people."""
     comment: str = ""
@@ -114,16 +117,24 @@ def _dialect(pieces: Pieces, options: SourceOptions, *, name: str, encoding: str
     enclosed = _enclosed(pieces.head, wanted)
     if enclosed:
         wanted = replace(wanted, delimiter=_ENCLOSED_DELIMITER, quote=b"")
+    fields = named_fields(pieces.all) if _is_free(wanted, options) else None
+    if fields is not None:
+        wanted = replace(wanted, delimiter=fields.delimiter)
+        options = replace(options, preamble=fields.lines, header=0, comment="#")
     frame = _frame(pieces, wanted, options, encoding)
     if frame is not None:
         wanted = replace(wanted, delimiter=frame.bar.encode(encoding), quote=b"")
         options = replace(options, preamble=frame.titles, header=frame.header, footer=0, comment="")
     choice = choose(pieces.all, wanted)
     best = choice.best if frame is None else replace(choice.best, fields=frame.fields)
+    if best.fields == 1 and pieces.whole is not None and wanted.delimiter is None:
+        best = next((entry for entry in choice.scores if holds_tables(pieces.whole, entry)), best)
     shape = best.shape
     place = find_place(pieces.head, best, options, whole=pieces.whole, end=pieces.end)
     if frame is not None:
         place = replace(place, reasons=[_frame_reason(frame)])
+    if fields is not None:
+        place = replace(place, fields=len(fields.names), reasons=["a comment names the columns (#Fields:)"])
     if named is not None:
         place = place.below(1, "the first line names the delimiter, as Excel does (sep=)")
     return Dialect(
@@ -137,6 +148,7 @@ def _dialect(pieces: Pieces, options: SourceOptions, *, name: str, encoding: str
         fields=place.fields,
         shape=shape,
         frame=frame,
+        names=() if fields is None else fields.names,
         comment=place.comment,
         footer=place.footer,
         edges=place.edges,
@@ -160,12 +172,18 @@ def _enclosed(head: bytes, wanted: Wanted) -> str:
 
 def _frame(pieces: Pieces, wanted: Wanted, options: SourceOptions, encoding: str) -> Frame | None:
     """The frame of a printed table, unless what it says is pinned."""
-    pinned = (options.preamble, options.header, options.footer, options.comment, options.table, wanted.escape)
-    if wanted.quote or any(pin is not None for pin in pinned):
+    bar_only = replace(wanted, delimiter=None)
+    if not _is_free(bar_only, options) or options.footer is not None or wanted.quote or wanted.escape is not None:
         return None
     head = pieces.head if encoding == "utf-8" else pieces.head.decode(encoding, "replace").encode()
     frame = find_frame(head, wanted.delimiter)
     return frame if frame is None or encoding == "utf-8" or frame.bar == "|" else None
+
+
+def _is_free(wanted: Wanted, options: SourceOptions) -> bool:
+    """Whether neither the delimiter nor what stands above the rows is pinned."""
+    pins = (wanted.delimiter, options.preamble, options.header, options.comment, options.table)
+    return all(pin is None for pin in pins)
 
 
 def _frame_reason(frame: Frame) -> str:
