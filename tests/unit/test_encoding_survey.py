@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from loadlock.intake._enc_survey import survey, whole_lines
+from loadlock.intake._enc_beside import LEAST_BYTES
+from loadlock.intake._enc_survey import WholeLines, survey
 from loadlock.intake.base import SourceOptions
 from loadlock.intake.decode import places, utf8_faults
 from loadlock.intake.encoding import detect
+from loadlock.intake.files import open_sources
 from loadlock.testing.encoding_tables import BytesSource
 
 
@@ -57,7 +62,8 @@ def _is_utf8(line: bytes) -> bool:
 def test_lines_are_given_whole_and_in_order() -> None:
     data = mixed(7, 500, 0.1)
     for size in (1, 2, 3, 50, 1000, len(data)):
-        pieces = list(whole_lines(blocks(data, size)))
+        lines = WholeLines()
+        pieces = [piece for block in blocks(data, size) for piece in lines.of(block)] + list(lines.rest())
         assert b"".join(block[start:end] for block, start, end in pieces) == data
         assert all(block[end - 1 : end] == b"\n" for block, _, end in pieces)
 
@@ -88,3 +94,15 @@ def test_places_are_those_of_the_true_entries() -> None:
         for share in (0.0, 0.01, 0.5, 1.0):
             mask = chooser.random(size) < share
             assert places(mask).tolist() == np.flatnonzero(mask).tolist()
+
+
+def test_a_big_plain_file_is_looked_at_while_its_digest_is_taken(tmp_path: Path) -> None:
+    data = mixed(3, 60_000, 0.01)
+    (tmp_path / "a.csv").write_bytes(data)
+    (tmp_path / "b.csv.gz").write_bytes(gzip.compress(data))
+    plain, packed = open_sources([tmp_path / "a.csv", tmp_path / "b.csv.gz"])
+    assert len(data) > LEAST_BYTES
+    assert plain.survey is not None
+    assert packed.survey is None
+    assert (plain.survey.size, plain.file.sha256) == (len(data), hashlib.sha256(data).hexdigest())
+    assert detect(plain, SourceOptions()) == detect(packed, SourceOptions())

@@ -11,7 +11,8 @@ from loadlock.intake._csv_score import DELIMITERS, Score
 _SYMBOLS, _WIDE = "¦§¬¶", "，；؛｜"
 """Characters beyond ASCII that are used as delimiters; those that are punctuation, too."""
 _RUN = re.compile(rb"[!#$%&*+/:;<=>@\\^|~,\t\x01-\x08\x1c-\x1f-]{2,4}")
-_LOOK_BYTES = 64 << 10
+_LOOK_BYTES, _MANY_BYTES, _FEW_BYTES = 64 << 10, 256 << 10, 8 << 10
+"""Bytes of a piece in which patterns are looked for: fewer of each where there are many pieces."""
 _NO_FIELDS = re.compile(rb"(?<=\d):[0-5]\d(?!\d)|://")
 """Colons of times and addresses."""
 _QUOTED = re.compile(rb'"[^"\r\n]*"')
@@ -32,9 +33,14 @@ def candidates(pieces: Sequence[bytes], encoding: str) -> list[bytes]:
     return [*longer, *(mark for mark in single if not _only_seems(pieces, mark)), *_doubled(pieces, single)]
 
 
+def _looked(pieces: Sequence[bytes]) -> list[bytes]:
+    each = min(_LOOK_BYTES, max(_FEW_BYTES, _MANY_BYTES // max(1, len(pieces))))
+    return [piece[:each] for piece in pieces]
+
+
 def _longer(pieces: Sequence[bytes], lines: int) -> list[bytes]:
     """Runs of two to four characters without which their characters hardly occur: `||`, `|~|`, `::`."""
-    runs = Counter(run for piece in pieces for run in _RUN.findall(piece[:_LOOK_BYTES]))
+    runs = Counter(run for piece in _looked(pieces) for run in _RUN.findall(piece))
     found: list[bytes] = []
     for run, _ in runs.most_common(12):
         count = sum(piece.count(run) for piece in pieces)
@@ -68,7 +74,7 @@ def is_doubled(pair: Score, single: Score) -> bool:
 
 def _only_seems(pieces: Sequence[bytes], mark: bytes) -> bool:
     """Whether a character that could be a delimiter mostly stands in times, or within text in quotes, as in a server's log."""
-    looked = [piece[:_LOOK_BYTES] for piece in pieces]
+    looked = _looked(pieces)
     count = sum(piece.count(mark) for piece in looked)
     if mark == b":" and sum(len(_NO_FIELDS.findall(piece)) for piece in looked) > _MOSTLY * count:
         return True

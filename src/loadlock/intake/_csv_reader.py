@@ -147,7 +147,7 @@ class CsvReader:
         if block is None:
             self._final = True
         else:
-            self._data = self._data + block if self._data else block
+            self._data = b"".join((self._data, block)) if self._data else bytes(block)
 
     def _line_end(self, start: int) -> tuple[int, int] | None:
         """End and next start of the physical line at `start`, reading on as far as the record limit; None = no line."""

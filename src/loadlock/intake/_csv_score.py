@@ -14,7 +14,8 @@ from loadlock.intake.splitter import Rules, Splitter, Status
 
 DELIMITERS = (b",", b";", b"\t", b"|", b":", b"^", b"~", b"\x1f", b"\x01", b"\x14", b"\x02")
 LIKELY = b",;\t|"
-CELL_RECORDS = 100
+CELL_RECORDS, MANY_RECORDS, FEW_RECORDS = 100, 500, 20
+"""Records of a piece whose cells are looked at: fewer of each where there are many pieces."""
 FAULT_RECORDS = 200
 UNQUOTED_SHARE, UNQUOTED_RECORDS = 0.02, 3
 """Quotes that are misplaced in at least so many records may be text in a file without quoting."""
@@ -44,6 +45,7 @@ def score_shape(pieces: Sequence[bytes], shape: Shape) -> Score:
     widths: Counter[int] = Counter()
     total = faulty = 0
     pure: list[float] = []
+    each = min(CELL_RECORDS, max(FEW_RECORDS, MANY_RECORDS // max(1, len(pieces))))
     for piece in pieces:
         records = splitter.split(piece, final=True)
         kept = (records.status <= Status.EXACT) | (records.status >= Status.FIELD_COUNT)
@@ -55,7 +57,7 @@ def score_shape(pieces: Sequence[bytes], shape: Shape) -> Score:
         for index in faults[:FAULT_RECORDS].tolist():
             widths[len(splitter.parser.parse(piece[records.start[index] : records.end[index]]).values)] += 1
         spread = np.flatnonzero(good)
-        for index in spread[:: max(1, len(spread) // CELL_RECORDS)].tolist():
+        for index in spread[:: max(1, len(spread) // each)].tolist():
             pure.append(_purity(piece[records.start[index] : records.end[index]], splitter.parser, shape))
     if not total or not widths:
         return Score(shape=shape, fields=1, share=0.0, faulty=1.0, score=0.0, records=total)
@@ -132,12 +134,14 @@ def _with_escape(pieces: Sequence[bytes], shape: Shape, pinned: bool | None) -> 
 def _escaping(pieces: Sequence[bytes], delimiter: bytes) -> int:
     """Number of lines with a delimiter behind a backslash that is not escaped itself."""
     found = re.compile(rb"(?m)^(?:[^\\\r\n]|\\(?!" + re.escape(delimiter) + rb").)*+\\" + re.escape(delimiter))
-    return sum(len(found.findall(piece)) for piece in pieces)
+    return sum(len(found.findall(piece)) for piece in pieces if b"\\" + delimiter in piece)
 
 
 def _uses_apostrophes(pieces: Sequence[bytes], delimiter: bytes) -> bool:
     """Whether apostrophes enclose fields: many of them, or some that had to be quoted, and hardly any double quotes do."""
     enclosed, needed = _enclosed(pieces, delimiter, b"'")
+    if not enclosed:
+        return False
     others, others_needed = _enclosed(pieces, delimiter, b'"')
     many = enclosed > max(3 * others, _lines(pieces) // 20)
     return many or needed > 3 * others_needed

@@ -29,7 +29,7 @@ class Stream(Protocol):
     knows_faults: bool
     """Whether `undecoded` tells all; else who reads has to look."""
 
-    def blocks(self) -> Iterator[bytes]:
+    def blocks(self) -> Iterator[bytes | memoryview]:
         """The bytes without a byte order mark at the start, at most `BLOCK_BYTES` at a time."""
         ...
 
@@ -61,12 +61,14 @@ def open_stream(source: ByteSource, found: EncodingFound) -> Stream:
     return _TranscodedStream(source, found)
 
 
-def _pieces(data: bytes) -> Iterator[bytes]:
+def _pieces(data: bytes) -> Iterator[bytes | memoryview]:
+    """In pieces that are not copied: who reads them puts them behind what is left of the one before."""
     if len(data) <= BLOCK_BYTES:
         yield data
         return
+    whole = memoryview(data)
     for at in range(0, len(data), BLOCK_BYTES):
-        yield data[at : at + BLOCK_BYTES]
+        yield whole[at : at + BLOCK_BYTES]
 
 
 class _PlainStream:
@@ -81,7 +83,7 @@ class _PlainStream:
         self._bom_bytes = found.bom_bytes
         self._faults = _NOTHING if found.faults is None else found.faults
 
-    def blocks(self) -> Iterator[bytes]:
+    def blocks(self) -> Iterator[bytes | memoryview]:
         skip = self._bom_bytes
         for block in ahead(iter(self._source.open())):
             yield from _pieces(block[skip:] if skip else block)
@@ -116,7 +118,7 @@ class _TranscodedStream:
         self._found = found
         self._origin = OriginMap()
 
-    def blocks(self) -> Iterator[bytes]:
+    def blocks(self) -> Iterator[bytes | memoryview]:
         transcoder = Transcoder(mixed=self._found.mixed)
         for block in ahead(transcoder.transcode(self._source.open(), self._found.name, self._found.bom_bytes)):
             self._origin.push(block)

@@ -170,8 +170,10 @@ class TableMaker:
         last = np.append(first[1:], len(chosen)) - 1
         if len(first) == 1 and not special[0]:
             return data[int(records.start[chosen[0]]) : int(records.next[chosen[-1]])]
-        pieces: list[bytes | memoryview] = []
         begin, end = records.start[chosen[first]], records.next[chosen[last]]
+        if not special.any():
+            return memoryview(_cut(batch.data, begin, end).buffers()[2])[: int((end - begin).sum())]
+        pieces: list[bytes | memoryview] = []
         inner = records.end[chosen[first]] - records.trim[chosen[first]]
         exact = records.status[chosen[first]] == Status.EXACT
         columns = (special[first], exact, chosen[first], begin, end, inner)
@@ -238,9 +240,9 @@ class TableMaker:
             return rows.reject_schema().empty_table()
         starts = records.start[chosen]
         ends = np.minimum(records.end[chosen], starts + rows.RAW_LIMIT)
-        raws = [batch.data[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+        raws = _cut(batch.data, starts, ends)
         if batch.raws:
-            raws = [batch.raws[index] for index in chosen.tolist()]
+            raws = pa.array([batch.raws[index] for index in chosen.tolist()], pa.binary())
         return rejects_table(
             self._layout.file,
             problems=self._problems(batch, chosen),
@@ -271,6 +273,17 @@ def opened(column: pa.Array, mark: str) -> pa.Array:
     inner = pc.utf8_slice_codeunits(column, 1, -1)
     around = pc.binary_join_element_wise(mark, inner, mark, "")
     return pc.if_else(pc.equal(around, column), inner, column)
+
+
+def _cut(data: bytes, starts: Positions, ends: Positions) -> pa.BinaryArray:
+    """The bytes from each start to its end; ranges ascend and don't overlap."""
+    # they are every second value of an array over all of the data
+    wide = len(data) >= 1 << 31
+    offsets = np.empty(2 * len(starts), dtype=np.int64 if wide else np.int32)
+    offsets[::2], offsets[1::2] = starts, ends
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(data)]
+    values = pa.Array.from_buffers(pa.large_binary() if wide else pa.binary(), len(offsets) - 1, buffers)
+    return values.take(pa.array(np.arange(0, len(offsets) - 1, 2))).cast(pa.binary())
 
 
 def _row_numbers(batch: Batch) -> Positions:
@@ -325,7 +338,7 @@ def _message(status: Status, detail: int, names: tuple[str, ...]) -> str:
 
 
 def rejects_table(
-    file: SourceFile, *, problems: tuple[pa.Array, pa.Array], place: Sequence[Positions], raws: list[bytes]
+    file: SourceFile, *, problems: tuple[pa.Array, pa.Array], place: Sequence[Positions], raws: pa.BinaryArray
 ) -> pa.Table:
     """Rejects of the intake, column by column.
 
@@ -356,7 +369,7 @@ def rejects_table(
             pa.repeat(pa.scalar(str(Stage.INTAKE), pa.string()), size),
             pa.ListArray.from_arrays(np.arange(size + 1, dtype=np.int32), details),
             pa.nulls(size, pa.string()),
-            pa.array(raws, pa.binary()),
+            raws,
             pa.array(np.asarray(place[3]) > rows.RAW_LIMIT),
         ],
         schema=schema,

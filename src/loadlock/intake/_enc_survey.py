@@ -238,10 +238,28 @@ class _Tried:
 
 def survey(blocks: Iterable[bytes]) -> Survey:
     """Look at all bytes of a file."""
-    found = Survey()
-    for piece in whole_lines(blocks):
-        found.look(*piece)
-    return found
+    look = Look()
+    for block in blocks:
+        look.at(block)
+    return look.end()
+
+
+class Look:
+    """A survey of blocks that somebody else reads. Call `at` for each, in order, then `end`."""
+
+    def __init__(self) -> None:
+        self._found, self._lines = Survey(), WholeLines()
+
+    def at(self, block: bytes) -> None:
+        """Take the next block."""
+        for piece in self._lines.of(block):
+            self._found.look(*piece)
+
+    def end(self) -> Survey:
+        """What was found."""
+        for piece in self._lines.rest():
+            self._found.look(*piece)
+        return self._found
 
 
 def line_ends(octets: Octets) -> Positions:
@@ -250,32 +268,39 @@ def line_ends(octets: Octets) -> Positions:
     return ends if len(ends) else places(octets == 13)
 
 
-def whole_lines(blocks: Iterable[bytes]) -> Iterator[tuple[bytes, int, int]]:
+class WholeLines:
     """Bytes, start and end of pieces that end behind a line end (or, in very long lines, behind a character of UTF-8).
 
     A block is given as it is, without copying; only the line that two blocks share is put together.
     """
-    tail = b""
-    for block in blocks:
+
+    def __init__(self) -> None:
+        self._tail = b""
+
+    def of(self, block: bytes) -> Iterator[tuple[bytes, int, int]]:
+        """The pieces that are complete with the next block."""
         start = 0
-        if tail:
+        if self._tail:
             start = block.find(b"\n") + 1 or block.find(b"\r") + 1 or len(block)
-            tail += block[:start]
+            tail = self._tail = self._tail + block[:start]
             if start == len(block) < _LOOK_BYTES > len(tail) and not tail.endswith((b"\n", b"\r")):
-                continue
+                return
             cut = len(tail) if tail.endswith((b"\n", b"\r")) else _character_end(tail)
             yield tail, 0, cut
-            tail = tail[cut:]
+            self._tail = tail[cut:]
         if start == len(block):
-            continue
+            return
         end = (block.rfind(b"\n", start) + 1) or (block.rfind(b"\r", start) + 1) or start
         while start < end:
             stop = block.find(b"\n", min(start + _LOOK_BYTES, end), end) + 1 or end
             yield block, start, stop
             start = stop
-        tail += block[end:]
-    if tail:
-        yield tail, 0, len(tail)
+        self._tail += block[end:]
+
+    def rest(self) -> Iterator[tuple[bytes, int, int]]:
+        """What is left behind the last line end."""
+        if self._tail:
+            yield self._tail, 0, len(self._tail)
 
 
 def _character_end(data: bytes) -> int:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from loadlock.errors import SourceError
 from loadlock.intake._blobs import Blob, FileBlob, Spool, Stamp, ZipBlob, changed
+from loadlock.intake._enc_beside import Beside, is_worth_it
+from loadlock.intake._enc_survey import Survey
 from loadlock.intake._members import base_name
 from loadlock.intake._streams import (
     BLOCK_BYTES,
@@ -43,6 +45,8 @@ class LocalSource:
     meter: Meter
     spool: Spool
     """Kept while a source may lie in it."""
+    survey: Survey | None = field(default=None, repr=False, compare=False)
+    """What was seen of its encoding while its digest was taken, where somebody looked."""
 
     def open(self) -> Iterator[bytes]:
         """Blocks of the decompressed bytes. SourceError for damage, over-expansion, or a change since the digest was taken."""
@@ -88,13 +92,16 @@ class LocalSource:
             raise changed(self.file.path)
 
 
-def sources_in(path: Path, *, label: str, name: str, limits: ExpansionLimits, spool: Spool) -> list[LocalSource]:
+def sources_in(
+    path: Path, *, label: str, name: str, limits: ExpansionLimits, spool: Spool, look: bool = False
+) -> list[LocalSource]:
     """The sources of the file at `path`, in the order in which they stand there; `label` and `name` are its own.
 
-    Takes the digest of each, so reads the file once. SourceError for what is damaged or must not be expanded.
+    Takes the digest of each, so reads the file once; with `look` a plain file is surveyed for its encoding in passing.
+    SourceError for what is damaged or must not be expanded.
     """
     stamp = Stamp.of(path)
-    walk = _Walk(meter=Meter(label, stamp.size, limits), spool=spool)
+    walk = _Walk(meter=Meter(label, stamp.size, limits), spool=spool, look=look)
     return list(walk.sources(FileBlob(path=path, stamp=stamp), _Where(label=label, name=name)))
 
 
@@ -118,6 +125,7 @@ class _Walk:
 
     meter: Meter
     spool: Spool
+    look: bool = False
     members: int = 0
     expanded: int = 0
 
@@ -130,6 +138,8 @@ class _Walk:
             yield from self._packed(blob, where)
         elif is_tar(first):
             yield from self._plain_tar(blob, where)
+        elif self.look and where.depth == 0 and is_worth_it(first, blob.size):
+            yield self._surveyed(blob, where)
         else:
             yield self._source(blob, where)
 
@@ -208,6 +218,15 @@ class _Walk:
         digest = where.digest or self._digest(blob, counted=where.depth > 0)
         file = SourceFile(index=0, path=where.label, name=where.name, size_bytes=blob.size, sha256=digest)
         return LocalSource(file=file, blob=blob, meter=self.meter, spool=self.spool)
+
+    def _surveyed(self, blob: Blob, where: _Where) -> LocalSource:
+        """The source of a plain file, looked at while its digest is taken."""
+        digest, beside = hashlib.sha256(), Beside()
+        with blob.opened() as stream:
+            for block in beside.watched(blocks_of(stream)):
+                digest.update(block)
+        source = self._source(blob, replace(where, digest=digest.hexdigest()))
+        return replace(source, survey=beside.survey)
 
     def _digest(self, blob: Blob, *, counted: bool) -> str:
         digest = hashlib.sha256()

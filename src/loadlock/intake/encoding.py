@@ -123,7 +123,7 @@ class EncodingFound:
 def detect(source: ByteSource, options: SourceOptions) -> EncodingFound:
     """Find the encoding of a file: pinned, byte order mark, NUL pattern, strict UTF-8 of the whole, detection, fallback.
 
-    Reads the file once, whatever decides, to count and to find what is odd. Raises SourceError for an unknown pinned name.
+    All of it is read, whatever decides, to count and to find what is odd. Raises SourceError for an unknown pinned name.
     """
     head = source.head()
     bom_name, bom = bom_of(head)
@@ -134,7 +134,7 @@ def detect(source: ByteSource, options: SourceOptions) -> EncodingFound:
     wide = None if bom_name else wide_by_nuls(head)
     if wide:
         return _wide(source, EncodingFound(name=wide, how="nul_pattern", confidence=0.95))
-    seen, fallback = survey(_blocks(source)), codec_name(options.fallback_encoding)
+    seen, fallback = _surveyed(source), codec_name(options.fallback_encoding)
     if bom_name:
         return _utf8(seen, EncodingFound(name="utf-8", how="bom", confidence=1.0, bom_bytes=bom, fallback=fallback))
     return _by_survey(seen, fallback)
@@ -144,6 +144,12 @@ def _blocks(source: ByteSource) -> Iterator[bytes]:
     """The file's blocks for a look at them; their digest is compared when they are read."""
     blocks: Iterator[bytes] = getattr(source, "scan", source.open)()
     return blocks
+
+
+def _surveyed(source: ByteSource) -> Survey:
+    """All bytes looked at: now, or when the source's digest was taken."""
+    seen: Survey | None = getattr(source, "survey", None)
+    return survey(_blocks(source)) if seen is None else seen
 
 
 def _pinned(source: ByteSource, options: SourceOptions, bom_name: str | None, bom: int) -> EncodingFound:
@@ -157,7 +163,7 @@ def _pinned(source: ByteSource, options: SourceOptions, bom_name: str | None, bo
     found = EncodingFound(name=codec, how="pinned", confidence=1.0, bom_bytes=marked, fallback=fallback)
     if codec.startswith(("utf-16", "utf-32")):
         return _wide(source, found)
-    seen = survey(_blocks(source))
+    seen = _surveyed(source)
     if codec == "utf-8":
         return _utf8(seen, found)
     better = seen.high_bytes and seen.bad_lines <= UTF8_BAD_LINES * seen.high_lines and is_single_byte(codec)

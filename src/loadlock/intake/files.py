@@ -63,10 +63,14 @@ def open_sources(
     """
     limits = limits or ExpansionLimits()
     keep = keep or Keep.in_folder()
-    sources = []
+    sources: list[LocalSource] = []
     for file in files:
         location = LocalFile(path=file.absolute()) if isinstance(file, Path) else file
         path = location.local(keep.downloads)
-        sources += sources_in(path, label=location.label, name=location.name, limits=limits, spool=keep.spool)
+        # one survey is held at most: the next file's look can go on while this one's rows are worked on
+        look = all(source.survey is None for source in sources)
+        sources += sources_in(
+            path, label=location.label, name=location.name, limits=limits, spool=keep.spool, look=look
+        )
     sources.sort(key=lambda source: (source.file.name, source.file.sha256, source.file.path))
     return [replace(source, file=replace(source.file, index=index)) for index, source in enumerate(sources)]

@@ -161,6 +161,11 @@ class _Tee:
         self._store = store
         self._source = source
 
+    @property
+    def survey(self) -> object:
+        """What the source knows of its encoding."""
+        return getattr(self._source, "survey", None)
+
     def open(self) -> Iterator[bytes]:
         return self._source.open() if self._store.has(self.file) else self._store.blocks(self._source)
 

@@ -101,6 +101,11 @@ class _Tidy:
         self.file = source.file
         self._source = source
 
+    @property
+    def survey(self) -> object:
+        """What was seen of its encoding when its digest was taken."""
+        return getattr(self._source, "survey", None)
+
     def open(self) -> Iterator[bytes]:
         return _tidied(self._source.open())
 
