@@ -13,6 +13,7 @@ from loadlock.delivery.deliver import Delivery
 from loadlock.delivery.destinations.mysql import MysqlDestination
 from loadlock.delivery.destinations.postgres import PostgresDestination
 from loadlock.delivery.staged import StagedDelivery
+from loadlock.errors import RefusedError
 from loadlock.model import WriteMode
 from loadlock.testing.contracts.cases import Case, columns, ignore, job, part
 from loadlock.testing.databases import connect_mysql
@@ -104,19 +105,41 @@ def test_rows_of_every_broken_constraint_become_rejects(case: tuple[str, Case], 
     assert found - {100000} == set(range(ROWS)) - wanted
 
 
-def test_rows_may_point_to_others_of_the_same_batch(case: tuple[str, Case]) -> None:
-    server, place = case
-    if server != "postgres":
-        pytest.skip("InnoDB looks at each row as it is inserted; the publish is refused as a whole")
-    execute(place, "create table t (id int primary key, boss int, foreign key (boss) references t (id))")
+@pytest.mark.parametrize("mode", [WriteMode.UPSERT, WriteMode.MIRROR, WriteMode.INSERT_ONLY, WriteMode.DELETE_INSERT])
+def test_rows_may_point_to_others_of_the_same_batch(case: tuple[str, Case], mode: WriteMode) -> None:
+    _, place = case
+    execute(
+        place,
+        "create table t (id int primary key, boss int, foreign key (boss) references t (id))",
+        "insert into t values (7, null)",
+    )
     given = columns("id:integer", "boss:integer", key=("id",))
-    rows = [(number, number + 1 if number < 149 else None) for number in range(150)]
-    with Delivery(place.destination, job(place, given, WriteMode.UPSERT), chunk_rows=50) as delivery:
+    # each points to the next one, the last to itself
+    rows = [(number, min(number + 1, 39)) for number in range(40)]
+    with Delivery(place.destination, job(place, given, mode), chunk_rows=15) as delivery:
         delivery.open()
         delivery.load([(1, part(given, rows, first_row=0))], ignore)
         delivery.publish()
         receipt = delivery.verify()
-    assert (delivery.refused, receipt.inserted, receipt.equal) == ([], 150, True)
+    known = mode != WriteMode.DELETE_INSERT
+    assert (delivery.refused, receipt.inserted, receipt.equal) == ([], 39 if known else 40, True)
+    boss = None if mode == WriteMode.INSERT_ONLY else 8
+    assert execute(place, "select boss from t where id = 7") == [(boss,)]
+
+
+def test_rows_that_point_to_each_other_in_a_ring_are_refused_as_a_whole_by_innodb(case: tuple[str, Case]) -> None:
+    server, place = case
+    execute(place, "create table t (id int primary key, boss int, foreign key (boss) references t (id))")
+    given = columns("id:integer", "boss:integer", key=("id",))
+    with Delivery(place.destination, job(place, given, WriteMode.UPSERT)) as delivery:
+        delivery.open()
+        delivery.load([(1, part(given, [(1, 2), (2, 1), (3, None)], first_row=0))], ignore)
+        if server == "postgres":
+            assert delivery.publish().inserted == 3
+        else:
+            with pytest.raises(RefusedError, match=r"2 rows .* point to rows that are not there, or to each other"):
+                delivery.publish()
+    assert execute(place, "select count(*) from t") == [(3 if server == "postgres" else 0,)]
 
 
 CLASHING = {
@@ -138,7 +161,7 @@ def test_rows_that_clash_with_another_unique_index_are_rejects_and_the_others_ar
         "insert into t values (2, 'two', 0), (3, 'three', 0), (4, 'four', 0), (50, 'fifty', 0)",
     )
     given = columns("id:integer", "email:text", "n:integer", key=("id",))
-    rows = [
+    rows: list[tuple[int, str | None, int]] = [
         (2, "fifty", 1),
         (3, "new three", 1),
         (4, "new four", 1),

@@ -100,6 +100,11 @@ class Merge(ABC):
         return ""
 
     @property
+    def _inserts_first(self) -> bool:
+        """Whether new rows come before others are updated. Else an update may free a unique value that a new row takes."""
+        return False
+
+    @property
     def _staging_is_unique(self) -> bool:
         """Whether the staging table has the target's unique indexes."""
         return False
@@ -126,8 +131,12 @@ class Merge(ABC):
         )
         writes = sum(known for known, *_ in counts.values()) if self._stamps else updates
         opens = inserts if self.versions is None else inserts + updates
+        inserted, late = 0, opens and not self._inserts_first
+        if opens and not late:
+            inserted = self._insert(self.absent)
         written = self.changed(self._update_sql()) if writes else 0
-        inserted = self._insert(self.absent) if opens else 0
+        if late:
+            inserted = self._insert(self.absent)
         if (inserted, written) != (opens, writes):
             raise self._disturbed(
                 f"{written:,} rows were updated and {inserted:,} inserted, which is not what the counts before said"

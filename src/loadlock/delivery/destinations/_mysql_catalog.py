@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import pairwise
 
 from loadlock.delivery.base import CHUNK_TABLE, CONTROL_TABLE, DeliveryColumn, Job
@@ -29,6 +29,11 @@ select column_name, lower(data_type), column_type, is_nullable = 'YES',
     character_maximum_length, character_octet_length, numeric_precision, numeric_scale, datetime_precision,
     character_set_name
 from information_schema.columns where table_schema = %s and table_name = %s order by ordinal_position
+"""
+_OWN_KEYS = """
+select constraint_name, column_name, referenced_column_name from information_schema.key_column_usage
+where table_schema = %s and table_name = %s and referenced_table_schema = table_schema and referenced_table_name = table_name
+order by constraint_name, ordinal_position
 """
 _UNIQUE = """
 select index_name, column_name, sub_part from information_schema.statistics
@@ -86,6 +91,16 @@ def _unique(connection: WireConnection, name: TableName) -> dict[str, tuple[str,
     for index, column, prefix in run(connection, _UNIQUE, name.schema, name.table):
         indexes.setdefault(index, []).append(None if prefix is not None else column)
     return {index: tuple(c for c in columns if c) for index, columns in indexes.items() if all(columns)}
+
+
+def references(
+    connection: WireConnection, name: TableName, delivered: Collection[str]
+) -> tuple[tuple[tuple[str, str], ...], ...]:
+    """Foreign keys of a table to itself over delivered columns: pairs of a column and the one it points to."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for constraint, column, theirs in run(connection, _OWN_KEYS, name.schema, name.table):
+        found.setdefault(constraint, []).append((column, theirs))
+    return tuple(tuple(pairs) for pairs in found.values() if {one for pair in pairs for one in pair} <= set(delivered))
 
 
 def unique_name(connection: WireConnection, name: TableName, columns: Sequence[str]) -> str | None:

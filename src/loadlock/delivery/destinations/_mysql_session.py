@@ -305,6 +305,7 @@ class MysqlSession(ServerRehearsal[CatalogTable, WireConnection]):
             update=self._job.update,
             versions=self._versions,
             table=self._found,
+            references=catalog.references(self._connection, self._name, {column.name for column in self._columns}),
         )
 
     def _marks(self) -> dict[str, Any] | None:

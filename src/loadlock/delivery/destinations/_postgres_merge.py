@@ -19,6 +19,13 @@ class PostgresMerge(Merge):
         self.run(f"lock table {self.target} in share row exclusive mode")
         self.run(f"analyze {self.staging}")
 
+    @property
+    def _inserts_first(self) -> bool:
+        # an updated row may point to a new one; references are looked at when a statement ends
+        table = "'" + self.target.replace("'", "''") + "'::regclass"
+        sql = f"select exists (select from pg_constraint where contype = 'f' and conrelid = {table} and confrelid = {table})"
+        return bool(self.run(sql)[0][0])
+
     def _writes(self, name: str) -> bool:
         return self.table.column(name).type == "citext"
 

@@ -218,8 +218,6 @@ class PostgresSession(ServerRehearsal[CatalogTable, "Connection"]):
             self._watches_staging = True
             self._watch.begin_staging(self._connection, self._staging, self._found, self._job.columns)
 
-    clash_code = "23505"
-
     def _index_name(self, columns: Sequence[str]) -> str | None:
         return catalog.unique_name(self._connection, self._name, columns)
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class ServerClash(ServerEarly[TableT, ConnectionT]):
     """A clash is a value that stands in a row of the target which the publish leaves there, under another key."""
 
-    clash_code: str
-    """What the server calls it."""
+    clash_code = "23505"
+    """What the server calls it: the standard's name, unless it has another."""
 
     @abstractmethod
     def _index_name(self, columns: Sequence[str]) -> str | None:
