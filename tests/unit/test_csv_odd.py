@@ -6,6 +6,7 @@ import pytest
 
 from loadlock.intake.base import SourceOptions
 from loadlock.intake.formats.csv import CsvFormat
+from loadlock.intake.read import read_file
 from loadlock.model import FileReport
 from loadlock.testing.bytes_source import BytesSource
 
@@ -13,7 +14,7 @@ from loadlock.testing.bytes_source import BytesSource
 def read(data: str | bytes) -> tuple[list[list[str]], FileReport]:
     """The rows' values, and the report; no reject, and every byte accounted for."""
     raw = data.encode() if isinstance(data, str) else data
-    result = CsvFormat().read(BytesSource(raw, block_bytes=1 << 20), SourceOptions())
+    result = read_file(BytesSource(raw, block_bytes=1 << 20), SourceOptions(format="csv"))
     values = []
     for part in result.parts:
         assert part.rejects.num_rows == 0, part.rejects.to_pylist()[:1]

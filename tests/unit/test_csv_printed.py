@@ -10,6 +10,7 @@ from loadlock.intake.base import SourceOptions
 from loadlock.intake.formats.csv import CsvFormat
 from loadlock.model import FileReport
 from loadlock.testing.bytes_source import BytesSource
+from loadlock.workflow.raw_text import read_texts
 
 ROWS = range(1, 13)
 
@@ -96,3 +97,11 @@ def test_the_rows_of_another_answer_are_kept_apart() -> None:
 def test_bars_without_a_ruler_are_delimiters_only() -> None:
     values, _, report = read("id|name\n" + body("{n}| N{n} \n"))
     assert (values[0], report.header) == (["1", " N1 "], ["id", "name"])
+
+
+@pytest.mark.parametrize(("kind", "text"), [("mysql", "| 7 | ab | 2 |"), ("psql", " 7 | ab |  2")])
+def test_the_corrected_text_of_a_reject_is_read_as_its_table_was(kind: str, text: str) -> None:
+    _, _, report = read(PRINTED[kind])
+    mended = read_texts([text, "7 | a|b | 2 |"], report, SourceOptions())
+    assert mended.rows.to_pylist() == [{"id": "7", "name": "ab", "qty": "2"}]
+    assert list(mended.problems) == [1]

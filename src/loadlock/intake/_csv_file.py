@@ -16,7 +16,6 @@ from loadlock.intake._csv_reader import CsvReader
 from loadlock.intake._csv_spread import Spread
 from loadlock.intake._csv_stream import open_stream
 from loadlock.intake._csv_table import Batch, Layout, TableMaker, opened
-from loadlock.intake._totals import Totals
 from loadlock.intake.base import ByteSource, RawPart, SourceOptions
 from loadlock.intake.dialect import Dialect, find_dialect
 from loadlock.intake.encoding import EncodingFound, detect
@@ -40,7 +39,6 @@ class CsvFile:
         self._stream_encoding = stream.encoding
         self._header_found: list[str] = []
         self._naming = Naming(names=[], notes=[])
-        self._totals = Totals()
 
     def parts(self) -> Iterator[RawPart]:
         """The file's parts in order. Closing the iterator early ends the helper thread."""
@@ -60,7 +58,6 @@ class CsvFile:
         group: list[_Tables] = []
         size = count = 0
         for tables, taken in self._made(maker):
-            self._totals.look(tables[0])
             group.append(tables)
             size += taken
             count += sum(table.num_rows for table in tables)
@@ -137,7 +134,6 @@ class CsvFile:
         if self._dialect.tables:
             notes.append(next(reason for reason in self._dialect.reasons if reason.startswith("the file holds")))
         notes += [reason for reason in self._dialect.reasons if "with facts, no rows" in reason]
-        notes += self._totals.notes()
         if tally.rejected > tally.staged and tally.staged + tally.rejected > 10:
             notes.append(self._why_rejected())
         return notes

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
+from loadlock.rows import LINE, PROVENANCE
 
-from loadlock.rows import PROVENANCE
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _LOOK_ROWS = 3
 _WORD = re.compile(
@@ -21,25 +23,24 @@ class Totals:
     """Looks at the last rows of one file. Call `look` for each table of rows in order, then `notes`."""
 
     def __init__(self) -> None:
-        self._last: pa.Table | None = None
+        self._last: list[dict[str, Any]] = []
 
     def look(self, rows: pa.Table) -> None:
         """Keep the last rows."""
         if rows.num_rows:
-            self._last = rows.slice(max(0, rows.num_rows - _LOOK_ROWS))
+            self._last = rows.slice(max(0, rows.num_rows - _LOOK_ROWS)).to_pylist()
 
     def notes(self) -> list[str]:
         """What seems to be a total."""
-        if self._last is None:
-            return []
-        names = [name for name in self._last.column_names if name not in PROVENANCE]
         found = []
-        for row in self._last.to_pylist():
-            filled = [row[name].strip() for name in names if (row[name] or "").strip()]
+        for row in self._last:
+            cells = [value for name, value in row.items() if name not in PROVENANCE]
+            filled = [cell.strip() for cell in cells if isinstance(cell, str) and cell.strip()]
             word = filled[0].split(":")[0].strip("* ") if filled else ""
-            if len(names) > 1 and _WORD.fullmatch(word):
+            if len(cells) > 1 and _WORD.fullmatch(word):
+                place = "" if row.get(LINE) is None else f" of line {row[LINE]:,}"
                 found.append(
-                    f"the row of line {row['_line']:,} seems to hold a total ({filled[0]!r}): it is staged as a row;"
-                    " a rule can leave it out, `footer` leaves lines at the end out"
+                    f"the row{place} seems to hold a total ({filled[0][:40]!r}): it is staged as a row; a rule can leave it"
+                    " out, `footer` leaves lines at the end out"
                 )
         return found

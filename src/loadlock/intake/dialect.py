@@ -88,6 +88,7 @@ class Dialect:
             "preamble": self.preamble,
             "footer": self.footer,
             "comment": self.comment or None,
+            "printed": self.frame and ("closed" if self.frame.closed else "open"),
             "tables": [
                 {"line": table.line + 1, "fields": table.fields, "records": table.records} for table in self.tables
             ],

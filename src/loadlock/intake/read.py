@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from loadlock.errors import SourceError
-from loadlock.intake.base import ByteSource, Format, ReadResult, SourceOptions
+from loadlock.intake._totals import Totals
+from loadlock.intake.base import ByteSource, Format, RawPart, ReadResult, SourceOptions
 from loadlock.intake.encoding import bom_of, wide_by_nuls
+from loadlock.model import FileReport
 from loadlock.registry import component, components
 
 _EXTENSION_WEIGHT = 0.05
@@ -38,7 +42,18 @@ _MAGIC = (
 
 def read_file(source: ByteSource, options: SourceOptions) -> ReadResult:
     """Choose the format and read the file. An empty file gives no rows and no error."""
-    return choose_format(source, options).read(source, options)
+    result, totals = choose_format(source, options).read(source, options), Totals()
+
+    def parts() -> Iterator[RawPart]:
+        for part in result.parts:
+            totals.look(part.rows)
+            yield part
+
+    def report() -> FileReport:
+        found = result.report()
+        return replace(found, notes=[*found.notes, *totals.notes()])
+
+    return ReadResult(parts=parts(), report=report)
 
 
 def choose_format(source: ByteSource, options: SourceOptions) -> Format:

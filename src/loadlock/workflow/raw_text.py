@@ -132,12 +132,20 @@ class _Csv(_Way):
             escape=dialect.get("escape"), header=1, preamble=0, footer=0, table=None, comment=None, record_end=None,
             extra={},
         )  # fmt: skip
+        self.printed: str | None = dialect.get("printed")
+        if self.printed:
+            self.options = replace(self.options, header=None, preamble=None, footer=None)
 
     def is_line(self, text: str) -> bool:
         return bool(text.strip())
 
     def head(self) -> bytes:
-        names = (f"c{number}" for number in range(len(self.names)))
+        names = [f"c{number}" for number in range(len(self.names))]
+        if self.printed:
+            # a ruler below the header is what tells a printed table
+            edge = self.delimiter if self.printed == "closed" else ""
+            lines = (self.delimiter.join(cells) for cells in (names, ["---"] * len(names)))
+            return "".join(edge + line + edge + _LINE for line in lines).encode()
         return (self.delimiter.join(names) + _LINE).encode()
 
     def read(self, content: bytes, *, alone: bool = False) -> Iterator[RawPart]:
