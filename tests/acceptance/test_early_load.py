@@ -100,22 +100,72 @@ def test_the_result_is_that_of_a_load_after_the_judgement(
     assert {row[1] for row in rows} >= {f"Rival {part}" for part in range(PARTS)}
 
 
-def test_a_table_that_is_replaced_is_loaded_early_only_while_it_is_empty(
-    tmp_path: Path, postgres: str, server: psycopg.Connection[Any], finished: list[Deliveries | None]
+@pytest.mark.parametrize("tie", ["", "create unique index on t (id)"], ids=["loose", "unique"])
+def test_a_table_that_is_replaced_is_loaded_early_where_old_and_new_rows_may_be_there_at_once(
+    tie: str, tmp_path: Path, postgres: str, server: psycopg.Connection[Any], finished: list[Deliveries | None]
 ) -> None:
     batch(tmp_path)
     server.execute("create table t (id bigint, name text, n bigint)")
     server.execute("create table parted (id bigint, name text, n bigint) partition by range (id)")
     first = go(tmp_path, postgres, mode="replace")
     assert [found is not None for found in finished] == [True], "the load was not early"
+    if tie:
+        server.execute(tie.encode())
     rows = server.execute(SELECT).fetchall()
     second = go(tmp_path, postgres, mode="replace")
-    assert len(finished) == 1, "rows that are to be replaced were locked early"
+    assert len(finished) == (1 if tie else 2), "rows that are to be replaced were locked early"
     assert server.execute(SELECT).fetchall() == rows
     assert first.document["receipt"]["digest"] == second.document["receipt"]["digest"]
     assert first.document["receipt"]["equal"]
+    assert second.document["receipt"]["equal"]
+    assert second.document["balance"]["deleted"] == len(rows) == second.document["balance"]["inserted"]
     empty = {name: PostgresDestination().inspect(Target(url=postgres, table=name)) for name in ("t", "parted")}
     assert [found is not None and found.is_empty for found in empty.values()] == [False, False]
+
+
+@pytest.mark.parametrize(
+    "tie",
+    [
+        "alter table t add exclude (id with =)",
+        "create unique index on t (lower(name))",
+        "create table other (id bigint); create trigger tr after insert on t execute function no_op()",
+    ],
+    ids=["exclusion", "expression", "trigger"],
+)
+def test_a_table_that_minds_two_versions_of_its_rows_is_emptied_first(
+    tie: str, tmp_path: Path, postgres: str, server: psycopg.Connection[Any], finished: list[Deliveries | None]
+) -> None:
+    batch(tmp_path)
+    server.execute("create table t (id bigint, name text, n bigint)")
+    server.execute("create function no_op() returns trigger language plpgsql as 'begin return null; end'")
+    go(tmp_path, postgres, mode="replace")
+    rows = server.execute(SELECT).fetchall()
+    server.execute(tie.encode())
+    second = go(tmp_path, postgres, mode="replace")
+    assert finished[1:] in ([], [None]), "the load was early"
+    assert server.execute(SELECT).fetchall() == rows
+    assert second.document["receipt"]["equal"]
+    assert not second.document["balance"]["rejected"]["delivery"]
+
+
+def test_others_write_to_rows_that_are_to_be_replaced_until_the_publish(
+    tmp_path: Path, postgres: str, server: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch(tmp_path)
+    server.execute("create table t (id bigint, name text, n bigint)")
+    go(tmp_path, postgres, mode="replace")
+    rows = server.execute(SELECT).fetchall()
+    acknowledged = Deliveries._acknowledged
+
+    def write(*given: Any) -> None:
+        acknowledged(*given)
+        server.execute("set lock_timeout = '2s'")
+        server.execute("update t set name = 'by hand'")
+        server.execute("insert into t values (-1, 'by hand', 0)")
+
+    monkeypatch.setattr(Deliveries, "_acknowledged", write)
+    assert go(tmp_path, postgres, mode="replace").document["receipt"]["equal"]
+    assert server.execute(SELECT).fetchall() == rows
 
 
 def test_rows_are_sent_before_the_last_part_is_clean_and_seen_only_after_the_publish(

@@ -9,7 +9,7 @@ from loadlock.delivery.names import TableName, parse_table
 from loadlock.delivery.retry import LostTransactionError, RetryPolicy
 from loadlock.digest import digest_table
 from loadlock.types import ColumnType
-from loadlock.workflow import delivering
+from loadlock.workflow import patience
 
 
 @pytest.mark.parametrize("name", [TableName(table="t"), TableName(schema="s", table="a.b"),
@@ -31,7 +31,7 @@ def test_rows_of_lineage_columns_alone_have_a_digest_that_counts_them() -> None:
 
 
 def test_a_lost_transaction_is_begun_anew_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delivering, "DEFAULT_RETRY", RetryPolicy(attempts=3, sleep=lambda seconds: None))
+    monkeypatch.setattr(patience, "DEFAULT_RETRY", RetryPolicy(attempts=3, sleep=lambda seconds: None))
     calls: list[str] = []
     notes: list[str] = []
 
@@ -41,10 +41,10 @@ def test_a_lost_transaction_is_begun_anew_a_few_times(monkeypatch: pytest.Monkey
             raise LostTransactionError("gone")
         return "loaded"
 
-    assert delivering.patiently(lambda: attempt(3), notes, lambda: calls.append("close")) == "loaded"
+    assert patience.patiently(lambda: attempt(3), notes, lambda: calls.append("close")) == "loaded"
     assert calls == ["attempt", "close", "attempt", "close", "attempt"]
     assert notes == ["the transaction was lost (gone); sent again from the start"] * 2
     calls.clear()
     with pytest.raises(LostTransactionError):
-        delivering.patiently(lambda: attempt(4), notes, lambda: calls.append("close"))
+        patience.patiently(lambda: attempt(4), notes, lambda: calls.append("close"))
     assert calls == ["attempt", "close"] * 3

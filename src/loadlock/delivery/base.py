@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from loadlock.delivery.clashes import Clash
 from loadlock.delivery.foreseen import Foreseen
+from loadlock.delivery.spared import NONE_SPARED, Spared
 from loadlock.errors import Refusal, RefusedError
 from loadlock.model import Chunk, Validity, VerifyLevel, WriteMode
 from loadlock.types import ColumnType
@@ -39,6 +40,8 @@ class Capabilities:
     early: bool = False
     """A load may begin before the batch is judged: nothing of it remains when it is given up, and a staging table gives back rows
     (`Session.take_back`)."""
+    empties_last: bool = False
+    """A replace may load beside the old rows (`Job.empties_last`)."""
     nulls: bool = True
     """Null and empty text are told apart on reading back."""
     joint_children: bool = False
@@ -54,6 +57,8 @@ class Capabilities:
     """Deletes the rows of `Job.retired`."""
     chooses_updates: bool = False
     """An upsert can be told which rows and columns to write (`Job.update`)."""
+    spares: bool = False
+    """Knows which rows nobody has written since an earlier upsert (`Session.untouched`): those need not be sent again."""
     undoes: frozenset[WriteMode] = frozenset()
     """Modes whose deliveries can be taken back (`undo.py`)."""
     name_bytes: int | None = None
@@ -165,6 +170,11 @@ class Job:
     """Make fresh statistics after the publish."""
     retired: pa.Table | None = field(default=None, compare=False, repr=False)
     """Key columns of rows that a corrected file's predecessor brought: deleted in the publishing transaction, first of all."""
+
+    empties_last: bool = False
+    """A replace during which the old rows are not locked while rows are sent. Refused where both can't be there at once."""
+    spared: Spared = NONE_SPARED
+    """Rows of this upsert that are not sent, since they lie in the target as they are delivered."""
 
     @property
     def delivery_id(self) -> str:
@@ -315,6 +325,11 @@ class Session(Protocol):
     def settle(self, chunks: Sequence[Chunk]) -> None:
         """The receipts of a staged load are those of these chunks from now on: in them the rows lie that were sent."""
         return
+
+    def untouched(self, run: str) -> int | None:
+        """How many rows of the target nobody has written since that run's upsert and those it built on (`Job.spared`), by the
+        destination's own marks; None where that can't be told."""
+        return None
 
     def foretells(self) -> bool:
         """Whether `suspects` knows of rows that the publish will refuse though `load` takes them: then it is asked first."""

@@ -149,6 +149,9 @@ class Delivery:
                 self._load_chunk(opened, chunk, done)
                 # one less in memory while the next part is read
                 del chunk
+        self.rows_sent += self.job.spared.rows
+        self._digest = (self._digest + self.job.spared.digest) % MODULUS
+        self._by_file.update(self.job.spared.by_file)
 
     def child(self, job: Job, *, refused_limit: int | None = None) -> Delivery | None:
         """The delivery of a child table, in one transaction with this one; None where the destination has none.
@@ -221,11 +224,16 @@ class Delivery:
         published = self.published
         if published is None:
             raise StoppedError("nothing is published, so there is nothing to verify")
-        if self._session.proved() == self.rows_sent:
+        spared = self.job.spared
+        if self._session.proved() == self.rows_sent - spared.rows:
             landed = published.inserted if self.job.mode == WriteMode.INSERT_ONLY else self.rows_sent
             return self._receipt(published, VerifyLevel.CONTENT, True, landed, (*published.notes, self._session.proof))
         level, tables = self._session.read_back(self.job.compared)
-        found = self._count_back(tables) if level == VerifyLevel.COUNT else self._digest_back(tables)
+        if level == VerifyLevel.COUNT:
+            found = self._count_back(tables)
+        else:
+            rows, digest = self._digest_back(tables)
+            found = (rows + spared.rows, (digest + spared.digest) % MODULUS)
         wanted = self._landed(published)
         if wanted is None:
             rows = published.inserted if self.job.mode == WriteMode.INSERT_ONLY else self.rows_sent
@@ -438,5 +446,5 @@ class Delivery:
             level=level,
             equal=equal,
             read_back=count,
-            notes=notes if self._compared is self._digests else (*notes, NARROW),
+            notes=(*notes, *self.job.spared.notes, *(() if self._compared is self._digests else (NARROW,))),
         )

@@ -26,9 +26,10 @@ from loadlock.model import Chunk, PartKind, Problem, Receipt, WriteMode
 from loadlock.workflow.child_rows import ChildReader, ChildShape, child_parts, shape_of
 from loadlock.workflow.cleaning import without
 from loadlock.workflow.comparing import check_equal, compared, published_of
-from loadlock.workflow.delivering import Deliveries, Outcome, ParentsRefusedError, make_job, patiently
+from loadlock.workflow.delivering import Deliveries, Outcome, ParentsRefusedError, make_job
 from loadlock.workflow.destinations import BoundDestination
 from loadlock.workflow.overtaken import Overtaken
+from loadlock.workflow.patience import patiently
 from loadlock.workflow.refused import refused_rows, write_refused
 
 if TYPE_CHECKING:

@@ -6,20 +6,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 
 from loadlock.cleanup.plan import Plan
 from loadlock.delivery.base import DeliveryColumn, Job, Opened, Published
 from loadlock.delivery.deliver import DEFAULT_RETRY, Delivery
 from loadlock.delivery.early import EarlyDelivery
 from loadlock.delivery.foreseen import Foreseen
-from loadlock.delivery.retry import LostTransactionError
+from loadlock.delivery.spared import NONE_SPARED, Spared
 from loadlock.delivery.staged import StagedDelivery
 from loadlock.engines.base import Engine
 from loadlock.errors import LoadlockError, Mistake, PipelineError, StoppedError, UsageError
 from loadlock.faults import point
 from loadlock.ledger.base import PartRecord
-from loadlock.model import Balance, Chunk, PartKind, Problem, Receipt
+from loadlock.model import Balance, Chunk, PartKind, Problem, Receipt, WriteMode
 from loadlock.rows import IDENTITY
 from loadlock.workflow.cleaning import Cleaned, CleanWork, without
 from loadlock.workflow.comparing import check_equal, compared, published_of
@@ -27,16 +27,17 @@ from loadlock.workflow.destinations import BoundDestination
 from loadlock.workflow.early_rows import EarlyRows, send_rest
 from loadlock.workflow.left import is_unknown, keep_left, left_scope, without_left
 from loadlock.workflow.overtaken import Overtaken
+from loadlock.workflow.patience import patiently
 from loadlock.workflow.refused import refused_rows, write_refused
 from loadlock.workflow.some_rows import leave_out, matching
 from loadlock.workflow.workspace import Workspace
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
 
     from loadlock.workflow.children import ChildOutcome
 
-T = TypeVar("T")
 AS_WRITTEN = ("create", "lineage", "evolve", "update", "validity", "before", "after", "analyze")
 """Settings of a destination that its job has too."""
 
@@ -58,6 +59,11 @@ class Outcome:
     """Identity of rows that must not be delivered, or (file, row) of all that a record became, → why."""
     retired: pa.Table | None = None
     """Keys of rows that corrected files take the place of."""
+    spared: Spared | None = None
+    changed: Mapping[int, np.ndarray[Any, Any]] = field(default_factory=dict)
+    """With `spared` rows, which are not sent: by seq of the clean part, the places of those that are."""
+    sent_in_part: bool = False
+    """This run has published before it was cut off, and had sent some of its rows only."""
 
     def balance(self, base: Balance) -> Balance:
         """The balance of this destination; rows its filter leaves out count as skipped."""
@@ -194,9 +200,11 @@ class Deliveries:
         yield from without_left(work.workspace, work.batch, left_scope(work.run, index), outcome.bound.spec.key, rows)
 
     def _begin(self, outcome: Outcome, refused_limit: int | None, *, create: bool = True) -> StagedDelivery:
-        job = job_of(self.work, outcome.bound)
-        rows = self._row_count(outcome) if create else None
-        job = replace(job, rows=rows, retired=outcome.retired) if create else replace(job, create=False)
+        job, rows = job_of(self.work, outcome.bound), self._row_count(outcome) if create else None
+        spared = outcome.spared or NONE_SPARED
+        job = replace(job, rows=rows, retired=outcome.retired, spared=spared) if create else replace(job, create=False)
+        if self.early is not None and job.mode == WriteMode.REPLACE:
+            job = replace(job, empties_last=outcome.bound.destination.capabilities.empties_last)
         kind = EarlyDelivery if self.is_staged else StagedDelivery
         delivery = kind(outcome.bound.destination, job, on_rows=self._advance, refused_limit=refused_limit)
         self._open[outcome.bound.index] = delivery
@@ -242,6 +250,7 @@ class Deliveries:
             point("delivery.opened")
             spec = outcome.bound.spec
             whole = spec.columns is None and spec.filter is None and not outcome.unwanted
+            whole = whole and outcome.spared is None
             digests = self.early.digests if self.early else work.cleaned.digests if whole else {}
             done = partial(self._acknowledged, index)
             delivery.load(self._wanted(outcome, delivery), done, digests=digests)
@@ -298,7 +307,10 @@ class Deliveries:
                 yield record.ref.key.seq, table
 
     def _wanted(self, outcome: Outcome, delivery: Delivery) -> Iterator[tuple[int, pa.Table]]:
-        """The clean parts without the unwanted rows; those become refused rows."""
+        """The clean parts without the unwanted rows, which become refused rows, and without those that are spared."""
+        if outcome.spared is not None:
+            yield from self._changed(outcome)
+            return
         if not outcome.unwanted:
             yield from self._tables(outcome)
             return
@@ -311,6 +323,11 @@ class Deliveries:
             kept = leave_out(table, found)
             if kept.num_rows:
                 yield seq, kept
+
+    def _changed(self, outcome: Outcome) -> Iterator[tuple[int, pa.Table]]:
+        for seq, table in self._tables(outcome):
+            if len(places := outcome.changed[seq]):
+                yield seq, table.take(places)
 
     def foresee(self, outcome: Outcome) -> tuple[Opened, Foreseen]:
         """What publishing the rows that were sent to one destination would do, and what was found there."""
@@ -362,24 +379,10 @@ class Deliveries:
     def verify(self, outcome: Outcome) -> None:
         """Read one destination back; raises VerifyError where it differs."""
         delivery = self._open[outcome.bound.index]
-        outcome.receipt = DEFAULT_RETRY.call(delivery.verify)
+        again = partial(delivery.verify_again, partial(self.delivered, outcome), lambda table: table)
+        outcome.receipt = DEFAULT_RETRY.call(again if outcome.sent_in_part else delivery.verify)
         point("delivery.verified")
         check_equal(outcome.bound.label, outcome.receipt)
-
-
-def patiently(attempt: Callable[[], T], notes: list[str], close: Callable[[], None]) -> T:
-    """The result of a load, begun anew a few times while its transaction is lost; `close` ends what was lost."""
-    number = 1
-    while True:
-        try:
-            return attempt()
-        except LostTransactionError as error:
-            close()
-            if number >= DEFAULT_RETRY.attempts:
-                raise
-            DEFAULT_RETRY.sleep(DEFAULT_RETRY.pause_seconds(number, error))
-            notes.append(f"the transaction was lost ({error}); sent again from the start")
-            number += 1
 
 
 def job_of(work: DeliveryWork, bound: BoundDestination) -> Job:

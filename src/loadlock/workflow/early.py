@@ -68,7 +68,8 @@ def _is_unnoticed(bound: BoundDestination) -> bool:
         return found is not None
     if found is None:
         return transactional
-    return bound.mode == WriteMode.APPEND or found.is_empty
+    beside = bound.destination.capabilities.empties_last and not found.unique
+    return bound.mode == WriteMode.APPEND or found.is_empty or beside
 
 
 class EarlyLoad:

@@ -42,7 +42,7 @@ from loadlock.workflow.quarantine import is_replay, known_acts
 from loadlock.workflow.receive import REPLACING
 from loadlock.workflow.run_record import counts_of
 from loadlock.workflow.run_task import RunTask, check_none, end_of
-from loadlock.workflow.stale import reference_of
+from loadlock.workflow.sparing import Standing, is_latest, spare
 from loadlock.workflow.superseding import write_down
 from loadlock.workflow.surveying import Surveying
 from loadlock.workflow.take_in import Intake, doubts, take_in
@@ -66,6 +66,7 @@ class Runner:
         self.deliveries: Deliveries | None = None
         self.amended = Amended()
         self._early: EarlyLoad | None = None
+        self._standing: Standing | None = None
         self._losers: Later[list[PartRecord]] | None = None
         self._begun = time.monotonic()
 
@@ -186,6 +187,7 @@ class Runner:
             pending = self._delivery_work(plan, cleaning.Cleaned.pending())
             self._early = EarlyLoad(pending, task.bound, rows, self._refusable())
             work = replace(work, fresh=self._early.rows.fresh)
+        self._standing = Standing(task, self._delivery_work(plan, cleaning.Cleaned.pending()))
         cleaning.clean_parts(task.engine, work, missing, self._listed)
         give_back()
         parts = ledger.parts(task.batch.batch, self.run, PartKind.CLEAN)
@@ -228,9 +230,7 @@ class Runner:
     def _loads_early(self, plan: Plan) -> bool:
         """Whether the destination may load while parts are still cleaned."""
         later = self.task.pipeline.supersedes or plan.target_checks or self.amended
-        if later or reference_of(self.ledger, self.task.record) is not None:
-            return False
-        return can_begin(plan, self.task.bound, self.raw)
+        return not later and is_latest(self.task) and can_begin(plan, self.task.bound, self.raw)
 
     def _elsewhere(self) -> dict[int, pa.Table]:
         """Rows that a destination (by index) has already."""
@@ -238,8 +238,10 @@ class Runner:
 
     def _mark(self, deliveries: Deliveries) -> None:
         """Say which rows must not be delivered, before any is."""
+        standing = None if self._standing is None else self._standing.before()
         self.amended.keep_out(deliveries.outcomes)
         self.cleaned = mark(self.task, deliveries.work, deliveries.outcomes)
+        spare(self.task, deliveries.work, deliveries.outcomes, None if self.amended else standing)
 
     def _told(self, document: dict[str, Any]) -> dict[str, Any]:
         """The run's document as it is kept."""

@@ -195,3 +195,16 @@ def lock_owner(connection: psycopg.Connection[Any], number: int) -> str:
         return "another session"
     name, pid, address, since = found[0]
     return f"{name or 'a session'} (server process {pid}, from {address}, connected {since})"
+
+
+_TIES = """
+select exists (select from pg_index where indrelid = $1::regclass and (indisunique or indisexclusion))
+    or exists (select from pg_trigger where tgrelid = $1::regclass and not tgisinternal)
+    or exists (select from pg_constraint where contype = 'f' and (conrelid = $1::regclass or confrelid = $1::regclass))
+    or exists (select from pg_inherits where inhrelid = $1::regclass or inhparent = $1::regclass)
+"""
+
+
+def holds_two(connection: psycopg.Connection[Any], target: str) -> bool:
+    """Whether the old and the new rows of a table (as SQL) may be there at once, and nothing notices in which order they come."""
+    return not run(connection, _TIES, target)[0][0]

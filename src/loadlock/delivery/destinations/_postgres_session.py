@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +25,9 @@ from loadlock.delivery.destinations._postgres_proof import Span
 from loadlock.delivery.destinations._postgres_sieve import PostgresSieve
 from loadlock.delivery.destinations._postgres_types import CatalogTable, Wire, created_type, wire_of
 from loadlock.delivery.destinations._postgres_values import rows_of
+from loadlock.delivery.destinations._postgres_versions import WROTE, PostgresVersions
 from loadlock.delivery.destinations._postgres_watch import Watch
 from loadlock.delivery.destinations._postgres_written import refuse_unlike
-from loadlock.delivery.destinations._server_rehearsal import ServerRehearsal
 from loadlock.delivery.destinations._server_sieve import Desk
 from loadlock.delivery.destinations._server_target import LOCK_POLL_SECONDS
 from loadlock.delivery.evolve import Dialect
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 NAME_BYTES = 63
 
 
-class PostgresSession(ServerRehearsal[CatalogTable, "Connection"]):
+class PostgresSession(PostgresVersions):
     """See `loadlock.delivery.base.Session`."""
 
     def __init__(
@@ -175,9 +176,27 @@ class PostgresSession(ServerRehearsal[CatalogTable, "Connection"]):
     # -- load ---------------------------------------------------------------------------------------------------------
 
     def _empty(self) -> None:
-        if self._job.mode == WriteMode.REPLACE:
+        if self._empties_last:
+            if not catalog.holds_two(self._connection, self._target):
+                raise RefusedError(f"{self._label} can't hold old and new rows at once")
+        elif self._job.mode == WriteMode.REPLACE:
             self._deleted = self._changed(f"delete from {self._target}")
-        self._watch.begin(self._connection, self._target, self._found, self._job, self._created)
+        job = replace(self._job, mode=WriteMode.APPEND) if self._empties_last else self._job
+        self._watch.begin(self._connection, self._target, self._found, job, self._created)
+
+    @property
+    def _empties_last(self) -> bool:
+        return self._job.empties_last and not self._created
+
+    @property
+    def _finds_by_writer(self) -> bool:
+        """Whether each chunk's subtransaction is remembered."""
+        return self._job.mode == WriteMode.APPEND or self._empties_last
+
+    def _empty_at_last(self) -> None:
+        if self._empties_last:
+            ids = ",".join(self._xids)
+            self._deleted = self._changed(f"delete from {self._target} t where not t.xmin = any ('{{{ids}}}'::xid[])")
 
     def _claim(self, chunk: Chunk) -> bool:
         rows = ", ".join(f"({literal(self._job.delivery_id)}, {literal(name)}, {count})" for name, count in chunk.owed)
@@ -225,13 +244,13 @@ class PostgresSession(ServerRehearsal[CatalogTable, "Connection"]):
         self._watch.give_up()
 
     def _sent(self) -> None:
-        if self._job.mode == WriteMode.APPEND:
+        if self._finds_by_writer:
             self._xids.append(self._subtransaction())
         assert self._piece is not None, "_send comes first"
         self._watch.add(self._connection, self._piece, self._span, self._written_by)
 
     def _written_by(self) -> str:
-        return self._xids[-1] if self._job.mode == WriteMode.APPEND else self._subtransaction()
+        return self._xids[-1] if self._finds_by_writer else self._subtransaction()
 
     def _subtransaction(self) -> str:
         """The id that the rows of the current savepoint carry as xmin, read from a row that is taken back at the end."""
@@ -265,7 +284,9 @@ class PostgresSession(ServerRehearsal[CatalogTable, "Connection"]):
         )
 
     def _marks(self) -> dict[str, Any] | None:
-        return {"xids": self._xids} if self._xids else None
+        if self._writes_versions:
+            return {WROTE: [*self._built_on, self._run("select txid_current()::text")[0][0]]}
+        return {"xids": self._xids} if self._xids and self._job.mode == WriteMode.APPEND else None
 
     def _remember(self, marks: dict[str, Any]) -> None:
         self._xids = marks.get("xids", [])
@@ -282,7 +303,9 @@ class PostgresSession(ServerRehearsal[CatalogTable, "Connection"]):
             watched = self._staging if self._staged else self._target
             read = partial(self._read, self._job.columns, table=watched)
             found = self._watch.compare(self._connection, self._connector, read)
-            return found if found is None or not self._staged or self._is_merged(found) else None
+            if found is None or (self._empties_last and self._count(self._target) != found):
+                return None
+            return found if not self._staged or self._is_merged(found) else None
 
     def _is_merged(self, rows: int) -> bool:
         """Whether so many staged rows, and no others of their keys, lie in the target as they were staged."""

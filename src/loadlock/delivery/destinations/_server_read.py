@@ -21,6 +21,18 @@ class ServerReading(ServerUndo[TableT, ConnectionT]):
     _parent: ServerReading[TableT, ConnectionT] | None
     _recognised = False
 
+    def _empty_at_last(self) -> None:
+        """Inside the publishing transaction: delete the rows that were there before (`Job.empties_last`)."""
+        return
+
+    def _ready_to_merge(self) -> None:
+        """Before the publishing transaction of a staged load begins."""
+        return
+
+    def _check_spared(self) -> None:
+        """Inside the publishing transaction: keep others from writing to the `spared` rows; RefusedError where they have."""
+        return
+
     def recognise(self, rows: Iterable[pa.Table]) -> bool:
         """Put the rows' keys into a temporary table."""
         if not self._job.key:

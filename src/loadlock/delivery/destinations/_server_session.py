@@ -21,6 +21,7 @@ from loadlock.delivery.destinations._server_sieve import Desk, Sieve
 from loadlock.delivery.destinations._server_target import ConnectionT, TableT
 from loadlock.delivery.names import TableName, parse_table
 from loadlock.delivery.retry import LostTransactionError
+from loadlock.delivery.spared import with_spared
 from loadlock.delivery.sqltext import FILE_COLUMN, delivery_row, inserted_by_file
 from loadlock.errors import BalanceError, DeliveryError, Refusal, RefusedError, UnavailableError
 from loadlock.faults import point
@@ -61,10 +62,6 @@ class ServerSession(ServerReading[TableT, ConnectionT], Session):
     @abstractmethod
     def _run_hooks(self, statements: Sequence[str]) -> None:
         """SQL of the user, inside the transaction."""
-
-    def _ready_to_merge(self) -> None:
-        """Before the publishing transaction of a staged load begins."""
-        return
 
     # -- open ---------------------------------------------------------------------------------------------------------
 
@@ -319,6 +316,7 @@ class ServerSession(ServerReading[TableT, ConnectionT], Session):
         try:
             with self._translated():
                 for session, rows, digest in self._family:
+                    session._empty_at_last()
                     made.append((session, session._loaded(rows)))
                     session._finish(made[-1][1], rows, digest)
                 self._run_hooks(self._job.after)
@@ -355,7 +353,7 @@ class ServerSession(ServerReading[TableT, ConnectionT], Session):
                 for session, rows, digest in self._family:
                     made.append((session, session._merge(rows)))
                     session._finish(made[-1][1], rows, digest)
-                    session._rows = rows
+                    session._rows = rows - session._job.spared.rows
                 self._run_hooks(self._job.after)
                 self._commit()
             except BaseException:
@@ -366,10 +364,11 @@ class ServerSession(ServerReading[TableT, ConnectionT], Session):
 
     def _merge(self, rows: int) -> Published:
         merge = self._merge_by(self._job.key if self._parent is None else self._job.parent_key)
+        self._check_spared()
         retired = self._retire()
         self._save_merged(merge)
         if self._parent is None:
-            published = merge.publish(rows)
+            published = with_spared(merge.publish(rows - self._job.spared.rows), self._job.spared)
             return replace(published, deleted=published.deleted + retired)
         return merge.exchange(rows, self._parent._staging)
 

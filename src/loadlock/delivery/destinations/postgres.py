@@ -33,6 +33,8 @@ class PostgresDestination:
         hooks=True,
         retires=True,
         chooses_updates=True,
+        spares=True,
+        empties_last=True,
         undoes=frozenset(WriteMode),
         name_bytes=63,
     )
