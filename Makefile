@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= demo-out
 
-.PHONY: fuzz demo test check bench format docs clean setup servers faults soak dirt bench-intake encodings places provenance corpora guesses bench-kernel bench-refused bench-rerun sheets-faults sheets-size
+.PHONY: fuzz demo test check bench format docs clean setup servers faults soak dirt bench-intake encodings places provenance corpora guesses bench-kernel bench-refused bench-readers bench-rerun sheets-faults sheets-size
 
 setup: $(VENV)/.ready
 
@@ -53,6 +53,9 @@ bench-kernel: setup
 
 bench-refused: servers
 	$(BIN)/python -m bench.refused
+
+bench-readers: servers
+	$(BIN)/python -m bench.readers
 
 bench-rerun: servers
 	$(BIN)/python -m bench.rerun

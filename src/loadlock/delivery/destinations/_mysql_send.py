@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from loadlock.delivery.destinations._mysql_errors import refusal
-from loadlock.delivery.destinations._mysql_types import TEXTS, CatalogTable
+from loadlock.delivery.destinations._mysql_odd import refuse_unlike, written_sql
+from loadlock.delivery.destinations._mysql_types import TEXTS, CatalogColumn, CatalogTable
 from loadlock.delivery.destinations._mysql_wire import WireConnection, changed, run, translated
 from loadlock.delivery.names import quote_backtick as quote
 from loadlock.delivery.tabtext import TextColumn, encode_lines
@@ -37,15 +38,28 @@ class Sender:
 
     def send(self, target: str, rows: pa.Table) -> None:
         """Send the rows of a table with these columns in order. Nothing is rolled back here."""
+        self._refuse_unlike(rows)
         if self.load_data and rows.num_rows > 1:
             self._load(target, rows)
         else:
             self._insert(target, rows)
 
+    def _refuse_unlike(self, rows: pa.Table) -> None:
+        for index, (name, kind) in enumerate(self.columns):
+            if (column := self._found(name)) is not None:
+                refuse_unlike(column, kind, rows.column(index))
+
+    def _found(self, name: str) -> CatalogColumn | None:
+        return next((column for column in self.table.columns if column.name == name), None)
+
+    def _written(self, name: str, kind: ColumnType, value: str) -> str | None:
+        column = self._found(name)
+        return None if column is None else written_sql(column, kind, value)
+
     def _load(self, target: str, rows: pa.Table) -> None:
         statement = (
             f"load data local infile 'loadlock' into table {target} character set utf8mb4"
-            f" fields terminated by '\\t' escaped by '\\\\' lines terminated by '\\n' ({self._names})"
+            f" fields terminated by '\\t' escaped by '\\\\' lines terminated by '\\n' {self._fields}"
         )
         taken = self.connection.load(statement, self._lines(rows))
         self._compare(taken, rows.num_rows)
@@ -90,10 +104,13 @@ class Sender:
         """`(...), (...)` of up to about `limit` characters."""
         waiting: list[str] = []
         size = 0
+        odd = [one for one in enumerate(self.columns) if self._written(*one[1], "") is not None]
         for block in self._lines(rows):
             for line in bytes(block).decode().split("\n")[:-1]:
                 # the escapes of the lines are those of MySQL's literals, but for quotes
-                texts = ("null" if word == "\\N" else "'" + word.replace("'", "''") + "'" for word in line.split("\t"))
+                texts = ["null" if word == "\\N" else "'" + word.replace("'", "''") + "'" for word in line.split("\t")]
+                for index, (name, kind) in odd:
+                    texts[index] = self._written(name, kind, texts[index]) or texts[index]
                 waiting.append(f"({','.join(texts)})")
                 size += len(waiting[-1])
                 if size >= limit:
@@ -108,6 +125,18 @@ class Sender:
 
     def _is_text(self, name: str) -> bool:
         return any(column.name == name and column.type in TEXTS for column in self.table.columns)
+
+    @property
+    def _fields(self) -> str:
+        """What LOAD DATA does with the fields of a line: into the columns, or through a variable where a column takes no text."""
+        fields, sets = [], []
+        for index, (name, kind) in enumerate(self.columns):
+            variable = f"@loadlock_{index}"
+            value = self._written(name, kind, variable)
+            fields.append(quote(name) if value is None else variable)
+            if value is not None:
+                sets.append(f"{quote(name)} = {value}")
+        return f"({', '.join(fields)})" + (f" set {', '.join(sets)}" if sets else "")
 
     @property
     def _names(self) -> str:

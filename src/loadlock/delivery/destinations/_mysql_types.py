@@ -27,11 +27,14 @@ KEY_CHARS = 255
 _INDEX_CHARS = 760
 """Characters of all text columns of an index: 3,072 bytes in InnoDB, four a character."""
 TEXTS = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set"})
+BYTES = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
 _BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
 INTEGERS = frozenset(_BITS) | {"year"}
 _ACCEPTS: dict[str, tuple[str, ...]] = {
     "decimal": ("integer", "decimal"),
     "double": ("float",),
+    "float": ("float",),
+    "bit": ("text", "integer", "boolean"),
     "date": ("date",),
     "time": ("time",),
     "datetime": ("timestamp", "timestamptz", "date"),
@@ -41,6 +44,7 @@ _ACCEPTS: dict[str, tuple[str, ...]] = {
     "uuid": ("uuid",),
     "enum": ("text",),
     "set": ("text",),
+    **dict.fromkeys(BYTES, ("text",)),
     **dict.fromkeys(_BITS, ("integer", "decimal")),
     "tinyint": ("integer", "decimal", "boolean"),
 }
@@ -107,13 +111,15 @@ class CatalogColumn:
     def _range(self) -> tuple[int, int] | None:
         if self.type == "year":
             return 1901, 2155
+        if self.type == "bit":
+            return 0, min(2 ** (self.precision or 1), 2**63) - 1
         bits = _BITS.get(self.type)
         if bits is None:
             return None
         return (0, 2**bits - 1) if "unsigned" in self.shown_type else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
 
     def _forbids(self) -> str:
-        found = ["nan"] if self.type == "double" else []
+        found = ["nan"] if self.type in ("double", "float") else []
         if self.type == "char":
             found.append("trailing_space")
         if self.charset in ("utf8", "utf8mb3", "ucs2"):
@@ -152,6 +158,13 @@ def read_sql(column: CatalogColumn, kind: ColumnType, sql: str) -> tuple[str, pa
         text = f"{text} collate utf8mb4_bin"
         field = f"""ifnull(concat('"', replace({text}, '"', '""'), '"'), '')"""
         return field, pa.string() if kind.kind in ("text", "json", "uuid") else kind.arrow()
+    if column.type in BYTES:
+        return f"ifnull(concat('0x', lower(hex({sql}))), '')", pa.string()
+    if column.type == "bit":
+        digits = f"lpad(bin({sql} + 0), {column.precision}, '0')" if kind.kind == "text" else f"{sql} + 0"
+        return f"ifnull({digits}, '')", kind.arrow()
+    if column.type == "float":
+        sql = f"({sql} + 0e0)"
     read_as = pa.timestamp("us") if kind.kind == "timestamptz" else kind.arrow()
     if kind.kind == "date" and column.type == "datetime":
         sql = f"date({sql})"

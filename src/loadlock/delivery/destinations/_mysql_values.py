@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from loadlock.delivery.base import DeliveryColumn
 from loadlock.delivery.destinations import _mysql_catalog as catalog
 from loadlock.delivery.destinations._mysql_address import Address
+from loadlock.delivery.destinations._mysql_odd import narrowed
 from loadlock.delivery.destinations._mysql_types import CatalogTable, read_sql
 from loadlock.delivery.destinations._mysql_wire import WireConnection, connect, translated
 from loadlock.delivery.lookup import known, typed
@@ -30,11 +31,16 @@ def rows_of(
     where: str = "true",
 ) -> Generator[pa.Table]:
     """Columns of the rows `t` of `source` (as SQL; it has the columns of `table`), in their Arrow types."""
-    parts = [read_sql(table.column(c.name), c.type, f"t.{quote(c.name)}") for c in columns]
+    known = [table.column(c.name) for c in columns]
+    parts = [read_sql(one, c.type, f"t.{quote(c.name)}") for one, c in zip(known, columns, strict=True)]
     fields = ", ".join(sql for sql, _ in parts)
     statement = f"select cast(concat_ws(',', {fields}) as binary) from {source} t where {where}"
     for block in _blocks(connection.lines(statement)):
-        yield typed(parse_csv(block, [kind for _, kind in parts]), columns)
+        found = parse_csv(block, [kind for _, kind in parts])
+        yield typed(
+            [narrowed(one) if column.type == "float" else one for one, column in zip(found, known, strict=True)],
+            columns,
+        )
 
 
 def table_values(
