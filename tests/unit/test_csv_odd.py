@@ -9,6 +9,7 @@ from loadlock.intake.formats.csv import CsvFormat
 from loadlock.intake.read import read_file
 from loadlock.model import FileReport
 from loadlock.testing.bytes_source import BytesSource
+from loadlock.workflow.take_in import doubts
 
 
 def read(data: str | bytes) -> tuple[list[list[str]], FileReport]:
@@ -233,3 +234,14 @@ def test_a_comment_names_the_columns_of_a_log(names: str, delimiter: str) -> Non
     assert (report.header, len(values)) == (["date", "time", "c-ip"], 24)
     assert values[0] == ["2024-01-01", "00:00:01", "10.0.0.1"]
     assert report.counts["comments"] == 2
+
+
+def test_what_was_left_out_of_a_file_is_told_before_its_rows_are_loaded() -> None:
+    source = BytesSource(b"id,name,qty\n1,a,2\n2,b,3\n\nsku,,price\nx,,1.5\ny,,2.5\nSumme,,3\n", "two.csv")
+    result = read_file(source, SourceOptions(format="csv", table=2))
+    assert sum(part.rows.num_rows for part in result.parts) == 3
+    told = doubts({0: result.report()}, [source])
+    assert [note[:40] for note in told] == [
+        "two.csv: the file holds 2 tables: pinned",
+        "two.csv: the row of line 8 seems to hold",
+    ]

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _WRITES_AHEAD = 2
 _MOST_DOUBTS = 20
 _TIDY_BLOCKS = 16
+_NAMES_ONLY = ("column ", "columns ", "the name of column ", "... and ")
+"""How notes on the names of columns begin: the report shows them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,15 +67,16 @@ def take_in(intake: Intake, sources: list[ByteSource], advance: Callable[[int, i
 
 
 def doubts(reports: Mapping[int, FileReport], sources: Sequence[ByteSource]) -> list[str]:
-    """What the user should look at before trusting the text of the files: doubtful encodings, mojibake."""
+    """What the user should look at before trusting the files: doubtful encodings, mojibake, several tables, totals ..."""
     found = [
         f"{source.file.name}: {note}"
         for source in sources
         if (report := reports.get(source.file.index)) is not None
-        for note in report.encoding.get("notes", [])
+        for note in (*report.encoding.get("notes", []), *report.notes)
+        if not note.startswith(_NAMES_ONLY)
     ]
     rest = len(found) - _MOST_DOUBTS
-    return found if rest <= 0 else [*found[:_MOST_DOUBTS], f"and {rest:,} more notes on encodings: see the report"]
+    return found if rest <= 0 else [*found[:_MOST_DOUBTS], f"and {rest:,} more notes on files: see the report"]
 
 
 def _stage_file(intake: Intake, source: ByteSource, advance: Callable[[int, int], None]) -> FileReport:
