@@ -105,3 +105,13 @@ def test_the_corrected_text_of_a_reject_is_read_as_its_table_was(kind: str, text
     mended = read_texts([text, "7 | a|b | 2 |"], report, SourceOptions())
     assert mended.rows.to_pylist() == [{"id": "7", "name": "ab", "qty": "2"}]
     assert list(mended.problems) == [1]
+
+
+def test_a_value_of_several_lines_is_no_two_rows() -> None:
+    head = " id |  name  | note \n----+--------+------\n"
+    inner = "  1 | a     +| x\n    | b      | \n  2 | A+     | C+\n"
+    text = head + inner + "  3 | c      | d   +\n    |        | e\n"
+    values, rejects, _ = read(text + "  4 | f      | g\n(4 rows)\n")
+    assert [value[0] for value in values] == ["2", "4"]
+    assert {reject["problems"][0]["code"] for reject in rejects} == {"torn_row"}
+    assert len(rejects) == 4

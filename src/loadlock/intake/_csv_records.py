@@ -38,6 +38,8 @@ class Status(IntEnum):
     """It stands below the header of another table."""
     OUTSIDE = 20
     """A value stands outside of the bars around a table."""
+    GOES_ON = 21
+    """A value of a printed table goes on in the next line, or comes from the one before."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,6 +33,7 @@ CODES = {
     Status.MISFIT: "field_count",
     Status.OTHER_TABLE: "other_table",
     Status.OUTSIDE: "field_count",
+    Status.GOES_ON: "torn_row",
 }
 
 
@@ -331,6 +332,8 @@ def _message(status: Status, detail: int, names: tuple[str, ...]) -> str:
             )
         case Status.OUTSIDE:
             return "text stands outside of the bars around the table"
+        case Status.GOES_ON:
+            return "a value goes on from line to line (+), as psql prints values of several lines"
         case Status.TOO_LONG:
             return "the record is longer than the record limit"
         case _:

@@ -25,6 +25,7 @@ _BARS = ("|", "│", "║")
 _RULER = re.compile(r"[-=+|: \t\u2500-\u257f]{3,}")
 _SEGMENT = re.compile(r":?[-=\u2500\u2501\u2550]+:?")
 _JOINTS = re.compile(r"[+|\u2502\u2503\u250c-\u254b\u2551-\u256c]")
+_WRAPPED = re.compile(rb"\+(?:\||\r?(?:\n|\Z))")
 _DIGITS = re.compile(rb"\d+")
 _LOOK_LINES, _HEADER_LINES, _LONG_DASH = 60, 3, 3
 _HEAD_BYTES = 256 << 10
@@ -41,6 +42,8 @@ class Frame:
     columns: int
     titles: int
     """Physical lines above the header."""
+    wraps: bool
+    """Whether a `+` behind a value says that it goes on in the next line (psql)."""
     header: int
     """Rows of the header, those right above a ruler."""
     rulers: frozenset[bytes]
@@ -84,6 +87,9 @@ class FrameMarks:
         if frame.closed:
             rows = np.flatnonzero(records.status <= Status.EXACT)
             self._reject(piece, rows[self._open_ended(piece, rows)], Status.OUTSIDE, 0)
+        if frame.wraps:
+            rows = np.array([*self._going_on(piece)], dtype=np.int64)
+            self._reject(piece, rows[records.status[rows] <= Status.EXACT], Status.GOES_ON, 0)
         if within:
             self._reject(piece, np.flatnonzero(records.status <= Status.EXACT), Status.OTHER_TABLE, within)
 
@@ -115,6 +121,15 @@ class FrameMarks:
                 if index >= 0 and piece.records.status[index] <= Status.EXACT:
                     yield index
                 at = piece.data.find(ruler, at + len(ruler))
+
+    def _going_on(self, piece: Piece) -> Iterator[int]:
+        """Rows with a `+` in place of the space behind a value, and the rows below them."""
+        for match in _WRAPPED.finditer(piece.data):
+            index = int(np.searchsorted(piece.records.start, match.start(), "right")) - 1
+            inside = match[0].endswith(b"|")
+            below = piece.raw(index + 1) if index + 1 < len(piece.records) else b""
+            if inside or not below.rpartition(b"|")[0].strip(b" |"):
+                yield from range(index, min(index + 2, len(piece.records)))
 
     def _is_around(self, raw: bytes) -> bool:
         """Whether a line without bars is the number of rows or a title of the page."""
@@ -178,6 +193,7 @@ def _frame(lines: list[str], ruler: int, bar: str) -> Frame | None:
         closed=closed,
         columns=columns,
         titles=first,
+        wraps=not closed and "+" in lines[ruler],
         header=ruler - first,
         rulers=frozenset(drawn),
         above=frozenset(above),
