@@ -359,6 +359,18 @@ def test_accepted_rejects_are_delivered_as_they_are_and_discarded_ones_counted(
     )
 
 
+def test_what_waits_for_a_replay_is_discarded_only_where_it_is_named(loadlock: CommandLine, tmp_path: Path) -> None:
+    batch = run(loadlock, f"duckdb:///{tmp_path / 'out.db'}")
+    loadlock.json("accept", batch, "--where", "country='XX'", "--why", "they say so", codes=[0])
+    every = {reject["row"] for reject in loadlock.json("rejects", batch)}
+    said = loadlock("discard", batch, "--why", "gone")
+    assert "1 rejects were corrected or accepted and wait for `replay`: not discarded" in said.out
+    states = {reject["row"]: reject["state"] for reject in loadlock.json("rejects", batch)}
+    assert states == {row: "accepted" if row == 8 else "discarded" for row in every}
+    found = loadlock.json("discard", batch, "--state", "accepted", "--why", "gone", codes=[0])
+    assert (found["act"]["rejects"], found["left"]) == (1, 0)
+
+
 def test_an_undone_correction_is_not_sent(loadlock: CommandLine, tmp_path: Path) -> None:
     batch = mended(loadlock, f"duckdb:///{tmp_path / 'out.db'}")
     assert loadlock.json("corrections", "undo", batch, codes=[0])["undoes"] == 1

@@ -143,3 +143,5 @@ def print_act(found: Any, word: str, *, as_json: bool) -> None:
         click.echo("no open reject is meant: nothing was done")
     else:
         click.echo(f"act {found.act.seq}: {found.act.rejects:,} rejects {word} by {found.act.by}: {found.act.why}")
+    for note in () if as_json else found.notes:
+        click.echo(f"  {note}")

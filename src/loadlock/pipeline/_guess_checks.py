@@ -12,6 +12,7 @@ from typing import Any
 
 from loadlock.cleanup.profile import ColumnProfile, as_regex
 from loadlock.pipeline._guess_types import shown, values
+from loadlock.pipeline._misspelt import misspelt
 
 MOST_WORDS = 32
 """Different values up to which a list is proposed ..."""
@@ -89,12 +90,17 @@ def _list(column: ColumnProfile, kept_words: Mapping[str, int]) -> Extras | None
     if not 1 <= len(words) <= MOST_WORDS or column.values < max(ENOUGH, REPEATED * len(words)):
         return None
     rule, folded, said = _one_case(words)
-    counts = {**folded, **kept_words}
+    doubtful = misspelt(folded)
+    counts = {**{word: count for word, count in folded.items() if word not in doubtful}, **kept_words}
     ordered = sorted(counts, key=lambda word: (-counts[word], word))
     listed = ", ".join(f"{word} ({counts[word]:,})" for word in ordered)
     check = {"in": ordered, "severity": "warn"}
     what = f"{len(ordered)} different values" if len(ordered) > 1 else "one value"
-    reasons = (*said, f"{what}: {listed}; another one gives a warning")
+    left = [
+        f"perhaps misspelt, so not in the list: {word!r} ({folded[word]:,}), like {usual!r} ({folded[usual]:,})"
+        for word, usual in doubtful.items()
+    ]
+    reasons = (*said, f"{what}: {listed}; another one gives a warning", *left)
     return Extras(rules=(rule,) if rule else (), checks=(check,), reasons=reasons, no_empties=True)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from loadlock.workflow.quarantine import Quarantine
 from loadlock.workflow.standing import standing_document
 
 _DECIDABLE = (RejectState.OPEN, RejectState.CORRECTED, RejectState.STALE)
+_WAITING = (RejectState.CORRECTED, RejectState.ACCEPTED)
 _SHOWN = 10
 
 
@@ -34,13 +35,24 @@ class Decision:
     """None: no reject was meant."""
     balance: dict[str, Any]
     """Of the batch, after it."""
+    left: int = 0
+    """Corrected and accepted rejects that were not discarded, since they wait for a replay."""
 
     def to_json(self) -> dict[str, Any]:
         return {
             "batch": self.batch,
             "act": None if self.act is None else self.act.to_json(),
             "balance": self.balance,
+            "left": self.left,
         }
+
+    @property
+    def notes(self) -> list[str]:
+        """For people."""
+        if not self.left:
+            return []
+        waits = f"{self.left:,} rejects were corrected or accepted and wait for `replay`: not discarded"
+        return [f"{waits} (--state corrected or --state accepted discards those)"]
 
 
 def accept(
@@ -90,21 +102,28 @@ def discard(
     wanted: RejectFilter = ALL,
     workspace: str | Path | None = None,
 ) -> Decision:
-    """Give rejects up for good (or until it is undone): they are counted as discarded, and no replay sends them."""
+    """Give rejects up for good (or until it is undone): they are counted as discarded, and no replay sends them.
+
+    What was corrected or accepted, and waits for a replay, is left alone unless `wanted` names that state.
+    """
     with acting(workspace, name) as quarantine:
         _check_reason(why)
         lines = Changes()
         counts: Counter[tuple[str, int, int]] = Counter()
+        left = 0
         for chosen in choose(quarantine, wanted, where):
             table = chosen.table
             names = ("state", "stage", FILE, "to")
             rows = zip(places_of(table), *(table[column].to_pylist() for column in names), strict=True)
             for place, state, stage, file, to in rows:
-                if state in (*_DECIDABLE, RejectState.ACCEPTED) and to:
+                if state in _WAITING and wanted.state is None:
+                    left += 1
+                elif state in (*_DECIDABLE, RejectState.ACCEPTED) and to:
                     lines.add(Change(place=place, to=to))
                     counts[(stage, file, to)] += 1
         counted = [[*key, number] for key, number in sorted(counts.items())]
-        return _decided(quarantine, Action.DISCARD, lines, Who(by=by, why=why), where, counted)
+        decided = _decided(quarantine, Action.DISCARD, lines, Who(by=by, why=why), where, counted)
+        return replace(decided, left=left)
 
 
 def _check_reason(why: str) -> None:

@@ -22,6 +22,7 @@ def command(
 ) -> int:
     """Give rejects up: they are counted as discarded in the balance, and no replay sends them.
 
+    What was corrected or accepted and waits for `replay` is left alone, and said; --state corrected discards it, too.
     `loadlock corrections undo` takes it back.
     """
     from loadlock.workflow.decide import discard
