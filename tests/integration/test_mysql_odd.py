@@ -15,7 +15,10 @@ from loadlock.testing.contracts.cases import Case, columns, ignore, job, part
 from loadlock.testing.databases import ask
 
 SERVERS = [pytest.param(name, marks=pytest.mark.mysql) for name in ("mysql", "mysql_lts")]
-TABLE = "create table t (id int primary key, b blob, v varbinary(3), f binary(2), bits bit(9), mask bit(40), flag bit(1), r float)"
+TABLE = (
+    "create table t (id int primary key, b blob, v varbinary(3), f binary(2), bits bit(9), mask bit(40), flag bit(1),"
+    " r float)"
+)
 GIVEN = ("id:integer", "b:text", "v:text", "f:text", "bits:text", "mask:integer", "flag:boolean", "r:float")
 RIGHT: list[tuple[Any, ...]] = [
     (1, "0x00ff10", "0x", "0x0a00", "000000101", 2**40 - 1, True, 1.1),
