@@ -18,7 +18,7 @@ import click
 from loadlock._version import __version__
 from loadlock.cli import commands
 from loadlock.cli.json_lines import wanted, write_error
-from loadlock.engines.memory import choose_allocator
+from loadlock.engines.memory import choose_allocator, spare_threads
 from loadlock.errors import InterruptedRunError, LoadlockError, UsageError, one_interrupt
 
 FAILED = LoadlockError.exit_code
@@ -56,6 +56,7 @@ def app() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run a command; the exit code. With `--json` an error is one JSON document on standard output too."""
     choose_allocator()
+    spare_threads()
     with suppress(ValueError):  # in another thread than the main one signals are the caller's
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     verbose = "-v" in arguments or "--verbose" in arguments

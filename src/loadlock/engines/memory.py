@@ -1,7 +1,7 @@
 """Keeps the memory of a run small, and Python's own work.
 
-`choose_allocator`, `keep_small`, `spare_pandas` and `collect_seldom` are for the command line: a library must not change
-its host. `give_back` is harmless anywhere.
+`choose_allocator`, `spare_threads`, `keep_small`, `spare_pandas` and `collect_seldom` are for the command line: a library
+must not change its host. `give_back` is harmless anywhere.
 """
 
 from __future__ import annotations
@@ -29,6 +29,11 @@ _CALLS = count(1)
 def choose_allocator() -> None:
     """Let Arrow share the C library's heap. Must come before Arrow is imported; what the user has set stands."""
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+
+
+def spare_threads() -> None:
+    """Let NumPy start no threads for linear algebra, of which there is none here. Must come before NumPy is imported."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def keep_small() -> None:
