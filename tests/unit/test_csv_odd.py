@@ -236,6 +236,23 @@ def test_a_comment_names_the_columns_of_a_log(names: str, delimiter: str) -> Non
     assert report.counts["comments"] == 2
 
 
+@pytest.mark.parametrize("count", [4, 60_000])
+def test_rows_below_other_names_of_a_log_are_rejects_until_the_first_names_come_again(count: int) -> None:
+    first, other = "#Fields: date time c-ip status\n", "#Fields: date time status c-ip\n"
+    line, moved = "2024-01-01 00:00:01 10.0.0.1 200\n", "2024-01-01 00:00:01 200 10.0.0.1\n"
+    data = (first + line * count + other + moved * 3 * count + "#Date: x\n" + moved + first + line * count).encode()
+    result = CsvFormat().read(BytesSource(data, "ex.log", block_bytes=1 << 20), SourceOptions())
+    parts = list(result.parts)
+    assert result.report().header == ["date", "time", "c-ip", "status"]
+    assert {value for part in parts for value in part.rows["status"].unique().to_pylist()} == {"200"}
+    assert sum(part.rows.num_rows for part in parts) == 2 * count
+    problems = [problem for part in parts for problem in part.rejects["problems"].to_pylist()]
+    assert len(problems) == 3 * count + 1
+    assert {(problem[0]["code"], problem[0]["message"][:61]) for problem in problems} == {
+        ("other_table", f"the row stands below other names of columns, at line {count + 2:,} (#Fields:)"[:61])
+    }
+
+
 def test_what_was_left_out_of_a_file_is_told_before_its_rows_are_loaded() -> None:
     source = BytesSource(b"id,name,qty\n1,a,2\n2,b,3\n\nsku,,price\nx,,1.5\ny,,2.5\nSumme,,3\n", "two.csv")
     result = read_file(source, SourceOptions(format="csv", table=2))

@@ -15,6 +15,7 @@ from loadlock.intake._csv_encoding import EncodingJudge
 from loadlock.intake._csv_exact import FieldParser
 from loadlock.intake._csv_further import FurtherTables
 from loadlock.intake._csv_lines import Positions, find_lines
+from loadlock.intake._csv_named import NamedMarks
 from loadlock.intake._csv_records import Piece
 from loadlock.intake._csv_stream import Stream
 from loadlock.intake._csv_table import Batch
@@ -79,7 +80,7 @@ class CsvReader:
         self._judge = EncodingJudge(stream, self._parser, fallback, 1)
         self._torn: TornRows | None = None
         self._doubts: Doubts | None = None
-        self._frame = FrameMarks(dialect.frame) if dialect.frame is not None else None
+        self._marks = _marks_of(dialect)
         self.further: FurtherTables | None = None
         """What looks for tables behind the first one, in a file that was not looked at as a whole."""
 
@@ -231,8 +232,8 @@ class CsvReader:
             records = self._splitter.split(data, final=final)
             if len(records):
                 piece = _Held(Piece(data, records), self._base, self._line)
-                if self._frame is not None:
-                    self._frame.mark(piece.piece, self._line)
+                if self._marks is not None:
+                    self._marks.mark(piece.piece, self._line)
                 if held is not None:
                     yield from self._finish(held, piece.piece)
                 held = piece
@@ -395,6 +396,13 @@ class CsvReader:
         self._base += after
         self._data = self._data[after:]
         return batch
+
+
+def _marks_of(dialect: Dialect) -> FrameMarks | NamedMarks | None:
+    """What takes out what is no row of the table, in files that need it."""
+    if dialect.frame is not None:
+        return FrameMarks(dialect.frame)
+    return NamedMarks(dialect.names) if dialect.names else None
 
 
 def _single(raw: bytes, row: int, line: int, offset: int, length: int) -> Batch:

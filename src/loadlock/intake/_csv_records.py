@@ -40,6 +40,8 @@ class Status(IntEnum):
     """A value stands outside of the bars around a table."""
     GOES_ON = 21
     """A value of a printed table goes on in the next line, or comes from the one before."""
+    OTHER_NAMES = 22
+    """It stands below a comment that names other columns."""
 
 
 @dataclass(frozen=True, kw_only=True)

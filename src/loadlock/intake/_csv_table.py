@@ -34,6 +34,7 @@ CODES = {
     Status.OTHER_TABLE: "other_table",
     Status.OUTSIDE: "field_count",
     Status.GOES_ON: "torn_row",
+    Status.OTHER_NAMES: "other_table",
 }
 
 
@@ -330,6 +331,8 @@ def _message(status: Status, detail: int, names: tuple[str, ...]) -> str:
             return (
                 f"the row stands below the header of another table, at line {detail:,}; `table:` says which one is read"
             )
+        case Status.OTHER_NAMES:
+            return f"the row stands below other names of columns, at line {detail:,} (#Fields:); read it from a file of its own"
         case Status.OUTSIDE:
             return "text stands outside of the bars around the table"
         case Status.GOES_ON:
