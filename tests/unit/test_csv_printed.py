@@ -115,3 +115,13 @@ def test_a_value_of_several_lines_is_no_two_rows() -> None:
     assert [value[0] for value in values] == ["2", "4"]
     assert {reject["problems"][0]["code"] for reject in rejects} == {"torn_row"}
     assert len(rejects) == 4
+
+
+def test_a_middle_line_of_a_value_is_a_reject_though_it_reads_like_a_number_of_rows() -> None:
+    _, rejects, _ = read("id | note\n---|-----\n" + body("{n} | N{n}\n") + "13 | a\n12 rows\nb | c\n14 | d\n")
+    assert [reject["raw"] for reject in rejects] == [b"13 | a", b"12 rows"]
+
+
+def test_lines_of_digits_below_a_title_of_digits_are_rejects() -> None:
+    _, rejects, _ = read("2026\n\nid | note\n---|-----\n" + body("{n} | N{n}\n") + "77\n14 | d\n")
+    assert b"77" in [reject["raw"] for reject in rejects]

@@ -259,3 +259,22 @@ def test_a_title_of_the_page_is_no_part_of_the_names() -> None:
 def test_dashes_that_are_no_ruler_are_data() -> None:
     read = Reading("id  name\n1   Ann \n--- ----\n2   Bo  \n", header=1)
     assert [row["id"] for row in read.values] == ["1", "---", "2"]
+
+
+UNDERLINED = "ID NAME\n-- --------------\n"
+
+
+@pytest.mark.parametrize("block_bytes", [7, 40, 4 << 20])
+def test_values_that_read_like_a_number_of_rows_are_rows(block_bytes: int) -> None:
+    lines = ("12 records", "13 record player", "14 rows", "15 Row boat", "16 table", "17 chair", "18 rows")
+    read = Reading(UNDERLINED + "".join(f"{line}\n" for line in lines), block_bytes=block_bytes)
+    assert [f"{row['ID']} {row['NAME']}" for row in read.values] == [*lines]
+    assert read.rejects == []
+
+
+@pytest.mark.parametrize("block_bytes", [7, 40, 4 << 20])
+@pytest.mark.parametrize("count", ["\n2 rows selected.\n", "(2 rows)\n\n", "2 rows\n\n", "\n9 Zeilen ausgewählt.\n"])
+def test_the_number_of_rows_below_them_is_no_row(count: str, block_bytes: int) -> None:
+    read = Reading(UNDERLINED + "12 table\n13 chair\n" + count, block_bytes=block_bytes)
+    assert [row["ID"] for row in read.values] == ["12", "13"]
+    assert (read.rejects, read.report.counts["comments"]) == ([], 1)

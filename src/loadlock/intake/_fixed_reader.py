@@ -14,7 +14,7 @@ from loadlock.intake._fixed_layout import LOOK_LINES, Layout, find_layout
 from loadlock.intake._fixed_options import FixedOptions
 from loadlock.intake._json_stream import TextStream
 from loadlock.intake._options import own_options
-from loadlock.intake._printed import is_row_count
+from loadlock.intake._printed import row_count
 from loadlock.intake._row_parts import Places, RowParts
 from loadlock.intake.base import ByteSource, RawPart, SourceOptions
 from loadlock.intake.decode import Positions, decode_record
@@ -25,6 +25,8 @@ from loadlock.rows import RAW_LIMIT
 NAME = "fixed"
 _SAMPLE_BYTES = 4 << 20
 _PIECE_BYTES = 1 << 20
+_COUNT_BYTES = 1 << 10
+"""What a number of rows and the blank lines below it may have."""
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _ROW, _BLANK, _HEADER, _PREAMBLE, _COMMENT, _DONE = range(6)
 
@@ -44,7 +46,9 @@ class FixedReader:
         self._header = self._layout.header
         self._counts: Counter[str] = Counter()
         self._bytes: Counter[str] = Counter()
-        self._blank = self._fallback_rows = 0
+        self._blank = self._fallback_rows = self._taken_rows = 0
+        self._ends_blank = False
+        """Whether the last line taken is blank."""
         self._line = 1
         self._position = 0
         self._long: tuple[int, bytes] | None = None
@@ -72,7 +76,7 @@ class FixedReader:
             data = tail + block
             # a CR at the very end may be half a line end
             cut = max(data.rfind(b"\n"), data.rfind(b"\r", 0, max(0, len(data) - 1))) + 1
-            cut = self._before_footer(data, cut)
+            cut = self._before_count(data, self._before_footer(data, cut))
             for piece in _pieces(data[:cut]):
                 self._take(piece)
                 yield from self._out.full()
@@ -91,6 +95,15 @@ class FixedReader:
             whole = data[:cut].removesuffix(b"\n").removesuffix(b"\r")
             cut = max(whole.rfind(b"\n"), whole.rfind(b"\r")) + 1
         return cut
+
+    def _before_count(self, data: bytes, cut: int) -> int:
+        """`cut`, moved before a last line that may be the number of rows: what follows decides."""
+        last = data[:cut].rstrip()[-_COUNT_BYTES:]
+        start = max(last.rfind(b"\n"), last.rfind(b"\r")) + 1
+        if not self._layout.again or row_count(last[start:].decode("utf-8", "replace")) is None:
+            return cut
+        before = len(data[:cut].rstrip()) - len(last) + start
+        return before if cut - before < _COUNT_BYTES else cut
 
     def _shortened(self, tail: bytes) -> bytes:
         """The unfinished line; of one beyond the limit only the first bytes are kept."""
@@ -128,11 +141,13 @@ class FixedReader:
             line = lines[number]
             if not line or line.isspace():
                 kinds[number] = _BLANK
-            elif self._is_comment(line):
+            elif self._is_comment(line) or self._is_count(lines, kinds, number):
                 kinds[number] = _COMMENT
             elif line in self._layout.again:
                 kinds[number] = _HEADER
                 self._counts["repeated_headers"] += 1
+        self._ends_blank = bool(kinds[-1] == _BLANK)
+        self._taken_rows += int((kinds == _ROW).sum())
         self._long_line(lines, kinds, starts)
         self._rows(lines, kinds, starts)
         ends = starts + widths
@@ -147,10 +162,25 @@ class FixedReader:
         self._line += len(lines)
 
     def _is_comment(self, line: bytes) -> bool:
-        """Whether a line is a comment as told, or the number of rows that SQL clients write below them."""
+        """Whether a line is a comment as told."""
         mark = (self._options.comment or "").encode()
-        counted = bool(self._layout.again) and is_row_count(line.decode("utf-8", "replace"))
-        return counted or bool(mark and line.startswith(mark))
+        return bool(mark and line.startswith(mark))
+
+    def _is_count(self, lines: list[bytes], kinds: np.ndarray[tuple[int], np.dtype[np.int8]], number: int) -> bool:
+        """Whether a line is the number of rows that SQL clients write below them; `kinds`: those of the lines above it."""
+        count = row_count(lines[number].decode("utf-8", "replace")) if self._layout.again else None
+        if count is None:
+            return False
+        apart = kinds[number - 1] == _BLANK if number else self._ends_blank
+        filled = (lines[at] for at in range(number + 1, len(lines)) if lines[at].strip())
+        following = next(filled, None)
+        below = None if following is None else following in self._layout.again
+        if below is not None:
+            return count.fits(apart=apart, below=below, rows=())
+        above = kinds[:number]
+        headers = np.flatnonzero(above == _HEADER)
+        since = int((above[headers[-1] :] == _ROW).sum()) if len(headers) else -1
+        return count.fits(apart=apart, below=None, rows=(since, self._taken_rows + int((above == _ROW).sum())))
 
     def _top(self, lines: list[bytes], kinds: np.ndarray[tuple[int], np.dtype[np.int8]]) -> int:
         """Mark preamble and header; returns the number of lines looked at."""

@@ -16,8 +16,9 @@ from loadlock.intake._csv_lines import Flags, Positions
 from loadlock.intake._csv_records import Piece, Status
 
 _ROW_COUNT = re.compile(
-    r"\(?(?:\d[\d,.]*|no) (?:rows?|record\(s\)|records?|Zeilen?|lignes?|filas?|righe)(?: [a-zä]+){0,2}[.)]*"
-    r"(?: \([\d.,]+ (?:sec|ms|s)\))?",
+    r"(?P<open>\()?(?P<number>\d[\d,.]*|no) (?:rows?|record\(s\)|records?|Zeilen?|lignes?|filas?|righe)"
+    r"(?: (?:in set|selected|affected|returned|retrieved|fetched|found|ausgewählt|gefunden|seleccionadas?|selezionate))?"
+    r"[.)]*(?: \([\d.,]+ (?:sec|ms|s)\))?",
     re.IGNORECASE,
 )
 """What programs write below the rows: `(12 rows)`, `30 rows selected.`, `2 rows in set (0.00 sec)`."""
@@ -69,6 +70,8 @@ class FrameMarks:
         self._frame = frame
         self._within = 0
         """The line at which another table begins that goes on; 0: none."""
+        self._rows = 0
+        """Rows of the pieces before."""
         self.rulers = 0
         """Rulers among the rows."""
 
@@ -82,7 +85,7 @@ class FrameMarks:
                 records.status[index] = Status.COMMENT
                 self.rulers += 1
                 self._look_above(piece, index, first_line)
-            elif records.status[index] == Status.FIELD_COUNT and self._is_around(raw):
+            elif records.status[index] == Status.FIELD_COUNT and self._is_around(piece, index):
                 records.status[index] = Status.FOOTER
         if frame.closed:
             rows = np.flatnonzero(records.status <= Status.EXACT)
@@ -92,6 +95,7 @@ class FrameMarks:
             self._reject(piece, rows[records.status[rows] <= Status.EXACT], Status.GOES_ON, 0)
         if within:
             self._reject(piece, np.flatnonzero(records.status <= Status.EXACT), Status.OTHER_TABLE, within)
+        self._rows += int((records.status <= Status.EXACT).sum())
 
     def _reject(self, piece: Piece, rows: Positions, status: Status, detail: int) -> None:
         piece.records.status[rows] = status
@@ -131,12 +135,27 @@ class FrameMarks:
             if inside or not below.rpartition(b"|")[0].strip(b" |"):
                 yield from range(index, min(index + 2, len(piece.records)))
 
-    def _is_around(self, raw: bytes) -> bool:
+    def _is_around(self, piece: Piece, index: int) -> bool:
         """Whether a line without bars is the number of rows or a title of the page."""
+        raw = piece.raw(index)
         text = raw.decode("utf-8", "replace").strip()
         if self._frame.bar in text:
             return False
-        return is_row_count(text) or _DIGITS.sub(b"", raw.strip()) in self._frame.above
+        count = row_count(text)
+        if count is None:
+            return _DIGITS.sub(b"", raw.strip()) in self._frame.above
+        status = piece.records.status
+        apart = index > 0 and (status[index - 1] == Status.BLANK or self._frame.is_ruler(piece.raw(index - 1)))
+        next_filled = next((at for at in range(index + 1, len(status)) if status[at] != Status.BLANK), None)
+        below = None if next_filled is None else self._is_top(piece, next_filled)
+        rows = self._rows + int((status[:index] <= Status.EXACT).sum()) if below is None else 0
+        return count.fits(apart=apart, below=below, rows=(rows,))
+
+    def _is_top(self, piece: Piece, index: int) -> bool:
+        """Whether a table begins: a ruler, a header that comes again, or a row above a ruler."""
+        if piece.records.status[index] == Status.HEADER:
+            return True
+        return any(self._frame.is_ruler(piece.raw(at)) for at in range(index, min(index + 2, len(piece.records))))
 
     def _open_ended(self, piece: Piece, rows: Positions) -> Flags:
         """Which rows don't begin and end with a bar."""
@@ -149,9 +168,31 @@ class FrameMarks:
         return unlike
 
 
-def is_row_count(text: str) -> bool:
-    """Whether a line is the number of rows, as SQL clients write it below them."""
-    return _ROW_COUNT.fullmatch(text.strip()) is not None
+@dataclass(frozen=True, kw_only=True)
+class RowCount:
+    """The number of rows, as SQL clients write it below them. A value may read the same: what stands around it decides."""
+
+    number: int
+    bracketed: bool
+
+    def fits(self, *, apart: bool, below: bool | None, rows: tuple[int, ...]) -> bool:
+        """Whether the line is a count and no value.
+
+        `apart`: a blank line or a ruler stands above; `below`: whether a header follows next, None for the end of the file;
+        `rows`: numbers of rows above that it may tell.
+        """
+        if apart or self.bracketed:
+            return below is not False
+        return below is None and self.number in rows
+
+
+def row_count(text: str) -> RowCount | None:
+    """What a line says as a number of rows, if that is all it says."""
+    found = _ROW_COUNT.fullmatch(text.strip())
+    if found is None:
+        return None
+    digits = re.sub("[^0-9]", "", found["number"])
+    return RowCount(number=int(digits[:18] or 0), bracketed=found["open"] is not None)
 
 
 def find_frame(head: bytes, delimiter: bytes | None = None) -> Frame | None:
@@ -187,7 +228,7 @@ def _frame(lines: list[str], ruler: int, bar: str) -> Frame | None:
     if joints > 1 and joints != columns:
         return None
     drawn = {line.strip().encode() for line in lines if _is_ruler(line) and (bar not in line or line == lines[ruler])}
-    above = {_DIGITS.sub(b"", line.strip().encode()) for line in lines[:first] if line.strip()}
+    above = {_DIGITS.sub(b"", line.strip().encode()) for line in lines[:first]} - {b""}
     return Frame(
         bar=bar,
         closed=closed,
