@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Iterator
 from contextlib import closing
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -18,6 +19,7 @@ from loadlock.delivery.destinations._mysql_address import Address
 from loadlock.delivery.destinations._mysql_wire import connect, run
 from loadlock.delivery.destinations.mysql import MysqlDestination
 from loadlock.delivery.retry import LostTransactionError, RetryPolicy
+from loadlock.delivery.undo import Undoing
 from loadlock.errors import RefusedError, UnavailableError, UsageError
 from loadlock.model import Receipt, VerifyLevel, WriteMode
 from loadlock.testing.contracts.destinations import PEOPLE, Case, columns, job, part, person
@@ -285,6 +287,28 @@ def test_a_lost_answer_to_commit_is_asked_of_the_control_row(
         assert delivery.publish().inserted == 1
         assert delivery.verify().equal
     assert base.sql("select count(*) from t") == [(1,)]
+
+
+def test_a_stop_right_after_the_commit_leaves_what_a_rollback_needs(
+    base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base.load(base.job(PEOPLE, WriteMode.REPLACE, "run1", undo=3), [part(PEOPLE, [person(1)])])
+
+    def stop(name: str) -> None:
+        if name == "target.committed":
+            raise KeyboardInterrupt
+
+    work = base.job(PEOPLE, WriteMode.REPLACE, "run2", undo=3)
+    with monkeypatch.context() as patch:
+        patch.setattr("loadlock.delivery.destinations._server_session.point", stop)
+        with pytest.raises(KeyboardInterrupt):
+            base.load(work, [part(PEOPLE, [person(2)])])
+    assert base.sql("select id from t") == [(2,)]
+    with Undoing(base.case.destination, work, tmp_path) as undoing:
+        undoing.open()
+        assert not undoing.look(lambda: [part(PEOPLE, [person(2)])])
+        undoing.undo()
+    assert base.sql("select id from t") == [(1,)]
 
 
 def test_a_table_that_cannot_roll_back_is_refused(base: Base) -> None:

@@ -375,8 +375,9 @@ class ServerSession(ServerReading[TableT, ConnectionT], Session):
     def _is_published(self, made: list[tuple[ServerSession[TableT, ConnectionT], Published]]) -> Published:
         for session, published in made:
             session._published = published
-            if session._job.analyze:
-                session._analyze()
+        self._link.commit_sent = False
+        for session in (one for one, _ in made if one._job.analyze):
+            session._analyze()
         return made[0][1]
 
     def _finish(self, published: Published, rows: int, digest: str) -> None:
@@ -403,7 +404,7 @@ class ServerSession(ServerReading[TableT, ConnectionT], Session):
         except Exception as error:
             self._link.commit_sent = not self._is_answer(error)
             raise
-        self._link.commit_sent = False
+        # until the caller has noted what was published: whoever is stopped in between must not clear it away
         point("target.committed")
 
     def _is_answer(self, error: Exception) -> bool:

@@ -53,6 +53,7 @@ class Link(Generic[ConnectionT]):
     connection: ConnectionT | None = None
     in_transaction: bool = False
     commit_sent: bool = False
+    """A commit was sent, and it is not noted yet what came of it."""
 
 
 class ServerTarget(ABC, Generic[TableT, ConnectionT]):

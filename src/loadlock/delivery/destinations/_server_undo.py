@@ -319,6 +319,7 @@ class ServerUndo(ServerTarget[TableT, ConnectionT]):
             raise
         for session in (self, *self._children):
             session._published, session._has_undo, session._taken_back = None, False, True
+        self._link.commit_sent = False
         return undone
 
     @abstractmethod
