@@ -227,7 +227,9 @@ def test_rows_that_clash_at_the_publish_are_rejects_or_the_refusal_says_which_ch
     write(loadlock, url, HEAD + "3,ann@x.org,,\n4,cy@x.org,,\n", way, unique="", towns="")
     if url.startswith(("duckdb", "sqlite")):
         refused = loadlock("run", "p.yaml")
-        assert (refused.code, "With `unique: {against: target}` at that column" in refused.said) == (1, True), refused.said
+        assert (refused.code, "With `unique: {against: target}` at that column" in refused.said) == (1, True), (
+            refused.said
+        )
         write(loadlock, url, HEAD + "3,ann@x.org,,\n4,cy@x.org,,\n", way, towns="")
         loadlock.json("run", "p.yaml", codes=[3])
     else:
@@ -236,3 +238,25 @@ def test_rows_that_clash_at_the_publish_are_rejects_or_the_refusal_says_which_ch
         (reject,) = loadlock.json("rejects", document["batch"])
         assert (reject["row"], reject["stage"], reject["problems"][0]["column"]) == (1, "delivery", "email")
     assert ids(url) == [1, 4]
+
+
+@pytest.mark.parametrize("way", ["mode: insert_only, key: [id]", "mode: upsert, key: [id], filter: id <> 1"])
+def test_a_rerun_takes_rows_that_the_destination_did_not_get_for_none_of_its_own(
+    loadlock: CommandLine, base: str, way: str
+) -> None:
+    ask(base, "create table people (id int, email varchar, one varchar, two varchar)")
+    ask(base, "insert into people (id, email) values (1, 'ann@x.org')")
+    (loadlock.folder / "in.csv").write_text("one,two,email\n1,7,ann@x.org\n5,5,bo@x.org\n", encoding="utf-8")
+    pipeline = loadlock.folder / "p.yaml"
+    text = (
+        "pipeline: people\nsource: {files: in.csv}\nrejects: {budget: {percent: 100}}\n"
+        f"columns:\n  id: {{from: one, type: integer}}\n  email: {{checks: [{AGAINST}]}}\n"
+        f'destination: {{url: "{base}", table: people, {way}}}\n'
+    )
+    pipeline.write_text(text, encoding="utf-8")
+    batch = loadlock.json("run", "p.yaml", codes=[0])["batch"]
+    assert ids(base) == [1, 5]
+    pipeline.write_text(text.replace("from: one", "from: two"), encoding="utf-8")
+    loadlock.json("rerun", batch, codes=[3])
+    assert found(loadlock, batch) == [(1, "delivery", "not_unique", "ann@x.org")]
+    assert ids(base) == [1, 5]

@@ -21,10 +21,13 @@ from loadlock.errors import LoadlockError, StoppedError
 from loadlock.ledger.base import RunRecord
 from loadlock.ledger.states import DELIVERED
 from loadlock.model import PartKind, Problem, Severity, WriteMode
+from loadlock.pipeline.codec import from_json
+from loadlock.pipeline.model import DestinationSpec, Pipeline
 from loadlock.rows import FILE, IDENTITY, ROW, SUB
 from loadlock.types import ColumnType
 from loadlock.workflow.cleaning import QUERY_MEMORY, Cleaned, batch_scope
 from loadlock.workflow.delivering import DeliveryWork, Outcome
+from loadlock.workflow.left import left_scope
 from loadlock.workflow.stale import is_published
 
 if TYPE_CHECKING:
@@ -306,13 +309,27 @@ def _bind_own(work: DeliveryWork, record: RunRecord, outcome: Outcome, connectio
         name = f"own_{len(views)}"
         work.workspace.staging.bind(connection, name, refs)
         connection.register(f"{name}_kept_back", _kept_back(work, run, outcome))
+        spec = _spec_then(work, run, outcome)
+        sent = f"select * from {name}" + ("" if spec.filter is None else f" where ({spec.filter})")
+        there = f"select a.* from ({sent}) a anti join {name}_kept_back b on {_SAME_ROW}"
+        scope = left_scope(run.run, run.destinations.index(outcome.bound.label))
+        if left := [part.ref for part in ledger.parts(run.batch, scope, PartKind.DROPPED) if part.ref.rows]:
+            work.workspace.staging.bind(connection, f"{name}_left", left)
+            same = " and ".join(f"a.{quote(column)} is not distinct from b.{quote(column)}" for column in spec.key)
+            there = f"select a.* from ({there}) a anti join {name}_left b on {same}"
         then = _kinds(connection, name)
         fields = ", ".join(
             f"{f'try_cast(a.{quote(column)} as {kind})' if column in then else f'null::{kind}'} as {quote(column)}"
             for column, kind in today.items()
         )
-        views.append(f"select {fields} from {name} a anti join {name}_kept_back b on {_SAME_ROW}")
+        views.append(f"select {fields} from ({there}) a")
     connection.execute(f"create temp view own as {' union all '.join(views)}").fetchall()
+
+
+def _spec_then(work: DeliveryWork, run: RunRecord, outcome: Outcome) -> DestinationSpec:
+    """How an earlier run delivered to the destination."""
+    whole = work.workspace.ledger.run(run.run) or run
+    return from_json(Pipeline, whole.state["pipeline"]).destinations[run.destinations.index(outcome.bound.label)]
 
 
 def _kinds(connection: Any, name: str) -> dict[str, str]:
