@@ -330,6 +330,7 @@ def test_bulk_corrections_set_by_sql_and_by_a_map(loadlock: CommandLine, tmp_pat
         ["--set", "zip=1", "--where", "foo=1"],
         ["--set", "zip"],
         ["--set", "zip=1); drop table x"],
+        ["--set", "zip='1', country='DE'"],
     ):
         assert loadlock("correct", batch, *wrong).code == 2
 
@@ -364,7 +365,7 @@ def test_what_waits_for_a_replay_is_discarded_only_where_it_is_named(loadlock: C
     loadlock.json("accept", batch, "--where", "country='XX'", "--why", "they say so", codes=[0])
     every = {reject["row"] for reject in loadlock.json("rejects", batch)}
     said = loadlock("discard", batch, "--why", "gone")
-    assert "1 rejects were corrected or accepted and wait for `replay`: not discarded" in said.out
+    assert "1 reject was corrected or accepted and not replayed yet: not discarded" in said.out
     states = {reject["row"]: reject["state"] for reject in loadlock.json("rejects", batch)}
     assert states == {row: "accepted" if row == 8 else "discarded" for row in every}
     found = loadlock.json("discard", batch, "--state", "accepted", "--why", "gone", codes=[0])

@@ -101,6 +101,7 @@ CASES = [
     ("rules: [{sql: 'a +', column: a}]", 2, 15, "the SQL does not parse", "Correct the SQL"),
     ("rules: [{sql: '1; drop table x', column: a}]", 2, 15, "does not parse", "Correct the SQL"),
     ("rules: [{sql: 'a), (b', column: a}]", 2, 15, "not one expression", "one SQL expression"),
+    ("rules: [{sql: 'a, a', column: a}]", 2, 15, "several expressions", "one SQL expression"),
     ("rules: [{sql: 5, column: a}]", 2, 15, "must be SQL, not the number 5", "quotes"),
     ("rules: [{python: rules.py}]", 2, 18, "names no function", "file.py:function"),
     ("rules: [{python: 'nowhere.py:f'}]", 2, 18, "'nowhere.py' can't be read", "pipeline's folder"),

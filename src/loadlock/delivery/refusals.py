@@ -21,6 +21,8 @@ _ORPHAN_HINT = (
     " become rejects, and the others are delivered."
 )
 _ORPHANS = frozenset({"23503", "1216", "1452", "SQLITE_CONSTRAINT_FOREIGNKEY"})
+_STILL_NEEDED = "still referenced"
+"""As PostgreSQL says of a row that is to go and that rows of another table refer to, with the same code."""
 _CLASHES = frozenset({"23505", "1062", "1169", "SQLITE_CONSTRAINT_UNIQUE"})
 """What servers call a value that stands twice in a unique index."""
 
@@ -53,7 +55,7 @@ def publish_hint(refusal: Refusal) -> str:
     """What to do when a publish was refused."""
     if refusal.code in _CLASHES:
         return CLASH_HINT
-    if refusal.code in _ORPHANS:
+    if refusal.code in _ORPHANS and _STILL_NEEDED not in refusal.message:
         return _ORPHAN_HINT
     return "The rows contradict rows that are in the table; see the constraint named."
 

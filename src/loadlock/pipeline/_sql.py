@@ -37,4 +37,6 @@ def _fault(answer: dict[str, object], *, single: bool) -> tuple[str, str] | None
     node = statements[0]["node"]
     if single and (len(node.get("select_list", ())) != 1 or node.get("from_table", {}).get("type") != "EMPTY"):
         return "this is not one expression", "Write one SQL expression over the row's columns."
+    if single and node["select_list"][0].get("function_name") == "row":
+        return "these are several expressions, which make no value", "Write one SQL expression over the row's columns."
     return None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from loadlock.cleanup.sandbox import connect
 from loadlock.engines.memory import give_back
 from loadlock.errors import UsageError
+from loadlock.pipeline._sql import faults
 from loadlock.quarantine.read import RejectFilter, filter_rejects, raw_text
 from loadlock.quarantine.sheet import texts
 from loadlock.rows import FILE, LINE, ROW, SOURCE_FILE, SUB
@@ -72,6 +73,8 @@ class _Part:
         import duckdb
         import pyarrow as pa
 
+        for text, message, remedy in faults(((text, text) for text in expressions), ()):
+            raise UsageError(f"{text!r}: {message}", hint=f"{remedy} Each column has its own: --set A=... --set B=...")
         connection.register("rejects", self.rows())
         wanted = ", ".join(f"first(({text})::varchar) as r{index}" for index, text in enumerate(expressions))
         query = (

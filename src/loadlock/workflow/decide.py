@@ -51,7 +51,8 @@ class Decision:
         """For people."""
         if not self.left:
             return []
-        waits = f"{self.left:,} rejects were corrected or accepted and wait for `replay`: not discarded"
+        rejects = "1 reject was" if self.left == 1 else f"{self.left:,} rejects were"
+        waits = f"{rejects} corrected or accepted and not replayed yet: not discarded"
         return [f"{waits} (--state corrected or --state accepted discards those)"]
 
 

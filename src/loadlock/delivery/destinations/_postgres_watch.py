@@ -176,7 +176,7 @@ class Watch:
             self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="loadlock-hash")
         if len(self._spans) >= MOST_WAITING:
             self._spans[-MOST_WAITING].result()
-        self._spans.append(self._thread.submit(self._hashed, rows, order, (behind, self._end, xid)))
+        self._spans.append(self._thread.submit(self._try_hash, rows, order, (behind, self._end, xid)))
 
     def _take_strays(self, rows: pa.Table, order: np.ndarray[Any, Any]) -> bool:
         """Keep the rows that do not lie with the others; False where there are too many."""
@@ -187,6 +187,13 @@ class Watch:
         if len(away):
             self._strays.append(rows.take(pa.array(away)))
         return sum(int(table.num_rows) for table in self._strays) <= MAX_STRAYS
+
+    def _try_hash(self, rows: pa.Table, order: np.ndarray[Any, Any], place: tuple[str, str, str]) -> Span | None:
+        """What can't be hashed, for whatever reason, proves nothing: the rows are read back then."""
+        try:
+            return self._hashed(rows, order, place)
+        except Exception:
+            return None
 
     def _hashed(self, rows: pa.Table, order: np.ndarray[Any, Any], place: tuple[str, str, str]) -> Span | None:
         """The span of the rows in the order in which they lie; in a thread of its own."""
