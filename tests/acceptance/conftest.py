@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from loadlock.testing.command import CommandLine
+from loadlock.workflow import early
+from loadlock.workflow.delivering import Deliveries, DeliveryWork
 
 
 @pytest.fixture(
@@ -20,3 +22,17 @@ def url(request: pytest.FixtureRequest, loadlock: CommandLine) -> str:
     if request.param in ("postgres", "mysql"):
         return str(request.getfixturevalue(request.param))
     return f"{request.param}:///{loadlock.folder}/out.db"
+
+
+@pytest.fixture
+def finished(monkeypatch: pytest.MonkeyPatch) -> list[Deliveries | None]:
+    """What each early load came to."""
+    found: list[Deliveries | None] = []
+    finish = early.EarlyLoad.finish
+
+    def tell(self: early.EarlyLoad, work: DeliveryWork) -> Deliveries | None:
+        found.append(finish(self, work))
+        return found[-1]
+
+    monkeypatch.setattr(early.EarlyLoad, "finish", tell)
+    return found

@@ -17,9 +17,9 @@ from loadlock.errors import StoppedError
 from loadlock.ledger.base import PartRecord
 from loadlock.pipeline.read import load_pipeline
 from loadlock.testing.databases import connect_mysql
-from loadlock.workflow import cleaning, early, early_rows, run
+from loadlock.workflow import cleaning, early_rows, run
 from loadlock.workflow.cleaning import CleanWork
-from loadlock.workflow.delivering import Deliveries, DeliveryWork
+from loadlock.workflow.delivering import Deliveries
 from loadlock.workflow.result import RunResult
 from loadlock.workflow.start import Options, run_pipeline
 
@@ -60,20 +60,6 @@ def go(folder: Path, url: str, *, workspace: str = "ws", mode: str = "append", m
 def outcome(result: RunResult) -> list[Any]:
     document = result.document
     return [document[name] for name in ("digest", "balance", "rejects", "files")] + [document["receipt"]["digest"]]
-
-
-@pytest.fixture
-def finished(monkeypatch: pytest.MonkeyPatch) -> list[Deliveries | None]:
-    """What each early load came to."""
-    found: list[Deliveries | None] = []
-    finish = early.EarlyLoad.finish
-
-    def tell(self: early.EarlyLoad, work: DeliveryWork) -> Deliveries | None:
-        found.append(finish(self, work))
-        return found[-1]
-
-    monkeypatch.setattr(early.EarlyLoad, "finish", tell)
-    return found
 
 
 @pytest.mark.parametrize("mode", ["append", "replace"])

@@ -16,8 +16,8 @@ from loadlock.errors import StoppedError
 from loadlock.pipeline.read import load_pipeline
 from loadlock.testing.command import CommandLine
 from loadlock.testing.databases import connect_mysql
-from loadlock.workflow import early, early_rows, run
-from loadlock.workflow.delivering import Deliveries, DeliveryWork
+from loadlock.workflow import early_rows, run
+from loadlock.workflow.delivering import Deliveries
 from loadlock.workflow.result import RunResult
 from loadlock.workflow.start import Options, run_pipeline
 
@@ -104,20 +104,6 @@ def go(folder: Path, url: str, mode: str = "upsert", *, workspace: str = "ws", m
 
 def outcome(document: dict[str, Any]) -> list[Any]:
     return [document[name] for name in ("digest", "balance", "rejects", "files")] + [document["receipt"]["digest"]]
-
-
-@pytest.fixture
-def finished(monkeypatch: pytest.MonkeyPatch) -> list[Deliveries | None]:
-    """What each early load came to."""
-    found: list[Deliveries | None] = []
-    finish = early.EarlyLoad.finish
-
-    def tell(self: early.EarlyLoad, work: DeliveryWork) -> Deliveries | None:
-        found.append(finish(self, work))
-        return found[-1]
-
-    monkeypatch.setattr(early.EarlyLoad, "finish", tell)
-    return found
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -282,12 +282,13 @@ class WholeLines:
         start = 0
         if self._tail:
             start = block.find(b"\n") + 1 or block.find(b"\r") + 1 or len(block)
-            tail = self._tail = self._tail + block[:start]
-            if start == len(block) < _LOOK_BYTES > len(tail) and not tail.endswith((b"\n", b"\r")):
+            self._tail += block[:start]
+            size, ended = len(self._tail), self._tail.endswith((b"\n", b"\r"))
+            if start == len(block) < _LOOK_BYTES > size and not ended:
                 return
-            cut = len(tail) if tail.endswith((b"\n", b"\r")) else _character_end(tail)
-            yield tail, 0, cut
-            self._tail = tail[cut:]
+            cut = size if ended else _character_end(self._tail)
+            yield self._tail, 0, cut
+            self._tail = self._tail[cut:]
         if start == len(block):
             return
         end = (block.rfind(b"\n", start) + 1) or (block.rfind(b"\r", start) + 1) or start

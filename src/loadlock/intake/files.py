@@ -67,7 +67,7 @@ def open_sources(
     for file in files:
         location = LocalFile(path=file.absolute()) if isinstance(file, Path) else file
         path = location.local(keep.downloads)
-        # one survey is held at most: the next file's look can go on while this one's rows are worked on
+        # one survey is held at most, for it may be large; the other files are looked at when their rows are read
         look = all(source.survey is None for source in sources)
         sources += sources_in(
             path, label=location.label, name=location.name, limits=limits, spool=keep.spool, look=look

@@ -20,6 +20,7 @@ from loadlock.staging.frames import FrameReader, FrameWriter
 if TYPE_CHECKING:
     import numpy as np
 
+    from loadlock.intake._enc_survey import Survey
     from loadlock.intake.base import ByteSource
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -162,7 +163,7 @@ class _Tee:
         self._source = source
 
     @property
-    def survey(self) -> object:
+    def survey(self) -> Survey | None:
         """What the source knows of its encoding."""
         return getattr(self._source, "survey", None)
 

@@ -22,6 +22,8 @@ from loadlock.workflow.workspace import Workspace
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from loadlock.intake._enc_survey import Survey
+
 _WRITES_AHEAD = 2
 _MOST_DOUBTS = 20
 _TIDY_BLOCKS = 16
@@ -105,7 +107,7 @@ class _Tidy:
         self._source = source
 
     @property
-    def survey(self) -> object:
+    def survey(self) -> Survey | None:
         """What was seen of its encoding when its digest was taken."""
         return getattr(self._source, "survey", None)
 
